@@ -1,0 +1,3 @@
+//! Outrider, a security sidecar for automated trading.
+
+pub mod model;

@@ -1,0 +1,198 @@
+//! Why a request is refused: one list of causes, with what the client is told. What the operator is told stands in
+//! the denial itself and never reaches the client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::node::Place;
+use super::units::Rate;
+
+/// The causes, and for each: its stable code, the status, what the client reads, and whether the connection can go on.
+macro_rules! causes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:ident, $title:literal, $after:ident;)+) => {
+        /// A cause of refusal. The code is public and stable; the documentation lists them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Cause { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Cause {
+            /// Every cause, in the order of the journey.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The stable code, such as `authn.invalid_token`.
+            #[must_use]
+            pub const fn code(self) -> &'static str { match self { $(Self::$name => $code,)+ } }
+
+            /// The status of the answer.
+            #[must_use]
+            pub const fn status(self) -> StatusCode { match self { $(Self::$name => StatusCode::$status,)+ } }
+
+            /// What the client reads.
+            #[must_use]
+            pub const fn title(self) -> &'static str { match self { $(Self::$name => $title,)+ } }
+
+            /// Whether the connection is closed after the answer, because what follows on it cannot be trusted.
+            #[must_use]
+            pub const fn closes(self) -> bool { match self { $(Self::$name => After::$after.closes(),)+ } }
+        }
+    };
+}
+
+enum After {
+    KeepOpen,
+    Close,
+}
+
+impl After {
+    const fn closes(&self) -> bool {
+        matches!(self, Self::Close)
+    }
+}
+
+causes! {
+    /// Two readings of where the message begins or ends.
+    Framing = "request.framing", BAD_REQUEST, "The request's framing is ambiguous", Close;
+    /// The head is not HTTP/1.1 as RFC 9112 has it.
+    Head = "request.head", BAD_REQUEST, "The request head is malformed", Close;
+    /// More header bytes or lines than allowed.
+    HeadTooLarge = "request.head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large", Close;
+    /// The target is longer than allowed.
+    TargetTooLong = "request.target_too_long", URI_TOO_LONG, "The request target is too long", Close;
+    /// No host, two hosts, or not a host.
+    Host = "request.host", BAD_REQUEST, "The request does not name one valid host", Close;
+    /// Not a target in origin form (or an absolute one that agrees with `Host`).
+    Target = "request.target", BAD_REQUEST, "The request target is not valid", Close;
+    /// A path with two readings.
+    Path = "request.path", BAD_REQUEST, "The request path is ambiguous", Close;
+    /// A header that a client must not send so.
+    Header = "request.header", BAD_REQUEST, "A request header is not acceptable", Close;
+    /// An expectation other than `100-continue`.
+    Expectation = "request.expectation", EXPECTATION_FAILED, "The expectation cannot be met", Close;
+    /// A body where the method has none.
+    BodyNotAllowed = "request.body_not_allowed", BAD_REQUEST, "This request must not have a body", Close;
+    /// A method that this proxy never forwards.
+    MethodRefused = "request.method", METHOD_NOT_ALLOWED, "The method is not allowed", Close;
+    /// The address is on no allow list, or on a deny list.
+    Ip = "ip.denied", FORBIDDEN, "Access is denied", Close;
+    /// No route has this path.
+    RouteNone = "route.none", NOT_FOUND, "There is nothing here", KeepOpen;
+    /// A route has this path, but not with this method.
+    RouteMethod = "route.method", METHOD_NOT_ALLOWED, "The method is not allowed", KeepOpen;
+    /// A token is needed and none was sent.
+    CredentialsMissing = "authn.required", UNAUTHORIZED, "Authentication is required", KeepOpen;
+    /// Credentials in more than one place or form.
+    CredentialsSeveral = "authn.invalid_request", BAD_REQUEST, "Send one set of credentials in one place", Close;
+    /// A token that is not good, for whatever reason.
+    TokenInvalid = "authn.invalid_token", UNAUTHORIZED, "The access token is not valid", KeepOpen;
+    /// Too many bad tokens from one address.
+    FailureBudget = "authn.too_many_failures", TOO_MANY_REQUESTS, "Too many failed attempts", KeepOpen;
+    /// Tokens cannot be checked at the moment.
+    KeysUnavailable = "authn.unavailable", SERVICE_UNAVAILABLE, "Tokens cannot be checked at the moment", KeepOpen;
+    /// The caller is known, but may not.
+    PermissionMissing = "authz.insufficient_scope", FORBIDDEN, "The permission for this is missing", KeepOpen;
+    /// A recent second factor is needed (RFC 9470).
+    MfaRequired = "authz.step_up_required", UNAUTHORIZED, "A recent second factor is required", KeepOpen;
+    /// A limit is spent.
+    RateLimited = "limit.exceeded", TOO_MANY_REQUESTS, "Too many requests", KeepOpen;
+    /// A body of a type that the route does not take.
+    ContentType = "body.content_type", UNSUPPORTED_MEDIA_TYPE, "The content type is not accepted here", KeepOpen;
+    /// A body longer than allowed.
+    BodyTooLarge = "body.too_large", PAYLOAD_TOO_LARGE, "The request body is too large", Close;
+    /// The body did not arrive in time.
+    BodyTimeout = "body.timeout", REQUEST_TIMEOUT, "The request body did not arrive in time", Close;
+    /// The body broke off or was framed wrongly.
+    BodyBroken = "body.broken", BAD_REQUEST, "The request body is malformed", Close;
+    /// The body is not JSON, or JSON with two readings.
+    Json = "body.json", BAD_REQUEST, "The request body is not well-formed JSON", KeepOpen;
+    /// Every place is taken.
+    Overloaded = "proxy.overloaded", SERVICE_UNAVAILABLE, "The proxy is at its limit", KeepOpen;
+    /// The proxy is about to stop.
+    Draining = "proxy.draining", SERVICE_UNAVAILABLE, "The proxy is stopping", Close;
+    /// The record of the request could not be made durable first.
+    AuditUnavailable = "audit.unavailable", SERVICE_UNAVAILABLE, "The request cannot be recorded at the moment", KeepOpen;
+    /// No connection to the service.
+    UpstreamUnreachable = "upstream.unreachable", BAD_GATEWAY, "The service cannot be reached", KeepOpen;
+    /// The service broke off, or answered something that is not HTTP.
+    UpstreamBroken = "upstream.broken", BAD_GATEWAY, "The service gave no valid answer", KeepOpen;
+    /// The service did not answer in time.
+    UpstreamTimeout = "upstream.timeout", GATEWAY_TIMEOUT, "The service did not answer in time", KeepOpen;
+    /// Our own mistake.
+    Internal = "proxy.internal", INTERNAL_SERVER_ERROR, "The proxy failed", Close;
+}
+
+/// A refusal: its cause, who decided, and what the operator should know. Boxed wherever it is an error, because the
+/// common request has none.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// The cause.
+    pub cause: Cause,
+    /// The rule that decided, if it was one that somebody wrote.
+    pub rule: Option<RuleId>,
+    /// For the operator and the audit log only: what exactly was wrong. Never a secret.
+    pub detail: String,
+    /// What the answer says beyond the cause.
+    pub advice: Advice,
+}
+
+impl Denial {
+    /// A refusal for which no written rule is responsible.
+    pub fn new(cause: Cause, detail: impl Into<String>) -> Box<Self> {
+        Box::new(Self { cause, rule: None, detail: detail.into(), advice: Advice::None })
+    }
+
+    /// The same with advice to the client.
+    #[must_use]
+    pub fn advising(mut self: Box<Self>, advice: Advice) -> Box<Self> {
+        self.advice = advice;
+        self
+    }
+}
+
+/// What an answer says beyond its cause, in the fields that standards give for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Nothing.
+    None,
+    /// `Allow`: the methods that would do.
+    Methods(String),
+    /// RFC 6750 `scope`: the permissions needed, separated by spaces.
+    Scope(String),
+    /// RFC 9470 `max_age`: how recent the second factor must be.
+    StepUp(Duration),
+    /// `Retry-After`, without naming a limit.
+    RetryAfter(Duration),
+    /// `Retry-After` and the `RateLimit` fields of a spent limit.
+    Quota(Quota),
+}
+
+/// A rule's name, as audit, metrics, traces and `explain` show it, and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleId {
+    /// Such as `place-order/require.permissions` or `inbound/deny_ips`.
+    pub name: Arc<str>,
+    /// Where in the configuration.
+    pub place: Place,
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.name)
+    }
+}
+
+/// The state of one limit after it was asked, as told to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The limit's name.
+    pub name: Arc<str>,
+    /// What the limit grants over time.
+    pub rate: Rate,
+    /// How many at once.
+    pub burst: u32,
+    /// How many are left at this moment.
+    pub remaining: u32,
+    /// When more is granted, rounded up to whole seconds by whoever tells it.
+    pub more_in: Duration,
+}

@@ -1,0 +1,13 @@
+//! The words of the trade: plain data that every room shares. Never imports a room, tokio, hyper, a clock or a file.
+
+pub mod caller;
+pub mod clock;
+pub mod decode;
+pub mod denial;
+pub mod facts;
+pub mod fault;
+pub mod ip;
+pub mod node;
+pub mod path;
+pub mod secret;
+pub mod units;

@@ -1,0 +1,288 @@
+//! Request paths: judged once, and the templates they are matched against. Anything with two readings is refused;
+//! never matches bytes other than those that are sent.
+
+use std::borrow::Cow;
+
+use http::uri::PathAndQuery;
+use serde_json::{Value as Json, json};
+
+use super::decode::{Decode, decode_scalar};
+use super::fault::Faults;
+use super::node::Node;
+
+/// A path and query with one reading: what rules see is what the upstream gets, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedPath {
+    canonical: PathAndQuery,
+    respelt: bool,
+}
+
+impl JudgedPath {
+    /// The path, without query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.canonical.path()
+    }
+
+    /// The query, without `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.canonical.query()
+    }
+
+    /// What is sent.
+    #[must_use]
+    pub const fn target(&self) -> &PathAndQuery {
+        &self.canonical
+    }
+
+    /// Whether the client had spelt unreserved characters in percent form. Only a route that says `normalise: true`
+    /// takes such a path, and then in its canonical form.
+    #[must_use]
+    pub const fn respelt(&self) -> bool {
+        self.respelt
+    }
+
+    /// Judges a request target in origin form. The error says what has two readings (for the operator).
+    pub fn judge(target: &PathAndQuery) -> Result<Self, &'static str> {
+        let path = target.path();
+        if !path.starts_with('/') {
+            return Err("the path does not begin with a slash");
+        }
+        if let Some(query) = target.query()
+            && query.bytes().any(|byte| !byte.is_ascii_graphic())
+        {
+            return Err("the query holds a character that is not visible ASCII");
+        }
+        let respelt = judge_bytes(path.as_bytes())?;
+        let decoded = if respelt { Cow::Owned(decode_unreserved(path)) } else { Cow::Borrowed(path) };
+        judge_segments(&decoded)?;
+        if !respelt {
+            return Ok(Self { canonical: target.clone(), respelt });
+        }
+        let rebuilt = match target.query() {
+            Some(query) => format!("{decoded}?{query}"),
+            None => decoded.into_owned(),
+        };
+        let canonical = PathAndQuery::try_from(rebuilt).map_err(|_| "the path is not a path")?;
+        Ok(Self { canonical, respelt })
+    }
+}
+
+/// Refuses what no reading makes safe; true if an unreserved character stands in percent form.
+fn judge_bytes(path: &[u8]) -> Result<bool, &'static str> {
+    let mut respelt = false;
+    let mut at = 0;
+    while let Some(&byte) = path.get(at) {
+        match byte {
+            b'%' => {
+                let code = escaped(path.get(at + 1..)).ok_or("a percent sign without two hex digits")?;
+                respelt |= judge_escape(code, path.get(at + 3..))?;
+                at += 3;
+                continue;
+            }
+            b'\\' => return Err("a backslash, which some servers read as a slash"),
+            b';' => return Err("a semicolon, behind which some servers see parameters"),
+            _ if is_path_byte(byte) => {}
+            _ => return Err("a character that a path must not hold"),
+        }
+        at += 1;
+    }
+    Ok(respelt)
+}
+
+fn judge_escape(code: u8, rest: Option<&[u8]>) -> Result<bool, &'static str> {
+    match code {
+        b'/' | b'\\' => Err("an encoded slash or backslash"),
+        b';' => Err("an encoded semicolon, behind which some servers see parameters"),
+        b'%' if escaped(rest).is_some() => Err("a percent sign encoded twice"),
+        0..=0x1f | 0x7f => Err("an encoded control character"),
+        _ => Ok(is_unreserved(code)),
+    }
+}
+
+fn judge_segments(path: &str) -> Result<(), &'static str> {
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." | ".." => return Err("a segment of dots"),
+            "" if segments.peek().is_some() => return Err("an empty segment"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The byte that two hex digits at the start of `rest` mean.
+fn escaped(rest: Option<&[u8]>) -> Option<u8> {
+    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    match rest? {
+        [high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    }
+}
+
+fn decode_unreserved(path: &str) -> String {
+    decode_where(path, is_unreserved)
+}
+
+/// Decodes the escapes of ASCII characters for which `chosen` holds.
+fn decode_where(text: &str, chosen: impl Fn(u8) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('%') {
+        out.push_str(before);
+        let code = escaped(Some(behind.as_bytes())).filter(|code| code.is_ascii() && chosen(*code));
+        match code.and_then(|code| behind.get(2..).map(|after| (code, after))) {
+            Some((code, after)) => {
+                out.push(code as char);
+                rest = after;
+            }
+            None => {
+                out.push('%');
+                rest = behind;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// RFC 3986 section 2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 `pchar` and the slash, without `;` (refused above) and `%` (judged above).
+const fn is_path_byte(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(byte, b'/' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
+}
+
+/// A path with `{name}` for one segment and, at the end only, `/**` for any number of further segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTemplate {
+    text: String,
+    segments: Box<[Segment]>,
+    open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Parameter,
+}
+
+impl PathTemplate {
+    /// Reads a template such as `/accounts/{account}/orders` or `/market/**`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let refuse = |why: &str| Err(format!("`{text}` is not a path template: {why}"));
+        let Some(rest) = text.strip_prefix('/') else { return refuse("it does not begin with `/`") };
+        let (rest, open) = match rest.strip_suffix("**") {
+            Some("") => ("", true),
+            Some(before) if before.ends_with('/') => (before.trim_end_matches('/'), true),
+            Some(_) => return refuse("`**` stands only alone as the last segment"),
+            None => (rest, false),
+        };
+        let mut segments = Vec::new();
+        for segment in rest.split('/').filter(|_| !(open && rest.is_empty())) {
+            segments.push(Segment::parse(segment).or_else(|why| {
+                // A single slash is the root, and a slash at the end is a path of its own.
+                if segment.is_empty() { Ok(Segment::Literal(String::new())) } else { Err(why) }
+            }).or_else(|why| refuse(&why))?);
+        }
+        let literal: Vec<&str> = segments.iter().map(Segment::sample).collect();
+        let sample = format!("/{}", literal.join("/"));
+        let judged = PathAndQuery::try_from(sample.as_str()).map_err(|_| "not a path");
+        match judged.and_then(|sample| JudgedPath::judge(&sample)) {
+            Ok(judged) if judged.respelt() => refuse("write plain characters plainly, not in percent form"),
+            Ok(_) => Ok(Self { text: text.to_owned(), segments: segments.into(), open }),
+            Err(why) => refuse(why),
+        }
+    }
+
+    /// The template as written: the name of the path in metrics, traces and audit.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a judged path matches, whole segments only. A parameter never matches an empty segment.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        let mut actual = path.strip_prefix('/').unwrap_or(path).split('/');
+        for segment in &self.segments {
+            match actual.next() {
+                Some(text) if segment.matches(text) => {}
+                Some(_) | None => return false,
+            }
+        }
+        self.open || actual.next().is_none()
+    }
+
+    /// Whether every path that `other` matches is matched by this one too.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self.segments.len() > other.segments.len() || (other.open && !self.open) {
+            return false;
+        }
+        let beyond = other.segments.len() > self.segments.len();
+        let parts = self.segments.iter().zip(&other.segments);
+        parts.into_iter().all(|(own, others)| own.covers(others)) && (self.open || !beyond)
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some(inner) = text.strip_prefix('{') else {
+            return if text.is_empty() || text.contains(['{', '}', '*', '?', '#']) {
+                Err(format!("`{text}` is not a segment; a parameter is `{{name}}`, whole and alone"))
+            } else {
+                Ok(Self::Literal(text.to_owned()))
+            };
+        };
+        let name = inner.strip_suffix('}').unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(plain) {
+            return Err(format!("`{text}` is not a parameter; write `{{name}}`, whole and alone"));
+        }
+        Ok(Self::Parameter)
+    }
+
+    fn sample(&self) -> &str {
+        match self {
+            Self::Literal(text) => text,
+            Self::Parameter => "x",
+        }
+    }
+
+    /// A literal is compared with what the segment means, so that `a%3Ab` cannot pass by a rule for `a:b`.
+    fn matches(&self, actual: &str) -> bool {
+        match self {
+            Self::Parameter => !actual.is_empty(),
+            Self::Literal(text) if actual.contains('%') => {
+                decode_where(actual, |_| true) == decode_where(text, |_| true)
+            }
+            Self::Literal(text) => text == actual,
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Parameter, Self::Parameter) => true,
+            (Self::Parameter, Self::Literal(text)) => !text.is_empty(),
+            (Self::Literal(own), Self::Literal(others)) => own == others,
+            (Self::Literal(_), Self::Parameter) => false,
+        }
+    }
+}
+
+impl Decode for PathTemplate {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        decode_scalar(node, "a path template", faults, Self::parse)
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^/", "examples": ["/api/v1/orders/{id}", "/market/**"]})
+    }
+}
