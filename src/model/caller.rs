@@ -81,12 +81,17 @@ impl Permission {
     /// Reads a grant: `area:action` or `area:*`.
     pub fn parse_grant(text: &str) -> Result<Self, String> {
         let word = |part: &str| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            let plain =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
             !part.is_empty() && part.bytes().all(plain)
         };
         match text.split_once(':') {
-            Some((area, action)) if word(area) && (word(action) || action == "*") => Ok(Self(text.to_owned())),
-            Some(_) | None => Err(format!("`{text}` is not a permission (like orders:place, or orders:*)")),
+            Some((area, action)) if word(area) && (word(action) || action == "*") => {
+                Ok(Self(text.to_owned()))
+            }
+            Some(_) | None => Err(format!(
+                "`{text}` is not a permission (like orders:place, or orders:*)"
+            )),
         }
     }
 
@@ -94,7 +99,9 @@ impl Permission {
     pub fn parse_required(text: &str) -> Result<Self, String> {
         let permission = Self::parse_grant(text)?;
         if text.ends_with(":*") {
-            return Err(format!("`{text}`: a route requires one permission by name, not an area"));
+            return Err(format!(
+                "`{text}`: a route requires one permission by name, not an area"
+            ));
         }
         Ok(permission)
     }
@@ -103,7 +110,10 @@ impl Permission {
     #[must_use]
     pub fn grants(&self, wanted: &Self) -> bool {
         self.0 == wanted.0
-            || self.0.strip_suffix('*').is_some_and(|area| wanted.0.starts_with(area))
+            || self
+                .0
+                .strip_suffix('*')
+                .is_some_and(|area| wanted.0.starts_with(area))
     }
 
     /// The text.

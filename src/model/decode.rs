@@ -40,11 +40,19 @@ pub fn read_section<T>(
     read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
 ) -> Option<T> {
     let Value::Map(entries) = &node.value else {
-        faults.error(&node.place, format!("expected a map, found {}", node.kind()));
+        faults.error(
+            &node.place,
+            format!("expected a map, found {}", node.kind()),
+        );
         return None;
     };
     let mut fields = Fields {
-        mode: Mode::Read { place: &node.place, entries, faults, failed: false },
+        mode: Mode::Read {
+            place: &node.place,
+            entries,
+            faults,
+            failed: false,
+        },
         known: Vec::new(),
     };
     let value = read(&mut fields);
@@ -55,7 +63,10 @@ pub fn read_section<T>(
 /// The JSON Schema of a section that is read by a closure.
 pub fn describe_section<T>(read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Json {
     let mut fields = Fields {
-        mode: Mode::Describe { properties: Map::new(), required: Vec::new() },
+        mode: Mode::Describe {
+            properties: Map::new(),
+            required: Vec::new(),
+        },
         known: Vec::new(),
     };
     let _described = read(&mut fields);
@@ -69,8 +80,16 @@ pub struct Fields<'a> {
 }
 
 enum Mode<'a> {
-    Read { place: &'a Place, entries: &'a [Entry], faults: &'a mut Faults, failed: bool },
-    Describe { properties: Map<String, Json>, required: Vec<&'static str> },
+    Read {
+        place: &'a Place,
+        entries: &'a [Entry],
+        faults: &'a mut Faults,
+        failed: bool,
+    },
+    Describe {
+        properties: Map<String, Json>,
+        required: Vec<&'static str>,
+    },
 }
 
 impl Fields<'_> {
@@ -93,7 +112,8 @@ impl Fields<'_> {
         default: T,
     ) -> T {
         let described = || with_default(T::schema(), default_text);
-        self.optional_with(key, doc, described, T::decode).unwrap_or(default)
+        self.optional_with(key, doc, described, T::decode)
+            .unwrap_or(default)
     }
 
     /// A list of maps, each read by `read`; absent reads as `None`.
@@ -107,9 +127,16 @@ impl Fields<'_> {
             let item = describe_section(read);
             return self.optional_with(key, doc, || json!({"type": "array", "items": item}), none);
         }
-        self.optional_with(key, doc, || Json::Null, |node, faults| {
-            decode_list(node, faults, |item, faults| read_section(item, faults, &mut read))
-        })
+        self.optional_with(
+            key,
+            doc,
+            || Json::Null,
+            |node, faults| {
+                decode_list(node, faults, |item, faults| {
+                    read_section(item, faults, &mut read)
+                })
+            },
+        )
     }
 
     /// A map with declared keys, read by `read`; absent reads as `None`.
@@ -123,7 +150,12 @@ impl Fields<'_> {
             let schema = describe_section(read);
             return self.optional_with(key, doc, || schema, none);
         }
-        self.optional_with(key, doc, || Json::Null, |node, faults| read_section(node, faults, read))
+        self.optional_with(
+            key,
+            doc,
+            || Json::Null,
+            |node, faults| read_section(node, faults, read),
+        )
     }
 
     /// Any required value, with its schema and decoder given.
@@ -139,10 +171,19 @@ impl Fields<'_> {
         }
         let present = self.has(key);
         let value = self.optional_with(key, doc, schema, decode);
-        if let Mode::Read { place, faults, failed, .. } = &mut self.mode
+        if let Mode::Read {
+            place,
+            faults,
+            failed,
+            ..
+        } = &mut self.mode
             && !present
         {
-            faults.error_with_help(place, format!("missing key `{key}`"), format!("{key}: {doc}"));
+            faults.error_with_help(
+                place,
+                format!("missing key `{key}`"),
+                format!("{key}: {doc}"),
+            );
             *failed = true;
         }
         value
@@ -162,7 +203,12 @@ impl Fields<'_> {
                 properties.insert(key.to_owned(), with_doc(schema(), doc));
                 None
             }
-            Mode::Read { entries, faults, failed, .. } => {
+            Mode::Read {
+                entries,
+                faults,
+                failed,
+                ..
+            } => {
                 let entry = entries.iter().find(|entry| entry.key == key)?;
                 let value = decode(&entry.value, faults);
                 *failed |= value.is_none();
@@ -180,7 +226,8 @@ impl Fields<'_> {
     /// Where the value of `key` stands, or else where the section stands.
     #[must_use]
     pub fn place_of(&self, key: &str) -> Place {
-        self.entry(key).map_or_else(|| self.place(), |entry| entry.value.place.clone())
+        self.entry(key)
+            .map_or_else(|| self.place(), |entry| entry.value.place.clone())
     }
 
     /// Where the section stands.
@@ -222,8 +269,19 @@ impl Fields<'_> {
 
     /// Refuses unknown keys; true if anything in the section was faulty.
     fn finish(self) -> bool {
-        let Mode::Read { entries, faults, mut failed, .. } = self.mode else { return false };
-        for entry in entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
+        let Mode::Read {
+            entries,
+            faults,
+            mut failed,
+            ..
+        } = self.mode
+        else {
+            return false;
+        };
+        for entry in entries
+            .iter()
+            .filter(|entry| !self.known.contains(&entry.key.as_str()))
+        {
             let message = format!("unknown key `{}`", entry.key);
             faults.error_with_help(&entry.key_place, message, suggest(&entry.key, &self.known));
             failed = true;
@@ -233,7 +291,10 @@ impl Fields<'_> {
 
     fn into_schema(self) -> Json {
         match self.mode {
-            Mode::Describe { properties, required } => json!({
+            Mode::Describe {
+                properties,
+                required,
+            } => json!({
                 "type": "object",
                 "additionalProperties": false,
                 "properties": properties,
@@ -265,7 +326,10 @@ pub fn decode_list<T>(
     mut decode: impl FnMut(&Node, &mut Faults) -> Option<T>,
 ) -> Option<Vec<T>> {
     let Value::List(items) = &node.value else {
-        faults.error(&node.place, format!("expected a list, found {}", node.kind()));
+        faults.error(
+            &node.place,
+            format!("expected a list, found {}", node.kind()),
+        );
         return None;
     };
     let read: Vec<Option<T>> = items.iter().map(|item| decode(item, faults)).collect();
@@ -277,7 +341,10 @@ pub fn scalar<'n>(node: &'n Node, expected: &str, faults: &mut Faults) -> Option
     match &node.value {
         Value::Scalar { text, .. } => Some(text),
         Value::Null | Value::List(_) | Value::Map(_) => {
-            faults.error(&node.place, format!("expected {expected}, found {}", node.kind()));
+            faults.error(
+                &node.place,
+                format!("expected {expected}, found {}", node.kind()),
+            );
             None
         }
     }
@@ -291,16 +358,24 @@ pub fn decode_scalar<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
     let text = scalar(node, expected, faults)?;
-    parse(text).map_err(|message| faults.error(&node.place, message)).ok()
+    parse(text)
+        .map_err(|message| faults.error(&node.place, message))
+        .ok()
 }
 
 /// Reads one of the words of `table`.
 pub fn one_of<T: Copy>(node: &Node, faults: &mut Faults, table: &[(&str, T)]) -> Option<T> {
     let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
     let text = scalar(node, &format!("one of {}", names.join(", ")), faults)?;
-    let found = table.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    let found = table
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value);
     if found.is_none() {
-        let message = format!("unknown value `{text}`, expected one of {}", names.join(", "));
+        let message = format!(
+            "unknown value `{text}`, expected one of {}",
+            names.join(", ")
+        );
         faults.error_with_help(&node.place, message, suggest(text, &names));
     }
     found
@@ -317,7 +392,10 @@ pub struct Placed<T> {
 
 impl<T: Decode> Decode for Placed<T> {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        T::decode(node, faults).map(|value| Self { value, place: node.place.clone() })
+        T::decode(node, faults).map(|value| Self {
+            value,
+            place: node.place.clone(),
+        })
     }
 
     fn schema() -> Json {
@@ -339,7 +417,10 @@ impl<T: Decode> Decode for Vec<T> {
 impl<T: Decode> Decode for BTreeMap<String, T> {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            faults.error(&node.place, format!("expected a map, found {}", node.kind()));
+            faults.error(
+                &node.place,
+                format!("expected a map, found {}", node.kind()),
+            );
             return None;
         };
         let read: Vec<Option<(String, T)>> = entries
@@ -357,7 +438,11 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
 impl Decode for String {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
         decode_scalar(node, "text", faults, |text| {
-            if text.is_empty() { Err("expected text, found nothing".to_owned()) } else { Ok(text.to_owned()) }
+            if text.is_empty() {
+                Err("expected text, found nothing".to_owned())
+            } else {
+                Ok(text.to_owned())
+            }
         })
     }
 
@@ -387,7 +472,10 @@ impl Decode for u32 {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             let plain = digits && (text == "0" || !text.starts_with('0'));
             text.parse().ok().filter(|_| plain).ok_or_else(|| {
-                format!("expected a whole number from 0 to {}, found `{text}`", Self::MAX)
+                format!(
+                    "expected a whole number from 0 to {}, found `{text}`",
+                    Self::MAX
+                )
             })
         })
     }

@@ -139,7 +139,12 @@ pub struct Denial {
 impl Denial {
     /// A refusal for which no written rule is responsible.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Box<Self> {
-        Box::new(Self { cause, rule: None, detail: detail.into(), advice: Advice::None })
+        Box::new(Self {
+            cause,
+            rule: None,
+            detail: detail.into(),
+            advice: Advice::None,
+        })
     }
 
     /// The same with advice to the client.

@@ -37,7 +37,9 @@ pub struct Authority {
 impl Authority {
     /// Judges the value of `Host` (or the authority of an absolute target).
     pub fn judge(text: &HeaderValue) -> Result<Self, &'static str> {
-        let plain = text.to_str().map_err(|_| "the host holds a character outside ASCII")?;
+        let plain = text
+            .to_str()
+            .map_err(|_| "the host holds a character outside ASCII")?;
         let parsed: http::uri::Authority = plain.parse().map_err(|_| "the host is not a host")?;
         if plain.contains('@') {
             return Err("the host holds user information");
@@ -45,16 +47,25 @@ impl Authority {
         let host = parsed.host();
         let port = plain.strip_prefix(host).unwrap_or_default();
         let port_is_sound = match port.strip_prefix(':') {
-            Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
+            Some(digits) => {
+                digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+            }
             None => port.is_empty(),
         };
-        let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-        let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let named = host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        let v6 = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
         let literal = v6.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
         if host.is_empty() || !port_is_sound || !(named || literal) {
             return Err("the host is not a host with an optional port");
         }
-        Ok(Self { text: text.clone(), host_length: host.len() })
+        Ok(Self {
+            text: text.clone(),
+            host_length: host.len(),
+        })
     }
 
     /// The whole, as sent.
@@ -110,7 +121,9 @@ impl BearerToken {
     /// Judges an `Authorization` value: the scheme in any case, one space, and a `b64token`.
     pub fn judge(value: &HeaderValue) -> Result<Self, &'static str> {
         let bytes = value.as_bytes();
-        let (scheme, token) = bytes.split_at_checked(SCHEME_LENGTH).ok_or("no bearer token")?;
+        let (scheme, token) = bytes
+            .split_at_checked(SCHEME_LENGTH)
+            .ok_or("no bearer token")?;
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
             return Err("not the bearer scheme");
         }

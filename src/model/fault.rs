@@ -54,7 +54,9 @@ impl Faults {
     /// Whether the configuration must be refused.
     #[must_use]
     pub fn any_error(&self) -> bool {
-        self.list.iter().any(|fault| fault.severity == Severity::Error)
+        self.list
+            .iter()
+            .any(|fault| fault.severity == Severity::Error)
     }
 
     /// Every fault, in the order of the file (environment and defaults last).
@@ -68,6 +70,11 @@ impl Faults {
     }
 
     fn push(&mut self, severity: Severity, place: &Place, message: String, help: Option<String>) {
-        self.list.push(Fault { severity, place: place.clone(), message, help });
+        self.list.push(Fault {
+            severity,
+            place: place.clone(),
+            message,
+            help,
+        });
     }
 }

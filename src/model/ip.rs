@@ -42,10 +42,15 @@ impl Cidr {
         if let IpAddr::V6(v6) = net.addr()
             && v6.to_ipv4_mapped().is_some()
         {
-            return Err(format!("`{text}` is an IPv4-mapped network; write it as IPv4"));
+            return Err(format!(
+                "`{text}` is an IPv4-mapped network; write it as IPv4"
+            ));
         }
         if net.addr() != net.network() {
-            return Err(format!("`{text}` has bits behind its prefix; `{}` was probably meant", net.trunc()));
+            return Err(format!(
+                "`{text}` has bits behind its prefix; `{}` was probably meant",
+                net.trunc()
+            ));
         }
         Ok(Self(net))
     }
@@ -78,7 +83,10 @@ impl CidrSet {
                 IpNet::V6(net) => v6.push((net.network().to_bits(), net.broadcast().to_bits())),
             }
         }
-        Self { v4: merge(v4), v6: merge(v6) }
+        Self {
+            v4: merge(v4),
+            v6: merge(v6),
+        }
     }
 
     /// Whether the address lies in one of the networks. Mapped forms are judged as the IPv4 address they carry.
@@ -111,16 +119,24 @@ fn merge<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Box<[(T, T)]> {
 
 fn within<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
     let behind = ranges.partition_point(|(first, _)| *first <= address);
-    behind.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|(_, last)| address <= *last)
+    behind
+        .checked_sub(1)
+        .and_then(|at| ranges.get(at))
+        .is_some_and(|(_, last)| address <= *last)
 }
 
 /// One entry of `X-Forwarded-For`: an address, with a port or brackets if need be. Anything else is `None`.
 #[must_use]
 pub fn forwarded_entry(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches([' ', '\t']);
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     if let Some(inner) = bare {
-        return inner.parse::<Ipv6Addr>().ok().map(|v6| canonical(IpAddr::V6(v6)));
+        return inner
+            .parse::<Ipv6Addr>()
+            .ok()
+            .map(|v6| canonical(IpAddr::V6(v6)));
     }
     text.parse::<IpAddr>()
         .or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()))

@@ -10,4 +10,5 @@ pub mod ip;
 pub mod node;
 pub mod path;
 pub mod secret;
+pub mod settings;
 pub mod units;

@@ -87,7 +87,10 @@ impl Node {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|e| &e.value),
+            Value::Map(entries) => entries
+                .iter()
+                .find(|entry| entry.key == key)
+                .map(|e| &e.value),
             Value::Null | Value::Scalar { .. } | Value::List(_) => None,
         }
     }

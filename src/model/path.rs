@@ -55,10 +55,17 @@ impl JudgedPath {
             return Err("the query holds a character that is not visible ASCII");
         }
         let respelt = judge_bytes(path.as_bytes())?;
-        let decoded = if respelt { Cow::Owned(decode_unreserved(path)) } else { Cow::Borrowed(path) };
+        let decoded = if respelt {
+            Cow::Owned(decode_unreserved(path))
+        } else {
+            Cow::Borrowed(path)
+        };
         judge_segments(&decoded)?;
         if !respelt {
-            return Ok(Self { canonical: target.clone(), respelt });
+            return Ok(Self {
+                canonical: target.clone(),
+                respelt,
+            });
         }
         let rebuilt = match target.query() {
             Some(query) => format!("{decoded}?{query}"),
@@ -76,7 +83,8 @@ fn judge_bytes(path: &[u8]) -> Result<bool, &'static str> {
     while let Some(&byte) = path.get(at) {
         match byte {
             b'%' => {
-                let code = escaped(path.get(at + 1..)).ok_or("a percent sign without two hex digits")?;
+                let code =
+                    escaped(path.get(at + 1..)).ok_or("a percent sign without two hex digits")?;
                 respelt |= judge_escape(code, path.get(at + 3..))?;
                 at += 3;
                 continue;
@@ -115,7 +123,11 @@ fn judge_segments(path: &str) -> Result<(), &'static str> {
 
 /// The byte that two hex digits at the start of `rest` mean.
 fn escaped(rest: Option<&[u8]>) -> Option<u8> {
-    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let digit = |byte: u8| {
+        (byte as char)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     match rest? {
         [high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),
         _ => None,
@@ -156,7 +168,21 @@ const fn is_unreserved(byte: u8) -> bool {
 /// RFC 3986 `pchar` and the slash, without `;` (refused above) and `%` (judged above).
 const fn is_path_byte(byte: u8) -> bool {
     is_unreserved(byte)
-        || matches!(byte, b'/' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
+        || matches!(
+            byte,
+            b'/' | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b'='
+                | b':'
+                | b'@'
+        )
 }
 
 /// A path with `{name}` for one segment and, at the end only, `/**` for any number of further segments.
@@ -177,7 +203,9 @@ impl PathTemplate {
     /// Reads a template such as `/accounts/{account}/orders` or `/market/**`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let refuse = |why: &str| Err(format!("`{text}` is not a path template: {why}"));
-        let Some(rest) = text.strip_prefix('/') else { return refuse("it does not begin with `/`") };
+        let Some(rest) = text.strip_prefix('/') else {
+            return refuse("it does not begin with `/`");
+        };
         let (rest, open) = match rest.strip_suffix("**") {
             Some("") => ("", true),
             Some(before) if before.ends_with('/') => (before.trim_end_matches('/'), true),
@@ -186,17 +214,23 @@ impl PathTemplate {
         };
         let mut segments = Vec::new();
         for segment in rest.split('/').filter(|_| !(open && rest.is_empty())) {
-            segments.push(Segment::parse(segment).or_else(|why| {
-                // A single slash is the root, and a slash at the end is a path of its own.
-                if segment.is_empty() { Ok(Segment::Literal(String::new())) } else { Err(why) }
-            }).or_else(|why| refuse(&why))?);
+            match Segment::parse(segment) {
+                Ok(segment) => segments.push(segment),
+                Err(why) => return refuse(&why),
+            }
         }
         let literal: Vec<&str> = segments.iter().map(Segment::sample).collect();
         let sample = format!("/{}", literal.join("/"));
         let judged = PathAndQuery::try_from(sample.as_str()).map_err(|_| "not a path");
         match judged.and_then(|sample| JudgedPath::judge(&sample)) {
-            Ok(judged) if judged.respelt() => refuse("write plain characters plainly, not in percent form"),
-            Ok(_) => Ok(Self { text: text.to_owned(), segments: segments.into(), open }),
+            Ok(judged) if judged.respelt() => {
+                refuse("write plain characters plainly, not in percent form")
+            }
+            Ok(_) => Ok(Self {
+                text: text.to_owned(),
+                segments: segments.into(),
+                open,
+            }),
             Err(why) => refuse(why),
         }
     }
@@ -235,8 +269,11 @@ impl PathTemplate {
 impl Segment {
     fn parse(text: &str) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('{') else {
-            return if text.is_empty() || text.contains(['{', '}', '*', '?', '#']) {
-                Err(format!("`{text}` is not a segment; a parameter is `{{name}}`, whole and alone"))
+            // An empty segment is a slash at the end, or the root; judging refuses it anywhere else.
+            return if text.contains(['{', '}', '*', '?', '#']) {
+                Err(format!(
+                    "`{text}` is not a segment; a parameter is `{{name}}`, whole and alone"
+                ))
             } else {
                 Ok(Self::Literal(text.to_owned()))
             };
@@ -244,7 +281,9 @@ impl Segment {
         let name = inner.strip_suffix('}').unwrap_or_default();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
-            return Err(format!("`{text}` is not a parameter; write `{{name}}`, whole and alone"));
+            return Err(format!(
+                "`{text}` is not a parameter; write `{{name}}`, whole and alone"
+            ));
         }
         Ok(Self::Parameter)
     }

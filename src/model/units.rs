@@ -58,8 +58,13 @@ impl Decode for ByteSize {
     }
 }
 
-const DURATIONS: &[(&str, u64)] =
-    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const DURATIONS: &[(&str, u64)] = &[
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 
 /// Reads `250ms`, `30s`, `15m`, `12h`, `7d`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -98,13 +103,16 @@ impl Rate {
     pub fn parse(text: &str) -> Result<Self, String> {
         let read = || {
             let (count, unit) = text.split_once('/')?;
-            let count = u32::try_from(whole(count.trim_end())?).ok().and_then(NonZeroU32::new)?;
+            let count = u32::try_from(whole(count.trim_end())?)
+                .ok()
+                .and_then(NonZeroU32::new)?;
             let seconds = RATES.iter().find(|(name, _)| *name == unit.trim_start())?.1;
             // governor counts in whole nanoseconds: more than one a nanosecond has no interval.
             let per = Duration::from_secs(seconds);
             (per.as_nanos() >= u128::from(count.get())).then_some(Self { count, per })
         };
-        read().ok_or_else(|| format!("`{text}` is not a rate (like 10/s, 100/min, 1000/h or 5000/d)"))
+        read()
+            .ok_or_else(|| format!("`{text}` is not a rate (like 10/s, 100/min, 1000/h or 5000/d)"))
     }
 
     /// The time after which one more is granted.

@@ -1,0 +1,113 @@
+//! The guards: one file each, one line each in [`GUARDS`]. A guard reads its own keys and decides nothing but its own
+//! question.
+
+use std::fmt;
+
+use crate::ledger::Ledger;
+use crate::model::caller::Caller;
+use crate::model::clock::Now;
+use crate::model::decode::Fields;
+use crate::model::denial::{Denial, Quota};
+use crate::model::facts::Facts;
+
+use super::policy::Rule;
+
+mod anonymous;
+mod content;
+mod ip;
+mod limits;
+mod mfa;
+mod permissions;
+
+/// Every guard we know, in the order in which they are asked; those that spend something come last.
+pub const GUARDS: &[&dyn GuardKind] =
+    &[&ip::Kind, &anonymous::Kind, &permissions::Kind, &mfa::Kind, &content::Kind, &limits::Kind];
+
+/// A kind of guard: its keys in the YAML and how to build it from them.
+pub trait GuardKind: Sync {
+    /// The guard's name in rule names, documentation and tests.
+    fn name(&self) -> &'static str;
+    /// When it can be asked.
+    fn stage(&self) -> Stage;
+    /// Where its keys stand.
+    fn scopes(&self) -> &'static [Scope];
+    /// Declares its keys and builds its rules; none if its keys are absent. Faults go into `fields`.
+    fn read(&self, scope: Scope, context: &Context<'_>, fields: &mut Fields<'_>) -> Vec<Rule>;
+}
+
+/// When a guard can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Before the caller is known.
+    Admit,
+    /// On the head, with the caller known.
+    Head,
+    /// With the whole body at hand.
+    Body,
+}
+
+/// Where a guard's keys stand in the YAML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In `inbound:`, for every request.
+    Inbound,
+    /// In a route.
+    Route,
+    /// In a route's `require:`.
+    Require,
+    /// In a route's `body:`.
+    Body,
+}
+
+/// What a guard may know of its surroundings while it is built.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The route's name, or `inbound`.
+    pub owner: &'a str,
+    /// Whether tokens are configured at all.
+    pub tokens: bool,
+    /// Whether the route says `anonymous: true`.
+    pub anonymous: bool,
+    /// `mode` of the section the keys stand in.
+    pub mode: super::policy::Mode,
+}
+
+/// One built guard. Asked with `&self`: state that changes lives in the ledger.
+pub trait Guard: Send + Sync + fmt::Debug {
+    /// Lets the request pass, or says why not.
+    fn check(&self, ask: &Ask<'_>) -> Result<Pass, Box<Denial>>;
+    /// What it looked at, for `explain`; never a secret.
+    fn explain(&self, ask: &Ask<'_>) -> String;
+    /// Whether asking it spends something, so that a question must only name it.
+    fn spends(&self) -> bool {
+        false
+    }
+    /// Whether it needs the whole body.
+    fn needs_body(&self) -> bool {
+        false
+    }
+}
+
+/// All that a guard may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The request, judged.
+    pub facts: &'a Facts,
+    /// Who calls; anonymous at stage [`Stage::Admit`].
+    pub caller: &'a Caller,
+    /// The whole body at stage [`Stage::Body`]; empty before.
+    pub body: &'a [u8],
+    /// Counters and limits.
+    pub ledger: &'a Ledger,
+    /// The moment.
+    pub now: Now,
+}
+
+/// How a guard let a request pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// With nothing to tell.
+    Plain,
+    /// With the state of a limit to tell the client.
+    Counted(Quota),
+}

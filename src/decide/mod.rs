@@ -1,0 +1,27 @@
+//! Room 3, pure: facts, caller, an immutable policy, the ledger and `now` come in; a permit or a denial comes out.
+//! Never tokio, hyper, a clock, a file, the environment or `async`.
+
+#![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+
+mod admit;
+mod body;
+pub mod guards;
+mod head;
+mod permit;
+pub mod policy;
+mod trace;
+
+pub use admit::{Entry, admit};
+pub use body::{BodyNeeds, body};
+pub use head::{HeadOk, head};
+pub use permit::Permit;
+pub use trace::{Line, Said, Trace};
+
+/// Whether limits are spent, or only named: explaining and re-judging must not use up what a request may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spend {
+    /// A live request.
+    Yes,
+    /// A question.
+    No,
+}
