@@ -1,3 +1,5 @@
 //! Outrider, a security sidecar for automated trading.
 
+pub mod decide;
+pub mod ledger;
 pub mod model;

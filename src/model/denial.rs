@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::node::Place;
-use super::units::Rate;
 
 /// The causes, and for each: its stable code, the status, what the client reads, and whether the connection can go on.
 macro_rules! causes {
@@ -192,9 +191,7 @@ impl fmt::Display for RuleId {
 pub struct Quota {
     /// The limit's name.
     pub name: Arc<str>,
-    /// What the limit grants over time.
-    pub rate: Rate,
-    /// How many at once.
+    /// How many at once: the size of the bucket.
     pub burst: u32,
     /// How many are left at this moment.
     pub remaining: u32,

@@ -77,6 +77,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is not a duration (like 250ms, 30s, 15m, 12h or 7d)"))
 }
 
+/// Whole seconds, rounded up and at least one: what HTTP fields can say of a time to wait.
+#[must_use]
+pub fn seconds_up(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0))
+        .max(1)
+}
+
 impl Decode for Duration {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
         decode_scalar(node, "a duration", faults, parse_duration)
