@@ -45,10 +45,11 @@ impl JudgedPath {
 
     /// Judges a request target in origin form. The error says what has two readings (for the operator).
     pub fn judge(target: &PathAndQuery) -> Result<Self, &'static str> {
-        let path = target.path();
-        if !path.starts_with('/') {
+        // Not `path()`, which reads an empty path as `/` where nothing of the kind is sent.
+        if !target.as_str().starts_with('/') {
             return Err("the path does not begin with a slash");
         }
+        let path = target.path();
         if let Some(query) = target.query()
             && query.bytes().any(|byte| !byte.is_ascii_graphic())
         {

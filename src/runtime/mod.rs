@@ -1,0 +1,3 @@
+//! What carries the rooms while they run. Never knows what a request is.
+
+pub mod drain;
