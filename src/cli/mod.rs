@@ -1,0 +1,76 @@
+//! The commands: one file each, one line each in [`Command`]. Words for a person; never decides about a request.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod audit;
+mod check;
+mod explain;
+mod question;
+mod schema;
+mod test;
+
+/// Success.
+pub const OK: u8 = 0;
+/// Something went wrong while running.
+pub const FAILURE: u8 = 1;
+/// The command line is wrong (clap uses the same).
+pub const USAGE: u8 = 2;
+/// A file or socket could not be read or written.
+pub const IO: u8 = 74;
+/// The configuration is faulty (`EX_CONFIG` of sysexits.h).
+pub const CONFIG: u8 = 78;
+
+/// A security sidecar for automated trading: it knows who is calling, decides whether they may, and keeps evidence.
+#[derive(Parser, Debug)]
+#[command(name = "outrider", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Stand in front of a service: check, limit, clean, forward and record its requests
+    Proxy(crate::roles::proxy::ProxyArgs),
+    /// Read a sidecar.yaml and list every fault with its line
+    Check(check::CheckArgs),
+    /// Print the JSON Schema of sidecar.yaml, for editors
+    Schema(schema::SchemaArgs),
+    /// Say for one request what each guard would answer, and why
+    Explain(explain::ExplainArgs),
+    /// Run a table of requests and expected decisions
+    Test(test::TestArgs),
+    /// Read the audit spool
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
+    Demo(crate::roles::demo::DemoArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = &mut std::io::stdout().lock();
+    let code = match cli.command {
+        Command::Proxy(args) => crate::roles::proxy::run(&args),
+        Command::Check(args) => check::run(&args, out),
+        Command::Schema(args) => schema::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Test(args) => test::run(&args, out),
+        Command::Audit(command) => audit::run(&command, out),
+        Command::Demo(args) => crate::roles::demo::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "outrider", out);
+            OK
+        }
+    };
+    ExitCode::from(code)
+}
