@@ -37,6 +37,9 @@ impl Header {
     }
 }
 
+/// The most bytes of the encoded header: it is read before anybody's signature is, so it must cost little.
+const HEADER_BYTES_MAX: usize = 4_096;
+
 fn read(token: &[u8]) -> Result<Object, Reason> {
     let mut parts = token.split(|byte| *byte == b'.');
     let (Some(header), Some(claims), Some(signature), None) =
@@ -46,6 +49,9 @@ fn read(token: &[u8]) -> Result<Object, Reason> {
     };
     if header.is_empty() || claims.is_empty() || signature.is_empty() {
         return Err(Reason::Structure);
+    }
+    if header.len() > HEADER_BYTES_MAX {
+        return Err(Reason::TooLarge);
     }
     let text = URL_SAFE_NO_PAD
         .decode(header)
