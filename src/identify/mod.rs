@@ -8,11 +8,11 @@
 //! `lifetime_max`. `jsonwebtoken` verifies the signature, `iss`, `aud` and what must be there; the rest it does not check.
 //!
 //! **The cache** remembers identities of verified tokens by the SHA-256 of the token, never a token and never a decision.
-//! It holds at most `cache_entries_max` of them in at most `cache_entries_max` x [`cache::ENTRY_BYTES`] (2 KiB) bytes:
-//! an identity that is larger takes the place of several. 10,000 entries are at most 20 MB, and for each entry some
-//! hundred bytes of the cache's own. It is sharded; which entry goes when it is full is the library's S3-FIFO. On every
-//! hit the token's times are judged again, with the same answer as a new verification would give. It belongs to its
-//! [`Verifier`], so new keys begin with an empty one.
+//! It holds at most `cache_entries_max` of them in at most `cache_entries_max` x [`cache::ENTRY_BYTES`] (2 KiB) bytes,
+//! its own bookkeeping included: an identity that is larger takes the place of several, so 10,000 entries are at most
+//! 20 MB. It is sharded; which entry goes when it is full is the library's S3-FIFO. On every hit the token's times are
+//! judged again, with the same answer as a new verification would give. It belongs to its [`Verifier`], so new keys
+//! begin with an empty one.
 
 pub mod cache;
 mod header;

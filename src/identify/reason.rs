@@ -20,7 +20,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// More bytes than allowed; nothing was read.
+    /// The token, or its header alone, has more bytes than allowed; nothing was read.
     TooLarge = "too_large";
     /// Not three base64url parts, or a header that is not one JSON object with unique names.
     Structure = "structure";

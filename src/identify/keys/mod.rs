@@ -123,7 +123,7 @@ impl fmt::Display for DroppedKey {
 pub enum DropReason {
     /// Not an RSA key.
     NotRsa,
-    /// A member is missing, has the wrong type, or is not base64url; or AWS-LC refuses the key.
+    /// A member is missing, has the wrong type, or is not base64url; or the modulus is even; or AWS-LC refuses the key.
     Malformed,
     /// `use` is not `sig`.
     Use,

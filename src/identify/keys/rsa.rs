@@ -33,6 +33,13 @@ impl<'k> RsaKey<'k> {
         if exponent < EXPONENT_MIN || exponent.is_multiple_of(2) {
             return Err(DropReason::Exponent);
         }
+        if self
+            .modulus
+            .last()
+            .is_none_or(|last| last.is_multiple_of(2))
+        {
+            return Err(DropReason::Malformed);
+        }
         if has_roca_fingerprint(self.modulus) {
             return Err(DropReason::Roca);
         }
