@@ -1,3 +1,5 @@
 //! Outrider, a security sidecar for automated trading.
 
 pub mod model;
+pub mod record;
+pub mod runtime;
