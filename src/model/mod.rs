@@ -7,6 +7,7 @@ pub mod denial;
 pub mod facts;
 pub mod fault;
 pub mod ip;
+pub mod json;
 pub mod node;
 pub mod path;
 pub mod secret;

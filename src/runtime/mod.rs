@@ -1,3 +1,7 @@
-//! What carries the rooms while they run. Never knows what a request is.
+//! Process plumbing: drain, readiness, signals, logs, the health listener. Knows nothing of what a request means.
 
 pub mod drain;
+pub mod health;
+pub mod readiness;
+pub mod signals;
+pub mod telemetry;

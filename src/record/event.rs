@@ -1,0 +1,333 @@
+//! The audit event, schema version 1, as the bytes that are kept: keys sorted as RFC 8785 wants, integers only, every
+//! text capped and escaped. Never a query, a header value but the host, a token or a body.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use uuid::Uuid;
+
+use crate::model::caller::{Caller, Identity};
+use crate::model::clock::Now;
+use crate::model::json::{push_number, push_plain, push_raw, push_text};
+
+use super::outcome::{Outcome, outcome};
+use super::recovery::Recovery;
+use super::redact::push_path;
+use super::told::{Asked, Reason, Shadowed, Told};
+
+const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+const ROLES_MAX: usize = 16;
+const SHADOW_MAX: usize = 16;
+const WORD_BYTES_MAX: usize = 64;
+const NAME_BYTES_MAX: usize = 256;
+const DETAIL_BYTES_MAX: usize = 512;
+
+/// Who writes: the same in every event of a process, and so written once.
+pub(super) struct Source(String);
+
+impl Source {
+    pub fn new(service: &str, epoch: Uuid, version: &str) -> Self {
+        let mut out = Vec::new();
+        push_raw(&mut out, "{\"epoch\":");
+        push_plain(&mut out, epoch);
+        push_raw(&mut out, ",\"service\":");
+        push_text(&mut out, service, WORD_BYTES_MAX);
+        push_raw(&mut out, ",\"version\":");
+        push_text(&mut out, version, WORD_BYTES_MAX);
+        push_raw(&mut out, "}");
+        Self(String::from_utf8_lossy(&out).into_owned())
+    }
+}
+
+/// Where the sequence number belongs, which is given only when the event is queued: the bytes before it end here.
+pub(super) type Split = usize;
+
+/// What happened to a request, as an event tells it.
+#[derive(Clone, Copy)]
+pub(super) enum Moment {
+    /// It is about to be forwarded.
+    Intent,
+    /// It is over.
+    Closed(Outcome),
+}
+
+/// Writes `http.request` or `http.intent`.
+pub(super) fn request(
+    out: &mut Vec<u8>,
+    told: &Told,
+    moment: Moment,
+    now: Now,
+    source: &Source,
+) -> Split {
+    push_action(out, told, moment);
+    push_actor(out, told);
+    push_raw(out, ",\"id\":");
+    push_plain(out, told.id);
+    if let Moment::Closed(outcome) = moment {
+        push_raw(out, ",\"outcome\":");
+        push_plain(out, outcome.as_str());
+    }
+    if let Some(reason) = &told.reason {
+        push_reason(out, reason);
+    }
+    push_request(out, told);
+    if let Moment::Closed(_) = moment {
+        push_response(out, told, now);
+    }
+    push_raw(out, ",\"seq\":");
+    let split = out.len();
+    if !told.shadow.is_empty() {
+        push_shadow(out, &told.shadow);
+    }
+    push_raw(out, ",\"source\":");
+    push_raw(out, &source.0);
+    if let Some(trace) = &told.trace {
+        push_raw(out, ",\"trace\":{\"span\":");
+        push_plain(out, trace.span());
+        push_raw(out, ",\"trace\":");
+        push_plain(out, trace.trace());
+        push_raw(out, "}");
+    }
+    push_end(out, now);
+    split
+}
+
+/// A happening of the proxy itself.
+pub(super) enum Own<'a> {
+    /// `audit.start`: the first event of an epoch.
+    Start(&'a Recovery),
+    /// `audit.stop`: the last event of an epoch that ended in order.
+    Stop,
+    /// `audit.dropped`: events that are lost, and why.
+    Dropped { count: u64, why: &'static str },
+    /// `config.load`.
+    ConfigLoad { origin: &'a str, digest: &'a str },
+}
+
+/// Writes an event of the proxy itself.
+pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: &Source) -> Split {
+    let (name, outcome) = match own {
+        Own::Start(_) => ("audit.start", "success"),
+        Own::Stop => ("audit.stop", "success"),
+        Own::Dropped { .. } => ("audit.dropped", "error"),
+        Own::ConfigLoad { .. } => ("config.load", "success"),
+    };
+    push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
+    push_plain(out, name);
+    push_raw(out, "}");
+    match own {
+        Own::Start(recovery) => push_start(out, recovery),
+        Own::Stop => {}
+        Own::Dropped { count, why } => {
+            push_raw(out, ",\"audit\":{\"dropped\":");
+            push_number(out, count);
+            push_raw(out, ",\"why\":");
+            push_plain(out, why);
+            push_raw(out, "}");
+        }
+        Own::ConfigLoad { origin, digest } => {
+            push_raw(out, ",\"config\":{\"digest\":");
+            push_text(out, digest, NAME_BYTES_MAX);
+            push_raw(out, ",\"origin\":");
+            push_text(out, origin, NAME_BYTES_MAX);
+            push_raw(out, "}");
+        }
+    }
+    push_raw(out, ",\"id\":");
+    push_plain(out, id);
+    push_raw(out, ",\"outcome\":");
+    push_plain(out, outcome);
+    push_raw(out, ",\"seq\":");
+    let split = out.len();
+    push_raw(out, ",\"source\":");
+    push_raw(out, &source.0);
+    push_end(out, now);
+    split
+}
+
+fn push_end(out: &mut Vec<u8>, now: Now) {
+    push_raw(out, ",\"ts\":\"");
+    let time = Timestamp::from_microsecond(now.unix_us).unwrap_or_default();
+    // Writing into memory cannot fail.
+    TIMES.print_timestamp(&time, &mut *out).ok();
+    push_raw(out, "\",\"v\":1}");
+}
+
+fn push_start(out: &mut Vec<u8>, recovery: &Recovery) {
+    push_raw(out, ",\"audit\":{\"missing\":");
+    push_number(out, recovery.missing_events);
+    if let Some(previous) = recovery.previous {
+        push_raw(out, ",\"previous\":{\"epoch\":");
+        push_plain(out, previous.epoch);
+        if let Some(last) = previous.last_seq {
+            push_raw(out, ",\"last\":");
+            push_number(out, last);
+        }
+        push_raw(out, "}");
+    }
+    push_raw(out, ",\"quarantined\":");
+    push_number(out, recovery.quarantined.len());
+    push_raw(out, ",\"truncated_bytes\":");
+    push_number(out, recovery.truncated_bytes);
+    push_raw(out, "}");
+}
+
+fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
+    let refused = told.reason.is_some();
+    let class = if refused || told.intended {
+        "security"
+    } else {
+        "access"
+    };
+    push_raw(out, "{\"action\":{\"class\":");
+    push_plain(out, class);
+    if let (Some(method), Some(route)) = (told.method(), &told.route) {
+        push_raw(out, ",\"name\":");
+        let start = out.len();
+        push_text(out, method.as_str(), WORD_BYTES_MAX);
+        // One text of both: the closing quote of the first and the opening quote of the second become a space.
+        out.pop();
+        let joint = out.len();
+        push_text(out, &route.template, NAME_BYTES_MAX);
+        debug_assert!(joint > start);
+        if let Some(quote) = out.get_mut(joint) {
+            *quote = b' ';
+        }
+    }
+    push_raw(out, ",\"type\":");
+    push_plain(
+        out,
+        match moment {
+            Moment::Intent => "http.intent",
+            Moment::Closed(_) => "http.request",
+        },
+    );
+    push_raw(out, "}");
+}
+
+fn push_actor(out: &mut Vec<u8>, told: &Told) {
+    let ip = client_ip(told);
+    match &told.caller {
+        Caller::Anonymous => {
+            push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
+            push_plain(out, ip);
+            push_raw(out, ",\"mfa\":false,\"type\":\"anonymous\"}");
+        }
+        Caller::Token(identity) => push_identity(out, identity, ip),
+    }
+}
+
+fn push_identity(out: &mut Vec<u8>, identity: &Identity, ip: IpAddr) {
+    push_raw(out, ",\"actor\":{\"auth\":\"jwt\",\"id\":");
+    push_text(out, &identity.subject, NAME_BYTES_MAX);
+    push_raw(out, ",\"ip\":");
+    push_plain(out, ip);
+    push_raw(out, ",\"mfa\":");
+    let mfa = identity.methods.iter().any(|method| method == "mfa");
+    push_raw(out, if mfa { "true" } else { "false" });
+    push_raw(out, ",\"roles\":[");
+    for (at, role) in identity.roles.iter().take(ROLES_MAX).enumerate() {
+        if at > 0 {
+            push_raw(out, ",");
+        }
+        push_text(out, role, WORD_BYTES_MAX);
+    }
+    push_raw(out, "]");
+    if let Some(session) = &identity.session {
+        push_raw(out, ",\"sid\":");
+        push_text(out, session, NAME_BYTES_MAX);
+    }
+    push_raw(out, ",\"type\":\"user\"}");
+}
+
+fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
+    push_raw(out, ",\"reason\":{\"code\":");
+    push_plain(out, reason.cause.code());
+    if !reason.detail.is_empty() {
+        push_raw(out, ",\"detail\":");
+        push_text(out, &reason.detail, DETAIL_BYTES_MAX);
+    }
+    if let Some(rule) = &reason.rule {
+        push_raw(out, ",\"rule\":");
+        push_text(out, rule, NAME_BYTES_MAX);
+    }
+    push_raw(out, "}");
+}
+
+fn push_request(out: &mut Vec<u8>, told: &Told) {
+    push_raw(out, ",\"request\":{\"bytes\":");
+    push_number(out, told.received.get());
+    push_raw(out, ",\"client_ip\":");
+    push_plain(out, client_ip(told));
+    if let Asked::Judged(judged) = &told.asked {
+        push_raw(out, ",\"host\":");
+        push_text(out, judged.host.to_str().unwrap_or_default(), NAME_BYTES_MAX);
+    }
+    if let Some(method) = told.method() {
+        push_raw(out, ",\"method\":");
+        push_text(out, method.as_str(), WORD_BYTES_MAX);
+    }
+    match &told.asked {
+        Asked::Nothing => {}
+        Asked::Raw(raw) => {
+            push_raw(out, ",\"path\":");
+            push_path(out, &raw.path);
+        }
+        Asked::Judged(judged) => {
+            push_raw(out, ",\"path\":");
+            push_path(out, judged.target.path());
+        }
+    }
+    push_raw(out, ",\"peer\":");
+    push_plain(out, told.peer);
+    if let Some(route) = &told.route {
+        push_raw(out, ",\"route\":");
+        push_text(out, &route.name, NAME_BYTES_MAX);
+    }
+    if matches!(told.asked, Asked::Nothing | Asked::Raw(_)) {
+        push_raw(out, ",\"unjudged\":true");
+    }
+    push_raw(out, "}");
+}
+
+fn push_response(out: &mut Vec<u8>, told: &Told, now: Now) {
+    push_raw(out, ",\"response\":{\"bytes\":");
+    push_number(out, told.sent_bytes);
+    push_raw(out, ",\"duration_us\":");
+    push_number(out, now.since(told.opened).as_micros());
+    if let Some(status) = told.status {
+        push_raw(out, ",\"status\":");
+        push_number(out, status.as_u16());
+    }
+    push_raw(out, ",\"upstream\":");
+    let forwarded = told.forwarded.is_some();
+    push_raw(out, if forwarded { "true}" } else { "false}" });
+}
+
+fn push_shadow(out: &mut Vec<u8>, shadow: &[Shadowed]) {
+    push_raw(out, ",\"shadow\":[");
+    for (at, noted) in shadow.iter().take(SHADOW_MAX).enumerate() {
+        push_raw(out, if at > 0 { ",{\"code\":" } else { "{\"code\":" });
+        push_plain(out, noted.cause.code());
+        if let Some(rule) = &noted.rule {
+            push_raw(out, ",\"rule\":");
+            push_text(out, rule, NAME_BYTES_MAX);
+        }
+        push_raw(out, "}");
+    }
+    push_raw(out, "]");
+}
+
+fn client_ip(told: &Told) -> IpAddr {
+    match &told.asked {
+        Asked::Nothing | Asked::Raw(_) => told.peer.ip().to_canonical(),
+        Asked::Judged(judged) => judged.client_ip,
+    }
+}
+
+/// The outcome of a request that is over in order.
+pub(super) fn closed(told: &Told) -> Moment {
+    let cause = told.reason.as_ref().map(|reason| reason.cause);
+    Moment::Closed(outcome(cause, told.status))
+}

@@ -1,0 +1,473 @@
+//! The metrics and their text form. Labels come from the configuration and from closed lists only, so that no client
+//! can make a series; children are resolved once, so that a request counts without a hash.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::model::denial::Cause;
+
+use super::outcome::Outcome;
+use super::told::Shadowed;
+
+/// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
+const REQUEST_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+/// From 5 microseconds to 50 milliseconds: where the proxy's own time lies.
+const STAGE_BUCKETS: &[f64] = &[
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005,
+    0.01, 0.025, 0.05,
+];
+/// The methods that have a name of their own (RFC 9110, RFC 5789); others are `_OTHER`.
+const METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER",
+];
+/// The statuses that have a series of their own; others go by their class. Sorted.
+const STATUSES: [u16; 32] = [
+    200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409,
+    410, 412, 413, 414, 415, 417, 422, 429, 431, 500, 502, 503, 504,
+];
+const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+/// The name of the route of requests that have none.
+const NO_ROUTE: &str = "_NONE";
+
+/// Every metric of the process. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    families: Arc<Families>,
+    unrouted: Arc<RouteMetrics>,
+    audit: AuditMetrics,
+}
+
+struct Families {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    denials: Box<[IntCounter]>,
+    shadow_denials: IntCounterVec,
+    stages: [Histogram; Stage::ALL.len()],
+    connections: IntGauge,
+    connections_refused: [IntCounter; ConnectionRefused::ALL.len()],
+    token_cache_hits: IntCounter,
+    token_cache_misses: IntCounter,
+    token_cache_entries: IntGauge,
+}
+
+/// What the audit spool counts.
+#[derive(Clone)]
+pub(super) struct AuditMetrics {
+    pub events: IntCounter,
+    pub dropped: IntCounter,
+    pub evicted: IntCounter,
+    pub writer_failures: IntCounter,
+    pub spool_bytes: IntGauge,
+    pub failing: IntGauge,
+}
+
+/// A part of a request's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// From the head read to the request handed on.
+    Decide,
+    /// From the request handed on to the head of the service's answer.
+    Upstream,
+    /// Waiting for an intent to be durable.
+    Intent,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Decide, Self::Upstream, Self::Intent];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Decide => "decide",
+            Self::Upstream => "upstream",
+            Self::Intent => "intent",
+        }
+    }
+}
+
+/// Why a connection was refused before a request was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionRefused {
+    /// Every place is taken.
+    Limit,
+    /// Every place of this address is taken.
+    PerIp,
+    /// The proxy is about to stop.
+    Draining,
+    /// The system gave no socket (file descriptors, memory).
+    System,
+}
+
+impl ConnectionRefused {
+    const ALL: [Self; 4] = [Self::Limit, Self::PerIp, Self::Draining, Self::System];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::PerIp => "per_ip",
+            Self::Draining => "draining",
+            Self::System => "system",
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers every family. `version` is the program's.
+    pub fn new(version: &str) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let make = Make(&registry);
+        let families = Arc::new(Families::new(&make)?);
+        let audit = AuditMetrics::new(&make)?;
+        make.gauges("outrider_build_info", "The program's version", "version")?
+            .get_metric_with_label_values(&[version])?
+            .set(1);
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        let unrouted = Arc::new(RouteMetrics::new(NO_ROUTE, "", Arc::clone(&families)));
+        Ok(Self {
+            registry,
+            families,
+            unrouted,
+            audit,
+        })
+    }
+
+    /// The children of one route. Made once when the configuration is loaded; `template` is its path as written.
+    #[must_use]
+    pub fn route(&self, name: &str, template: &str) -> Arc<RouteMetrics> {
+        Arc::new(RouteMetrics::new(name, template, Arc::clone(&self.families)))
+    }
+
+    /// A connection was taken in.
+    pub fn connection_opened(&self) {
+        self.families.connections.inc();
+    }
+
+    /// A connection has ended.
+    pub fn connection_closed(&self) {
+        self.families.connections.dec();
+    }
+
+    /// A connection was refused.
+    pub fn connection_refused(&self, why: ConnectionRefused) {
+        if let Some(counter) = self.families.connections_refused.get(why as usize) {
+            counter.inc();
+        }
+    }
+
+    /// A token was looked for among the verified ones.
+    pub fn token_cache_asked(&self, hit: bool) {
+        if hit {
+            self.families.token_cache_hits.inc();
+        } else {
+            self.families.token_cache_misses.inc();
+        }
+    }
+
+    /// So many verified tokens are remembered.
+    pub fn token_cache_entries(&self, entries: usize) {
+        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        self.families.token_cache_entries.set(entries);
+    }
+
+    /// A stage of a request took so long.
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        if let Some(histogram) = self.families.stages.get(stage as usize) {
+            histogram.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Everything in the Prometheus text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
+    }
+
+    pub(super) const fn audit(&self) -> &AuditMetrics {
+        &self.audit
+    }
+
+    pub(super) const fn unrouted(&self) -> &Arc<RouteMetrics> {
+        &self.unrouted
+    }
+
+    pub(super) fn denied(&self, cause: Cause) {
+        if let Some(counter) = self.families.denials.get(cause as usize) {
+            counter.inc();
+        }
+    }
+
+    pub(super) fn shadow_denied(&self, noted: &Shadowed) {
+        // Only a route in trial pays for this look-up; the rule's name is from the configuration.
+        let rule = noted.rule.as_deref().unwrap_or(NO_ROUTE);
+        if let Ok(counter) = self.families.shadow_denials.get_metric_with_label_values(&[rule]) {
+            counter.inc();
+        }
+    }
+}
+
+/// The counters of one route, each made when it is first needed: at most one for each outcome and cause, and one for
+/// each method and status of the closed lists.
+pub struct RouteMetrics {
+    /// The route's name.
+    pub name: String,
+    /// Its path template, as written.
+    pub template: String,
+    families: Arc<Families>,
+    requests: Box<[OnceLock<Option<IntCounter>>]>,
+    durations: Box<[OnceLock<Option<Histogram>>]>,
+}
+
+impl RouteMetrics {
+    fn new(name: &str, template: &str, families: Arc<Families>) -> Self {
+        let requests = Outcome::ALL.len() * (Cause::ALL.len() + 1);
+        let durations = METHODS.len() * (STATUSES.len() + STATUS_CLASSES.len());
+        Self {
+            name: name.to_owned(),
+            template: template.to_owned(),
+            families,
+            requests: std::iter::repeat_with(OnceLock::new).take(requests).collect(),
+            durations: std::iter::repeat_with(OnceLock::new).take(durations).collect(),
+        }
+    }
+
+    pub(super) fn count(&self, outcome: Outcome, cause: Option<Cause>) {
+        let column = cause.map_or(0, |cause| cause as usize + 1);
+        let slot = (outcome as usize) * (Cause::ALL.len() + 1) + column;
+        let make = || {
+            let code = cause.map_or("", Cause::code);
+            let labels = [self.name.as_str(), outcome.as_str(), code];
+            self.families.requests.get_metric_with_label_values(&labels).ok()
+        };
+        if let Some(Some(counter)) = self.requests.get(slot).map(|slot| slot.get_or_init(make)) {
+            counter.inc();
+        }
+    }
+
+    pub(super) fn observe(&self, method: Option<&Method>, status: Option<StatusCode>, took: Duration) {
+        let (row, column) = (method_index(method), status_index(status));
+        let slot = row * (STATUSES.len() + STATUS_CLASSES.len()) + column;
+        let make = || {
+            let method = METHODS.get(row).copied().unwrap_or("_OTHER");
+            let labels = [self.name.as_str(), method, &status_name(column)];
+            self.families.durations.get_metric_with_label_values(&labels).ok()
+        };
+        if let Some(Some(histogram)) = self.durations.get(slot).map(|slot| slot.get_or_init(make)) {
+            histogram.observe(took.as_secs_f64());
+        }
+    }
+}
+
+fn method_index(method: Option<&Method>) -> usize {
+    let other = METHODS.len() - 1;
+    let known = method.and_then(|method| METHODS.iter().position(|name| *name == method.as_str()));
+    known.unwrap_or(other)
+}
+
+fn status_index(status: Option<StatusCode>) -> usize {
+    let class = |code: u16| match code / 100 {
+        1 => 0,
+        2 => 1,
+        3 => 2,
+        4 => 3,
+        _ => 4,
+    };
+    let index = status.map(|status| status.as_u16()).map(|code| {
+        let known = STATUSES.binary_search(&code);
+        known.unwrap_or_else(|_| STATUSES.len() + class(code))
+    });
+    index.unwrap_or(STATUSES.len() + STATUS_CLASSES.len() - 1)
+}
+
+fn status_name(index: usize) -> String {
+    match STATUSES.get(index) {
+        Some(code) => code.to_string(),
+        None => {
+            let class = index.checked_sub(STATUSES.len());
+            let name = class.and_then(|class| STATUS_CLASSES.get(class));
+            name.copied().unwrap_or("none").to_owned()
+        }
+    }
+}
+
+impl Families {
+    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
+        let denials = make.counters("outrider_denials_total", "Refusals by cause", &["code"])?;
+        let cache = make.counters(
+            "outrider_token_cache_total",
+            "Look-ups among the verified tokens",
+            &["result"],
+        )?;
+        let refused = make.counters(
+            "outrider_connections_refused_total",
+            "Connections refused before a request was read",
+            &["reason"],
+        )?;
+        let stages = make.histograms(
+            "outrider_stage_duration_seconds",
+            "Time of a part of a request",
+            STAGE_BUCKETS,
+            &["stage"],
+        )?;
+        let refusal = |why: ConnectionRefused| refused.with_label_values(&[why.name()]);
+        let stage = |stage: Stage| stages.with_label_values(&[stage.name()]);
+        let denial = |cause: &Cause| denials.with_label_values(&[cause.code()]);
+        Ok(Self {
+            requests: make.counters(
+                "outrider_requests_total",
+                "Requests by how they ended",
+                &["route", "outcome", "code"],
+            )?,
+            durations: make.histograms(
+                "http_server_request_duration_seconds",
+                "From the head of a request to the end of its answer",
+                REQUEST_BUCKETS,
+                &["http_route", "http_request_method", "http_response_status_code"],
+            )?,
+            denials: Cause::ALL.iter().map(denial).collect(),
+            shadow_denials: make.counters(
+                "outrider_shadow_denials_total",
+                "Refusals that were only noted",
+                &["rule"],
+            )?,
+            stages: Stage::ALL.map(stage),
+            connections: make.gauge("outrider_connections", "Open client connections")?,
+            connections_refused: ConnectionRefused::ALL.map(refusal),
+            token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
+            token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
+            token_cache_entries: make
+                .gauge("outrider_token_cache_entries", "Verified tokens remembered")?,
+        })
+    }
+}
+
+impl AuditMetrics {
+    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            events: make.counter("outrider_audit_events_total", "Audit events queued")?,
+            dropped: make.counter(
+                "outrider_audit_events_dropped_total",
+                "Audit events lost because the buffer was full",
+            )?,
+            evicted: make.counter(
+                "outrider_audit_events_evicted_total",
+                "Audit events removed because the spool was full",
+            )?,
+            writer_failures: make.counter(
+                "outrider_audit_writer_failures_total",
+                "Failed tries to write or sync the spool",
+            )?,
+            spool_bytes: make.gauge("outrider_audit_spool_bytes", "Bytes of all segments")?,
+            failing: make.gauge("outrider_audit_failing", "1 while the spool cannot be written")?,
+        })
+    }
+}
+
+/// Makes and registers families.
+struct Make<'r>(&'r Registry);
+
+impl Make<'_> {
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        let made = IntCounter::new(name, help)?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        let made = IntGauge::new(name, help)?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
+        let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        labels: &[&str],
+    ) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let made = HistogramVec::new(options, labels)?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_client_cannot_grow_the_series() {
+        let metrics = Metrics::new("1").unwrap();
+        let route = metrics.route("orders", "/orders");
+        let round = |from: u32| {
+            for at in from..from + 20_000 {
+                let method = Method::from_bytes(format!("M{at}").as_bytes()).unwrap();
+                let status = StatusCode::from_u16(100 + u16::try_from(at % 900).unwrap()).unwrap();
+                route.observe(Some(&method), Some(status), Duration::ZERO);
+                metrics.unrouted().observe(Some(&method), Some(status), Duration::ZERO);
+                route.count(Outcome::Success, None);
+            }
+            metrics.text().lines().count()
+        };
+        let before = round(0);
+        assert_eq!(round(1_000_000), before);
+    }
+
+    #[test]
+    fn every_status_and_method_has_a_name() {
+        assert!(STATUSES.is_sorted());
+        let named = |code| status_name(status_index(Some(StatusCode::from_u16(code).unwrap())));
+        assert_eq!(named(200), "200");
+        assert_eq!(named(299), "2xx");
+        assert_eq!(named(418), "4xx");
+        assert_eq!(named(999), "5xx");
+        assert_eq!(status_name(status_index(None)), "none");
+        assert_eq!(METHODS[method_index(Some(&Method::PATCH))], "PATCH");
+        assert_eq!(METHODS[method_index(None)], "_OTHER");
+    }
+
+    #[test]
+    fn the_text_names_the_families() {
+        let metrics = Metrics::new("1.2.3").unwrap();
+        let route = metrics.route("orders", "/orders");
+        route.count(Outcome::Denied, Some(Cause::TokenInvalid));
+        metrics.denied(Cause::TokenInvalid);
+        metrics.connection_refused(ConnectionRefused::PerIp);
+        let text = metrics.text();
+        for line in [
+            "outrider_build_info{version=\"1.2.3\"} 1",
+            "outrider_requests_total{code=\"authn.invalid_token\",outcome=\"denied\",route=\"orders\"} 1",
+            "outrider_denials_total{code=\"authn.invalid_token\"} 1",
+            "outrider_connections_refused_total{reason=\"per_ip\"} 1",
+            "outrider_audit_events_total 0",
+            "process_open_fds",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

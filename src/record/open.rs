@@ -1,0 +1,234 @@
+//! The record of one request while it is under way: told things as they become known, closed exactly once. Never
+//! keeps the facts whole, because they hold the token.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, StatusCode};
+use uuid::Uuid;
+
+use crate::model::caller::Caller;
+use crate::model::clock::Now;
+use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::facts::Facts;
+
+use super::event::{self, Moment, Split};
+use super::metrics::{RouteMetrics, Stage};
+use super::outcome::Outcome;
+use super::redact;
+use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told, Trace};
+use super::Recorder;
+
+/// How long a request waits for its intent to be durable.
+const INTENT_WAIT_MAX: Duration = Duration::from_secs(1);
+/// When a client may try again after the spool failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Events are built here, so that a request allocates nothing for its event.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The record of one request. Dropped without being closed, it closes as `aborted`.
+#[must_use = "a record that is dropped says that the request was aborted"]
+pub struct OpenRecord {
+    recorder: Recorder,
+    told: Told,
+    open: bool,
+}
+
+impl OpenRecord {
+    pub(super) fn new(recorder: Recorder, now: Now, request_id: Uuid, peer: SocketAddr) -> Self {
+        Self {
+            recorder,
+            told: Told::new(request_id, now, peer),
+            open: true,
+        }
+    }
+
+    /// The request's identifier.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.told.id
+    }
+
+    /// The method, as far as it is known.
+    #[must_use]
+    pub const fn method(&self) -> Option<&Method> {
+        self.told.method()
+    }
+
+    /// The judged head.
+    pub fn facts(&mut self, facts: &Facts) {
+        self.told.asked = Asked::Judged(facts.into());
+    }
+
+    /// A head that was refused before it was judged. Kept without query, capped.
+    pub fn unjudged(&mut self, method: Option<&Method>, target: &[u8]) {
+        self.told.asked = Asked::Raw(Box::new(Raw {
+            method: method.cloned(),
+            path: redact::unjudged_path(target),
+        }));
+    }
+
+    /// The `traceparent` that the client sent. One that is not valid is ignored, as the standard says.
+    pub fn traceparent(&mut self, value: &HeaderValue) {
+        self.told.trace = Trace::parse(value);
+    }
+
+    /// Who is calling.
+    pub fn caller(&mut self, caller: &Caller) {
+        self.told.caller = caller.clone();
+    }
+
+    /// The route that matched.
+    pub fn route(&mut self, route: &Arc<RouteMetrics>) {
+        self.told.route = Some(Arc::clone(route));
+    }
+
+    /// Refusals that were only noted.
+    pub fn shadow(&mut self, denials: &[Denial]) {
+        self.told.shadow.extend(denials.iter().map(Into::into));
+    }
+
+    /// Why the request is refused or has failed. The first reason stays.
+    pub fn denied(&mut self, denial: &Denial) {
+        if self.told.reason.is_none() {
+            self.told.reason = Some(Box::new(Reason::from(denial)));
+        }
+    }
+
+    /// The request is handed to the service from now on.
+    pub fn forwarded(&mut self, now: Now) {
+        self.told.forwarded = Some(now);
+        let took = now.since(self.told.opened);
+        self.recorder.0.metrics.stage(Stage::Decide, took);
+    }
+
+    /// The head of the answer is known: the service's, or our own.
+    pub fn answered(&mut self, now: Now, status: StatusCode) {
+        if let (Some(forwarded), None) = (self.told.forwarded, self.told.status) {
+            let took = now.since(forwarded);
+            self.recorder.0.metrics.stage(Stage::Upstream, took);
+        }
+        self.told.status = Some(status);
+    }
+
+    /// Bytes of the request's body, if they are known at once.
+    pub fn received(&mut self, bytes: u64) {
+        self.told.received = ByteCount::Known(bytes);
+    }
+
+    /// A counter for the bytes of a request's body that is streamed.
+    pub fn receiving(&mut self) -> ByteCounter {
+        let counter = ByteCounter::default();
+        self.told.received = ByteCount::Shared(counter.clone());
+        counter
+    }
+
+    /// Bytes of the answer's body, in addition to those already told.
+    pub const fn sent(&mut self, bytes: u64) {
+        self.told.sent_bytes = self.told.sent_bytes.saturating_add(bytes);
+    }
+
+    /// Writes an `http.intent` with the request's identifier and waits until it is durable. Nothing may be forwarded
+    /// if it fails.
+    pub async fn intent(&mut self) -> Result<(), Box<Denial>> {
+        self.told.intended = true;
+        let asked = self.recorder.0.clock.now();
+        let queued = with_scratch(|out| {
+            let split = self.build(out, Moment::Intent, asked);
+            self.recorder.0.spool.append_durable(out, split)
+        });
+        let wait = queued.map_err(|refused| unavailable(&format!("the spool is {refused:?}")))?;
+        let result = match tokio::time::timeout(INTENT_WAIT_MAX, wait).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(kind))) => Err(unavailable(&format!("the spool was not written: {kind}"))),
+            Ok(Err(_)) => Err(unavailable("the writer has ended")),
+            Err(_) => Err(unavailable("the spool did not answer in time")),
+        };
+        let took = self.recorder.0.clock.now().since(asked);
+        self.recorder.0.metrics.stage(Stage::Intent, took);
+        result
+    }
+
+    /// Closes the record: the answer is complete.
+    pub fn close(mut self, now: Now) {
+        let closed = event::closed(&self.told);
+        self.finish(closed, now);
+    }
+
+    /// Closes at this moment, for whoever has no `now` at hand.
+    pub(super) fn close_now(self) {
+        let now = self.recorder.0.clock.now();
+        self.close(now);
+    }
+
+    /// Closes because the answer broke off on the service's side.
+    pub(super) fn close_broken(mut self) {
+        self.denied(&Denial::new(
+            Cause::UpstreamBroken,
+            "the answer broke off before its end",
+        ));
+        self.close_now();
+    }
+
+    fn finish(&mut self, moment: Moment, now: Now) {
+        self.open = false;
+        if let Moment::Closed(outcome) = moment {
+            self.count(outcome, now);
+        }
+        with_scratch(|out| {
+            let split = self.build(out, moment, now);
+            // An event that finds no room is counted and told by the spool.
+            self.recorder.0.spool.append(out, split).ok();
+        });
+    }
+
+    fn count(&self, outcome: Outcome, now: Now) {
+        let metrics = &self.recorder.0.metrics;
+        let cause = self.told.reason.as_ref().map(|reason| reason.cause);
+        let route = self.told.route.as_ref().unwrap_or_else(|| metrics.unrouted());
+        route.count(outcome, cause);
+        let took = now.since(self.told.opened);
+        route.observe(self.told.method(), self.told.status, took);
+        if let Some(cause) = cause {
+            metrics.denied(cause);
+        }
+        for noted in &self.told.shadow {
+            metrics.shadow_denied(noted);
+        }
+    }
+
+    fn build(&self, out: &mut Vec<u8>, moment: Moment, now: Now) -> Split {
+        out.clear();
+        event::request(out, &self.told, moment, now, &self.recorder.0.source)
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        if self.open {
+            let now = self.recorder.0.clock.now();
+            self.finish(Moment::Closed(Outcome::Aborted), now);
+        }
+    }
+}
+
+fn unavailable(detail: &str) -> Box<Denial> {
+    Denial::new(Cause::AuditUnavailable, detail).advising(Advice::RetryAfter(RETRY_AFTER))
+}
+
+/// Lends the thread's buffer, or a fresh one while the thread ends.
+fn with_scratch<T>(mut build: impl FnMut(&mut Vec<u8>) -> T) -> T {
+    let lent = SCRATCH.try_with(|scratch| {
+        let mut scratch = scratch.try_borrow_mut().ok()?;
+        Some(build(&mut scratch))
+    });
+    match lent {
+        Ok(Some(built)) => built,
+        Ok(None) | Err(_) => build(&mut Vec::new()),
+    }
+}

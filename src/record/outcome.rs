@@ -1,0 +1,93 @@
+//! How a request ended, in one word. A closed list; metrics and events use the same words.
+
+use http::StatusCode;
+
+use crate::model::denial::Cause;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The service answered with a status below 400, or the proxy answered by itself without refusing.
+    Success,
+    /// The service answered with a status from 400 on.
+    Failure,
+    /// This proxy refused: by a rule, a limit, or because it could not check or record.
+    Denied,
+    /// The service could not be reached or broke off, or the proxy itself failed.
+    Error,
+    /// The client went away before the answer was complete.
+    Aborted,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [
+        Self::Success,
+        Self::Failure,
+        Self::Denied,
+        Self::Error,
+        Self::Aborted,
+    ];
+
+    /// The word in events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+            Self::Error => "error",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// The outcome of a request that was answered.
+pub(super) fn outcome(cause: Option<Cause>, status: Option<StatusCode>) -> Outcome {
+    match (cause, status) {
+        (
+            Some(
+                Cause::UpstreamUnreachable
+                | Cause::UpstreamBroken
+                | Cause::UpstreamTimeout
+                | Cause::Internal,
+            ),
+            _,
+        ) => Outcome::Error,
+        (Some(_), _) => Outcome::Denied,
+        (None, Some(status)) if status.as_u16() >= 400 => Outcome::Failure,
+        (None, Some(_)) => Outcome::Success,
+        (None, None) => Outcome::Aborted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_a_refusal_or_an_error() {
+        for cause in Cause::ALL {
+            let expected = match cause.status().as_u16() {
+                500 | 502 | 504 => Outcome::Error,
+                _ => Outcome::Denied,
+            };
+            assert_eq!(outcome(Some(*cause), None), expected, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_refusal_the_status_decides() {
+        let table = [
+            (Some(200), Outcome::Success),
+            (Some(304), Outcome::Success),
+            (Some(404), Outcome::Failure),
+            (Some(503), Outcome::Failure),
+            (None, Outcome::Aborted),
+        ];
+        for (status, expected) in table {
+            let status = status.map(|code| StatusCode::from_u16(code).unwrap());
+            assert_eq!(outcome(None, status), expected);
+        }
+    }
+}

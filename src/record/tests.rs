@@ -1,0 +1,1 @@
+//! Records as they end up in the spool.

@@ -1,0 +1,1 @@
+//! The health listener over a socket.
