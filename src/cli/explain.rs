@@ -12,6 +12,7 @@ use crate::model::node::Place;
 use crate::model::secret::Secret;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
 
+use super::exit;
 use super::question::{PolicyArgs, Sketch, parse_now, read};
 
 /// The arguments of `explain`.
@@ -49,14 +50,14 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
     let answered = sketch(args).and_then(|sketch| {
         let snapshot = args.policy.snapshot()?;
-        let question = sketch.question(&snapshot).map_err(|why| (super::USAGE, why))?;
+        let question = sketch.question(&snapshot).map_err(|why| (exit::USAGE, why))?;
         let file = args.policy.config.display().to_string();
         Ok(render(&snapshot, &sketch, &file, &explain(&snapshot, &question)))
     });
     match answered {
         Ok(text) => match out.write_all(text.as_bytes()) {
-            Ok(()) => super::OK,
-            Err(_) => super::IO,
+            Ok(()) => exit::OK,
+            Err(_) => exit::IO,
         },
         Err((code, message)) => {
             super::complain(&message);

@@ -1,5 +1,6 @@
 //! The commands: one file each, one line each in [`Command`]. Words for a person; never decides about a request.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -11,16 +12,21 @@ mod question;
 mod schema;
 mod test;
 
-/// Success.
-pub const OK: u8 = 0;
-/// Something went wrong while running.
-pub const FAILURE: u8 = 1;
-/// The command line is wrong (clap uses the same).
-pub const USAGE: u8 = 2;
-/// A file or socket could not be read or written.
-pub const IO: u8 = 74;
-/// The configuration is faulty (`EX_CONFIG` of sysexits.h).
-pub const CONFIG: u8 = 78;
+/// Exit codes (`sysexits.h` where it has one).
+pub mod exit {
+    /// It worked.
+    pub const OK: u8 = 0;
+    /// It did not.
+    pub const FAILURE: u8 = 1;
+    /// The command line is wrong (clap uses the same).
+    pub const USAGE: u8 = 2;
+    /// A file, a spool or a socket cannot be read or written.
+    pub const IO: u8 = 74;
+    /// An address may not be bound.
+    pub const PERMISSION: u8 = 77;
+    /// The configuration is refused.
+    pub const CONFIGURATION: u8 = 78;
+}
 
 /// A security sidecar for automated trading: it knows who is calling, decides whether they may, and keeps evidence.
 #[derive(Parser, Debug)]
@@ -54,11 +60,17 @@ enum Command {
     },
 }
 
+/// Tells a person what went wrong.
+fn complain(message: &str) {
+    // Nobody is left to hear of an error on the error stream.
+    let _unheard = writeln!(io::stderr().lock(), "{}", message.trim_end());
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let out = &mut std::io::stdout().lock();
+    let out = &mut io::stdout().lock();
     let code = match cli.command {
         Command::Proxy(args) => crate::roles::proxy::run(&args),
         Command::Check(args) => check::run(&args, out),
@@ -69,7 +81,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "outrider", out);
-            OK
+            exit::OK
         }
     };
     ExitCode::from(code)

@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 
+use crate::cli::exit;
 use crate::config;
 use crate::model::clock::{Clock, Now, SystemClock};
 use crate::model::ip::LOOPBACK;
@@ -33,14 +34,14 @@ impl PolicyArgs {
     /// Loads the configuration and builds what requests go by. The error is ready to be shown.
     pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
         let loaded = config::load(&self.config, std::env::vars_os());
-        let (mut config, _warnings) = loaded.map_err(|report| (super::CONFIG, report.render(false)))?;
+        let (mut config, _warnings) = loaded.map_err(|report| (exit::CONFIGURATION, report.render(false)))?;
         if let (Some(path), Some(tokens)) = (&self.keys, &mut config.inbound.tokens) {
             tokens.keys.text = read(path)?;
             tokens.keys.origin = path.display().to_string();
         }
         load::snapshot(config.inbound)
             .map(|loaded| loaded.snapshot)
-            .map_err(|fault| (super::CONFIG, fault.message))
+            .map_err(|fault| (exit::CONFIGURATION, fault.message))
     }
 }
 
@@ -115,7 +116,7 @@ impl Sketch {
 
 /// Reads a file; the error is ready to be shown.
 pub(super) fn read(path: &Path) -> Result<String, (u8, String)> {
-    fs::read_to_string(path).map_err(|error| (super::IO, format!("{}: {error}", path.display())))
+    fs::read_to_string(path).map_err(|error| (exit::IO, format!("{}: {error}", path.display())))
 }
 
 /// Reads a moment: RFC 3339, such as `2026-11-22T10:00:00Z`.

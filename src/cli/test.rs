@@ -9,6 +9,7 @@ use crate::model::decode::Decode;
 use crate::model::fault::Faults;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
 
+use super::exit;
 use super::question::{PolicyArgs, read};
 
 mod case;
@@ -43,9 +44,9 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
     let outcomes: Vec<Outcome> = suite.cases.iter().map(|case| judge(case, &snapshot)).collect();
     let failed = outcomes.iter().any(|outcome| !outcome.complaints.is_empty());
     match out.write_all(output::render(args.format, &outcomes).as_bytes()) {
-        Ok(()) if failed => super::FAILURE,
-        Ok(()) => super::OK,
-        Err(_) => super::IO,
+        Ok(()) if failed => exit::FAILURE,
+        Ok(()) => exit::OK,
+        Err(_) => exit::IO,
     }
 }
 
@@ -58,7 +59,7 @@ fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
         Some(_) | None => {
             let name = args.cases.display().to_string();
             let report = report::Report::new(name, text, faults);
-            Err((super::CONFIG, report.render(false)))
+            Err((exit::CONFIGURATION, report.render(false)))
         }
     }
 }
