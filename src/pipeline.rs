@@ -1,7 +1,9 @@
 //! The whole walk of a request on one screen: accept, identify, decide, transform, forward, record.
 //! Never decides anything itself; imported by nothing but `roles` and `cli`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -10,27 +12,29 @@ use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
-use crate::accept::body::{Admitted, BodyLimits, Need};
+use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
 use crate::accept::facts::{FactRules, facts};
 use crate::accept::http::{Arrival, Handler, HeadRefusal};
-use crate::accept::{self};
-use crate::decide::{self, BodyNeeds, Permit, Spend, Trace, policy::Policy};
+use crate::decide::policy::{AuditMode, Policy};
+use crate::decide::{self, BodyNeeds, Permit, Spend, Trace};
 use crate::forward::Forwarder;
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Now};
-use crate::model::denial::{Cause, Denial};
-use crate::model::facts::Facts;
+use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::facts::{Facts, Framing};
 use crate::model::settings::Timeouts;
-use crate::record::{OpenRecord, RecordedBody, Recorder};
+use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics};
 use crate::transform::{self, Answers, Stamp};
 
-mod body;
+mod answer;
 mod question;
+mod upload;
 
-pub use body::AnswerBody;
+pub use answer::AnswerBody;
 pub use question::{Assumed, Explanation, Question, Verdict, explain};
+pub use upload::Upload;
 
 /// Everything a request goes by, made at load and never changed; a reload makes another one.
 #[derive(Debug)]
@@ -49,51 +53,69 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
 }
 
-/// The walk of one worker's requests. The snapshot and the recorder are shared by all workers, the connections to the
+/// A snapshot in service, with the counters of its routes.
+#[derive(Debug)]
+pub struct Live {
+    /// What requests go by.
+    pub snapshot: Snapshot,
+    /// In the order of the policy's routes.
+    routes: Vec<Arc<RouteMetrics>>,
+}
+
+impl Live {
+    /// Makes the routes' counters once, so that no request looks one up.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, metrics: &Metrics) -> Self {
+        let counters = |route: &decide::policy::Route| metrics.route(&route.name, route.matching.path.as_str());
+        let routes = snapshot.policy.routes.iter().map(counters).collect();
+        Self { snapshot, routes }
+    }
+}
+
+/// The walk of one worker's requests. What is live and the recorder are shared by all workers, the connections to the
 /// service are the worker's own.
 pub struct Pipeline {
     /// What requests go by; each takes the newest at its start and keeps it to its end.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub live: Arc<ArcSwap<Live>>,
     /// Where requests are recorded.
     pub recorder: Recorder,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
     /// The way to the service.
-    pub forwarder: Forwarder<Admitted>,
+    pub forwarder: Forwarder<Upload>,
 }
 
 impl Pipeline {
     /// One request, from its head to the head of the answer. Read it from top to bottom: each step is a room.
     async fn walk(
         &self,
-        snap: &Snapshot,
+        live: &Live,
         arrival: Arrival,
         id: &HeaderValue,
+        now: Now,
         record: &mut OpenRecord,
     ) -> Result<Response<AnswerBody>, Box<Denial>> {
-        let now = record.opened();
+        let Live { snapshot: snap, routes } = live;
         let (head, body) = arrival.request.into_parts();
-        record.asked(&head);
-        if let Some(fault) = arrival.fault {
-            return Err(fault.denial());
-        }
-        let facts = facts(arrival.peer, &head, &snap.fact_rules)?;
-        record.facts(&facts);
+        let facts = judge(&head, arrival.peer, arrival.fault.map(|fault| fault.denial()), snap, record)?;
         let trace = &mut Trace::Off;
         let entry = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
-        record.route(entry.route().index);
+        if let Some(route) = routes.get(entry.route().index) {
+            record.route(route);
+        }
         let caller = self.caller(snap, &facts, entry.failures_spent(), now)?;
         record.caller(&caller);
-        let head_ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
-        let body = admit_body(body, head_ok.body_needs(), &snap.timeouts).await?;
+        let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
+        let body = admit(body, ok.body_needs(), &snap.timeouts).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
-        let permit = decide::body(head_ok, &facts, &caller, whole, &snap.ledger, now, Spend::Yes, trace)?;
-        record.permitted(permit.shadow());
+        let permit = decide::body(ok, &facts, &caller, whole, &snap.ledger, now, Spend::Yes, trace)?;
+        record.shadow(permit.shadow());
         self.intend(&permit, record).await?;
         let slot = self.forwarder.checkout(&permit).await?;
+        let upload = Upload::new(body, facts.framing, record);
         let stamp = Stamp { request_id: id, secure: false };
-        let out = transform::prepare(&permit, &facts, &caller, head, body, &stamp);
-        record.forwarded();
+        let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
+        record.forwarded(self.clock.now());
         let reply = slot.send(out).await?;
         Ok(transform::reply(&permit, reply, &snap.answers, id).map(AnswerBody::Reply))
     }
@@ -103,7 +125,7 @@ impl Pipeline {
         &self,
         snap: &Snapshot,
         facts: &Facts,
-        failures_spent: Option<std::time::Duration>,
+        failures_spent: Option<Duration>,
         now: Now,
     ) -> Result<Caller, Box<Denial>> {
         let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
@@ -116,11 +138,16 @@ impl Pipeline {
         caller
     }
 
-    /// On routes that say `audit: before_forward`, the record is durable before the request leaves.
+    /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
+    /// while records find no room.
     async fn intend(&self, permit: &Permit<'_>, record: &mut OpenRecord) -> Result<(), Box<Denial>> {
         match permit.route().audit {
-            decide::policy::AuditMode::WithAnswer => Ok(()),
-            decide::policy::AuditMode::BeforeForward => record.intent().await,
+            AuditMode::BeforeForward => record.intent().await,
+            AuditMode::WithAnswer if self.recorder.is_saturated() => {
+                let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+                Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
+            }
+            AuditMode::WithAnswer => Ok(()),
         }
     }
 }
@@ -129,20 +156,87 @@ impl Handler for Pipeline {
     type Body = RecordedBody<AnswerBody>;
 
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
-        let snap = self.snapshot.load_full();
-        let id = RequestId::choose(&arrival);
-        let mut record = self.recorder.open(self.clock.now(), id.uuid, arrival.peer);
-        let answer = self.walk(&snap, arrival, &id.header, &mut record).await;
+        let live = self.live.load_full();
+        let now = self.clock.now();
+        let id = RequestId::choose(arrival.request.headers());
+        let mut record = self.recorder.open(now, id.uuid, arrival.peer);
+        let answer = self.walk(&live, arrival, &id.header, now, &mut record).await;
         let answer = answer.unwrap_or_else(|denial| {
             record.denied(&denial);
-            transform::refusal(&denial, &snap.answers, &id.header).map(AnswerBody::whole)
+            transform::refusal(&denial, &live.snapshot.answers, &id.header).map(AnswerBody::whole)
         });
-        record.answered(answer.status());
+        record.answered(self.clock.now(), answer.status());
         answer.map(|body| RecordedBody::new(body, record))
     }
 
     fn refused_head(&self, refusal: HeadRefusal) {
-        let record = self.recorder.open(self.clock.now(), Uuid::now_v7(), refusal.peer);
-        record.refused_head(&Denial::new(refusal.cause, refusal.detail));
+        let now = self.clock.now();
+        let mut record = self.recorder.open(now, Uuid::now_v7(), refusal.peer);
+        record.denied(&Denial::new(refusal.cause, refusal.detail));
+        record.close(now);
+    }
+}
+
+/// Room 1: what is recorded of a head that is refused is the head as it came.
+fn judge(
+    head: &Parts,
+    peer: SocketAddr,
+    hidden: Option<Box<Denial>>,
+    snap: &Snapshot,
+    record: &mut OpenRecord,
+) -> Result<Facts, Box<Denial>> {
+    if let Some(traceparent) = head.headers.get("traceparent") {
+        record.traceparent(traceparent);
+    }
+    let judged = hidden.map_or_else(|| facts(peer, head, &snap.fact_rules), Err);
+    match &judged {
+        Ok(facts) => record.facts(facts),
+        Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
+    }
+    judged
+}
+
+async fn admit(
+    body: Incoming,
+    needs: BodyNeeds,
+    timeouts: &Timeouts,
+) -> Result<Admitted, Box<Denial>> {
+    let (need, bytes_max) = match needs {
+        BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
+        BodyNeeds::Whole { bytes_max } => (Need::Whole, bytes_max),
+    };
+    let (idle, total) = (timeouts.body_idle, timeouts.total);
+    bodies::admit(body, need, BodyLimits { bytes_max: bytes_max.0, idle, total }).await
+}
+
+/// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes
+/// by our own in any case, because a client may use a name twice.
+struct RequestId {
+    uuid: Uuid,
+    header: HeaderValue,
+}
+
+/// The longest name that is taken from a client, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+impl RequestId {
+    fn choose(headers: &http::HeaderMap) -> Self {
+        let uuid = Uuid::now_v7();
+        let mut sent = headers.get_all("x-request-id").iter();
+        let only = sent.next().filter(|_| sent.next().is_none());
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        let sound = only.filter(|name| {
+            let bytes = name.as_bytes();
+            (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
+        });
+        let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
+        Self { uuid, header }
+    }
+
+    fn own(uuid: Uuid) -> HeaderValue {
+        let mut text = Uuid::encode_buffer();
+        let text = uuid.hyphenated().encode_lower(&mut text);
+        // Hexadecimal digits and hyphens are a header value.
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
     }
 }

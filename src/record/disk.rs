@@ -19,17 +19,17 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// A segment that nothing is appended to any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub(super) struct Sealed {
     /// The file.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Its size.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// How many events it holds.
-    pub events: u64,
+    pub(super) events: u64,
 }
 
 /// One epoch's segments, and the events on their way there.
-pub struct Disk {
+pub(super) struct Disk {
     folder: PathBuf,
     epoch: Uuid,
     segment_bytes_max: u64,
@@ -56,7 +56,7 @@ struct Live {
 impl Disk {
     /// Takes over a recovered folder for a new epoch and begins its first segment, so that a folder that cannot be
     /// written is known at the start.
-    pub fn begin(
+    pub(super) fn begin(
         folder: &Path,
         epoch: Uuid,
         segment_bytes_max: u64,
@@ -79,7 +79,7 @@ impl Disk {
     }
 
     /// Takes over unsealed frames, leaving `frames` empty.
-    pub fn accept(&mut self, frames: &mut Vec<u8>) {
+    pub(super) fn accept(&mut self, frames: &mut Vec<u8>) {
         segment::seal(frames);
         if self.pending.is_empty() {
             std::mem::swap(&mut self.pending, frames);
@@ -90,24 +90,24 @@ impl Disk {
     }
 
     /// Bytes held in memory because they are not synced.
-    pub const fn held(&self) -> usize {
+    pub(super) const fn held(&self) -> usize {
         self.pending.len()
     }
 
     /// Whether something is written but not synced.
-    pub const fn unsynced(&self) -> usize {
+    pub(super) const fn unsynced(&self) -> usize {
         self.written.0
     }
 
     /// Bytes of all segments.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let sealed: u64 = self.sealed.iter().map(|sealed| sealed.bytes).sum();
         let live = self.live.as_ref().map_or(0, |live| live.laid_out);
         sealed.saturating_add(live)
     }
 
     /// Writes everything held, into new segments where one is full.
-    pub fn write(&mut self) -> io::Result<()> {
+    pub(super) fn write(&mut self) -> io::Result<()> {
         while self.written.0 < self.pending.len() {
             if self.live.is_none() {
                 self.live = Some(self.create()?);
@@ -120,7 +120,7 @@ impl Disk {
     }
 
     /// Makes everything written durable and forgets it.
-    pub fn sync(&mut self) -> io::Result<()> {
+    pub(super) fn sync(&mut self) -> io::Result<()> {
         let Some(live) = &mut self.live else {
             return Ok(());
         };
@@ -144,7 +144,7 @@ impl Disk {
 
     /// Stops using the live segment after a failure. What was not synced is written again, into a new segment that
     /// begins with it; readers take the later segment's word.
-    pub fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         self.written = (0, 0);
         let Some(live) = self.live.take() else {
             return;
@@ -159,7 +159,7 @@ impl Disk {
     }
 
     /// Ends the live segment: no zeros behind the last event.
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         self.sync()?;
         if let Some(live) = self.live.take() {
             live.file.set_len(live.end)?;
@@ -170,7 +170,7 @@ impl Disk {
     }
 
     /// Removes the oldest segments beyond the cap; says how many events went with them.
-    pub fn enforce_cap(&mut self) -> u64 {
+    pub(super) fn enforce_cap(&mut self) -> u64 {
         let mut lost = 0;
         while self.bytes() > self.spool_bytes_max {
             let Some(oldest) = self.sealed.pop_front() else {
@@ -203,7 +203,10 @@ impl Disk {
         if fits.1 == 0 {
             return Ok(false);
         }
-        live.append(unwritten.get(..fits.0).unwrap_or_default(), self.segment_bytes_max)?;
+        live.append(
+            unwritten.get(..fits.0).unwrap_or_default(),
+            self.segment_bytes_max,
+        )?;
         self.written.0 += fits.0;
         self.written.1 += fits.1;
         Ok(true)
@@ -291,7 +294,7 @@ impl Live {
 }
 
 /// Makes a change of names in the folder durable.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

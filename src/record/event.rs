@@ -27,7 +27,7 @@ const DETAIL_BYTES_MAX: usize = 512;
 pub(super) struct Source(String);
 
 impl Source {
-    pub fn new(service: &str, epoch: Uuid, version: &str) -> Self {
+    pub(super) fn new(service: &str, epoch: Uuid, version: &str) -> Self {
         let mut out = Vec::new();
         push_raw(&mut out, "{\"epoch\":");
         push_plain(&mut out, epoch);
@@ -262,7 +262,11 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_plain(out, client_ip(told));
     if let Asked::Judged(judged) = &told.asked {
         push_raw(out, ",\"host\":");
-        push_text(out, judged.host.to_str().unwrap_or_default(), NAME_BYTES_MAX);
+        push_text(
+            out,
+            judged.host.to_str().unwrap_or_default(),
+            NAME_BYTES_MAX,
+        );
     }
     if let Some(method) = told.method() {
         push_raw(out, ",\"method\":");

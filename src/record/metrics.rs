@@ -62,12 +62,12 @@ struct Families {
 /// What the audit spool counts.
 #[derive(Clone)]
 pub(super) struct AuditMetrics {
-    pub events: IntCounter,
-    pub dropped: IntCounter,
-    pub evicted: IntCounter,
-    pub writer_failures: IntCounter,
-    pub spool_bytes: IntGauge,
-    pub failing: IntGauge,
+    pub(super) events: IntCounter,
+    pub(super) dropped: IntCounter,
+    pub(super) evicted: IntCounter,
+    pub(super) writer_failures: IntCounter,
+    pub(super) spool_bytes: IntGauge,
+    pub(super) failing: IntGauge,
 }
 
 /// A part of a request's time.
@@ -144,7 +144,11 @@ impl Metrics {
     /// The children of one route. Made once when the configuration is loaded; `template` is its path as written.
     #[must_use]
     pub fn route(&self, name: &str, template: &str) -> Arc<RouteMetrics> {
-        Arc::new(RouteMetrics::new(name, template, Arc::clone(&self.families)))
+        Arc::new(RouteMetrics::new(
+            name,
+            template,
+            Arc::clone(&self.families),
+        ))
     }
 
     /// A connection was taken in.
@@ -211,7 +215,11 @@ impl Metrics {
     pub(super) fn shadow_denied(&self, noted: &Shadowed) {
         // Only a route in trial pays for this look-up; the rule's name is from the configuration.
         let rule = noted.rule.as_deref().unwrap_or(NO_ROUTE);
-        if let Ok(counter) = self.families.shadow_denials.get_metric_with_label_values(&[rule]) {
+        if let Ok(counter) = self
+            .families
+            .shadow_denials
+            .get_metric_with_label_values(&[rule])
+        {
             counter.inc();
         }
     }
@@ -237,8 +245,12 @@ impl RouteMetrics {
             name: name.to_owned(),
             template: template.to_owned(),
             families,
-            requests: std::iter::repeat_with(OnceLock::new).take(requests).collect(),
-            durations: std::iter::repeat_with(OnceLock::new).take(durations).collect(),
+            requests: std::iter::repeat_with(OnceLock::new)
+                .take(requests)
+                .collect(),
+            durations: std::iter::repeat_with(OnceLock::new)
+                .take(durations)
+                .collect(),
         }
     }
 
@@ -248,20 +260,31 @@ impl RouteMetrics {
         let make = || {
             let code = cause.map_or("", Cause::code);
             let labels = [self.name.as_str(), outcome.as_str(), code];
-            self.families.requests.get_metric_with_label_values(&labels).ok()
+            self.families
+                .requests
+                .get_metric_with_label_values(&labels)
+                .ok()
         };
         if let Some(Some(counter)) = self.requests.get(slot).map(|slot| slot.get_or_init(make)) {
             counter.inc();
         }
     }
 
-    pub(super) fn observe(&self, method: Option<&Method>, status: Option<StatusCode>, took: Duration) {
+    pub(super) fn observe(
+        &self,
+        method: Option<&Method>,
+        status: Option<StatusCode>,
+        took: Duration,
+    ) {
         let (row, column) = (method_index(method), status_index(status));
         let slot = row * (STATUSES.len() + STATUS_CLASSES.len()) + column;
         let make = || {
             let method = METHODS.get(row).copied().unwrap_or("_OTHER");
             let labels = [self.name.as_str(), method, &status_name(column)];
-            self.families.durations.get_metric_with_label_values(&labels).ok()
+            self.families
+                .durations
+                .get_metric_with_label_values(&labels)
+                .ok()
         };
         if let Some(Some(histogram)) = self.durations.get(slot).map(|slot| slot.get_or_init(make)) {
             histogram.observe(took.as_secs_f64());
@@ -333,7 +356,11 @@ impl Families {
                 "http_server_request_duration_seconds",
                 "From the head of a request to the end of its answer",
                 REQUEST_BUCKETS,
-                &["http_route", "http_request_method", "http_response_status_code"],
+                &[
+                    "http_route",
+                    "http_request_method",
+                    "http_response_status_code",
+                ],
             )?,
             denials: Cause::ALL.iter().map(denial).collect(),
             shadow_denials: make.counters(
@@ -369,7 +396,10 @@ impl AuditMetrics {
                 "Failed tries to write or sync the spool",
             )?,
             spool_bytes: make.gauge("outrider_audit_spool_bytes", "Bytes of all segments")?,
-            failing: make.gauge("outrider_audit_failing", "1 while the spool cannot be written")?,
+            failing: make.gauge(
+                "outrider_audit_failing",
+                "1 while the spool cannot be written",
+            )?,
         })
     }
 }
@@ -396,7 +426,12 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
         let made = IntCounterVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
@@ -429,7 +464,9 @@ mod tests {
                 let method = Method::from_bytes(format!("M{at}").as_bytes()).unwrap();
                 let status = StatusCode::from_u16(100 + u16::try_from(at % 900).unwrap()).unwrap();
                 route.observe(Some(&method), Some(status), Duration::ZERO);
-                metrics.unrouted().observe(Some(&method), Some(status), Duration::ZERO);
+                metrics
+                    .unrouted()
+                    .observe(Some(&method), Some(status), Duration::ZERO);
                 route.count(Outcome::Success, None);
             }
             metrics.text().lines().count()

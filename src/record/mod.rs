@@ -76,7 +76,11 @@ impl std::fmt::Display for SpoolError {
                 folder.display()
             ),
             Self::Io(folder, error) => {
-                write!(out, "the audit spool {} cannot be used: {error}", folder.display())
+                write!(
+                    out,
+                    "the audit spool {} cannot be used: {error}",
+                    folder.display()
+                )
             }
             Self::Late => out.write_str("the audit events did not reach the disk in time"),
         }
@@ -109,7 +113,10 @@ impl Recorder {
             std::mem::take(&mut recovery.sealed),
         )
         .map_err(failed)?;
-        let spool = Spool::new(settings.buffer_bytes_max.as_usize(), metrics.audit().clone());
+        let spool = Spool::new(
+            settings.buffer_bytes_max.as_usize(),
+            metrics.audit().clone(),
+        );
         let source = Arc::new(Source::new(service, epoch, version));
         let writer = Writer {
             spool: Arc::clone(&spool),
@@ -136,7 +143,6 @@ impl Recorder {
     }
 
     /// Opens the record of one request. From here on exactly one `http.request` follows, whatever happens.
-    #[must_use]
     pub fn open(&self, now: Now, request_id: Uuid, peer: SocketAddr) -> OpenRecord {
         OpenRecord::new(self.clone(), now, request_id, peer)
     }
@@ -250,7 +256,10 @@ fn lock(folder: &Path) -> Result<File, SpoolError> {
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        DirBuilder::new().mode(0o700).create(folder).map_err(failed)?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed)?;
     }
     let file = OpenOptions::new()
         .write(true)

@@ -14,12 +14,12 @@ use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::Facts;
 
+use super::Recorder;
 use super::event::{self, Moment, Split};
 use super::metrics::{RouteMetrics, Stage};
 use super::outcome::Outcome;
 use super::redact;
 use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told, Trace};
-use super::Recorder;
 
 /// How long a request waits for its intent to be durable.
 const INTENT_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -190,7 +190,11 @@ impl OpenRecord {
     fn count(&self, outcome: Outcome, now: Now) {
         let metrics = &self.recorder.0.metrics;
         let cause = self.told.reason.as_ref().map(|reason| reason.cause);
-        let route = self.told.route.as_ref().unwrap_or_else(|| metrics.unrouted());
+        let route = self
+            .told
+            .route
+            .as_ref()
+            .unwrap_or_else(|| metrics.unrouted());
         route.count(outcome, cause);
         let took = now.since(self.told.opened);
         route.observe(self.told.method(), self.told.status, took);

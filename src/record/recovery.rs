@@ -34,7 +34,7 @@ pub struct Previous {
 }
 
 /// Goes through every segment of the folder, oldest first.
-pub fn recover(folder: &Path) -> io::Result<Recovery> {
+pub(super) fn recover(folder: &Path) -> io::Result<Recovery> {
     let segments = list(folder)?;
     let mut recovery = Recovery::default();
     let mut behind = segments.iter().skip(1);

@@ -21,7 +21,9 @@ pub(super) fn push_path(out: &mut Vec<u8>, path: &str) {
 /// The part of an unjudged request target that may be kept: no query, no fragment, no scheme, no user information.
 pub(super) fn unjudged_path(target: &[u8]) -> String {
     let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
-    let kept = target.get(..end.unwrap_or(target.len())).unwrap_or_default();
+    let kept = target
+        .get(..end.unwrap_or(target.len()))
+        .unwrap_or_default();
     let kept = kept.get(..PATH_BYTES_MAX + 1).unwrap_or(kept);
     let text = String::from_utf8_lossy(kept);
     if text.starts_with('/') {
@@ -64,7 +66,10 @@ mod tests {
         let long = "x".repeat(200);
         let table = [
             ("/api/v1/orders", "\"/api/v1/orders\"".to_owned()),
-            ("/t/eyJhbGciOiJSUzI1NiJ9.e30.sig/x", "\"/t/[token]/x\"".to_owned()),
+            (
+                "/t/eyJhbGciOiJSUzI1NiJ9.e30.sig/x",
+                "\"/t/[token]/x\"".to_owned(),
+            ),
             (&format!("/a/{long}/b"), "\"/a/[long]/b\"".to_owned()),
         ];
         for (path, expected) in table {

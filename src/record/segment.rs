@@ -200,7 +200,12 @@ mod tests {
             flipped[at] ^= 1;
             assert_eq!(Header::decode(&flipped), None, "byte {at}");
         }
-        for name in ["lock", "x.seg", "a-1.seg", "0193aaaabbbb7ccc8dddeeeeffff0001-1.seg"] {
+        for name in [
+            "lock",
+            "x.seg",
+            "a-1.seg",
+            "0193aaaabbbb7ccc8dddeeeeffff0001-1.seg",
+        ] {
             assert_eq!(Header::from_file_name(name), None, "{name}");
         }
     }

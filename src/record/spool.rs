@@ -50,12 +50,12 @@ pub(super) enum Refused {
 
 /// What the writer takes at once.
 pub(super) struct Taken {
-    pub waiters: Vec<Waiter>,
-    pub stopping: bool,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) stopping: bool,
 }
 
 impl Spool {
-    pub fn new(bytes_max: usize, metrics: AuditMetrics) -> Arc<Self> {
+    pub(super) fn new(bytes_max: usize, metrics: AuditMetrics) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(Queue {
                 frames: Vec::new(),
@@ -74,13 +74,13 @@ impl Spool {
     }
 
     /// Queues an event; one that finds no room is counted. `split` is where its sequence number belongs.
-    pub fn append(&self, event: &[u8], split: usize) -> Result<(), Refused> {
+    pub(super) fn append(&self, event: &[u8], split: usize) -> Result<(), Refused> {
         let mut queue = self.lock();
         self.push(&mut queue, event, split)
     }
 
     /// Queues an event and wakes the writer. The answer comes when the event is durable.
-    pub fn append_durable(&self, event: &[u8], split: usize) -> Result<Wait, Refused> {
+    pub(super) fn append_durable(&self, event: &[u8], split: usize) -> Result<Wait, Refused> {
         if self.failing.load(Ordering::Relaxed) {
             return Err(Refused::Failing);
         }
@@ -94,7 +94,7 @@ impl Spool {
     }
 
     /// Waits for everything queued so far, without an event.
-    pub fn barrier(&self) -> Result<Wait, Refused> {
+    pub(super) fn barrier(&self) -> Result<Wait, Refused> {
         let (waiter, wait) = oneshot::channel();
         let mut queue = self.lock();
         if queue.stopping {
@@ -107,7 +107,7 @@ impl Spool {
     }
 
     /// Queues a last event, if there is one, and asks the writer to end.
-    pub fn stop(&self, last: Option<(&[u8], usize)>) -> Result<Wait, Refused> {
+    pub(super) fn stop(&self, last: Option<(&[u8], usize)>) -> Result<Wait, Refused> {
         let (waiter, wait) = oneshot::channel();
         let mut queue = self.lock();
         let queued = last.map_or(Ok(()), |(event, split)| self.push(&mut queue, event, split));
@@ -119,12 +119,12 @@ impl Spool {
     }
 
     /// Whether the buffer is nearly full: what is under way may still be recorded, new requests should be refused.
-    pub fn is_saturated(&self) -> bool {
+    pub(super) fn is_saturated(&self) -> bool {
         self.saturated.load(Ordering::Relaxed)
     }
 
     /// Whether the disk takes nothing at the moment.
-    pub fn is_failing(&self) -> bool {
+    pub(super) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
 
@@ -162,7 +162,7 @@ impl Spool {
 /// The writer's side.
 impl Spool {
     /// Takes everything queued, after at most `tick`; at once when somebody waits. `frames` must be empty.
-    pub fn take(&self, frames: &mut Vec<u8>, tick: Duration) -> Taken {
+    pub(super) fn take(&self, frames: &mut Vec<u8>, tick: Duration) -> Taken {
         let mut queue = self.lock();
         if queue.waiters.is_empty() && !queue.stopping {
             let rung = self.bell.wait_timeout(queue, tick);
@@ -177,7 +177,7 @@ impl Spool {
     }
 
     /// Waits for `pause` or a stop, whichever comes first; meanwhile the path may go on queueing.
-    pub fn pause(&self, pause: Duration) {
+    pub(super) fn pause(&self, pause: Duration) {
         let queue = self.lock();
         if !queue.stopping {
             drop(self.bell.wait_timeout(queue, pause));
@@ -186,7 +186,7 @@ impl Spool {
 
     /// Says how much the writer still holds, and gives the number of events dropped meanwhile if there is room to
     /// tell of them.
-    pub fn settle(&self, held: usize) -> u64 {
+    pub(super) fn settle(&self, held: usize) -> u64 {
         let mut queue = self.lock();
         queue.held = held;
         let filled = queue.frames.len() + held;
@@ -199,16 +199,16 @@ impl Spool {
     }
 
     /// Gives back events that could not be told of.
-    pub fn still_dropped(&self, count: u64) {
+    pub(super) fn still_dropped(&self, count: u64) {
         self.lock().dropped += count;
     }
 
     /// Says whether the disk takes anything; true if that has changed.
-    pub fn set_failing(&self, failing: bool) -> bool {
+    pub(super) fn set_failing(&self, failing: bool) -> bool {
         self.failing.swap(failing, Ordering::Relaxed) != failing
     }
 
-    pub const fn metrics(&self) -> &AuditMetrics {
+    pub(super) const fn metrics(&self) -> &AuditMetrics {
         &self.metrics
     }
 }
@@ -271,7 +271,11 @@ mod tests {
         assert_eq!(spool.settle(0), 0, "no room to tell yet");
         let mut frames = Vec::new();
         spool.take(&mut frames, Duration::ZERO);
-        assert_eq!(spool.append(&event, 0), Err(Refused::Full), "the writer still holds it");
+        assert_eq!(
+            spool.append(&event, 0),
+            Err(Refused::Full),
+            "the writer still holds it"
+        );
         assert_eq!(spool.settle(0), 3);
         assert!(!spool.is_saturated());
         assert_eq!(spool.append(&event, 0), Ok(()));
@@ -281,7 +285,10 @@ mod tests {
     fn a_failing_disk_refuses_durable_events_at_once() {
         let spool = spool(1 << 20);
         assert!(spool.set_failing(true));
-        assert_eq!(spool.append_durable(b"{}", 1).unwrap_err(), Refused::Failing);
+        assert_eq!(
+            spool.append_durable(b"{}", 1).unwrap_err(),
+            Refused::Failing
+        );
         assert_eq!(spool.append(b"{}", 1), Ok(()));
         assert!(!spool.set_failing(true));
     }

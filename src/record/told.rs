@@ -18,25 +18,25 @@ use super::metrics::RouteMetrics;
 
 /// Everything known so far.
 pub(super) struct Told {
-    pub id: Uuid,
-    pub opened: Now,
-    pub peer: SocketAddr,
-    pub asked: Asked,
-    pub caller: Caller,
-    pub route: Option<Arc<RouteMetrics>>,
-    pub shadow: Vec<Shadowed>,
-    pub reason: Option<Box<Reason>>,
-    pub forwarded: Option<Now>,
-    pub status: Option<StatusCode>,
-    pub received: ByteCount,
-    pub sent_bytes: u64,
-    pub trace: Option<Trace>,
+    pub(super) id: Uuid,
+    pub(super) opened: Now,
+    pub(super) peer: SocketAddr,
+    pub(super) asked: Asked,
+    pub(super) caller: Caller,
+    pub(super) route: Option<Arc<RouteMetrics>>,
+    pub(super) shadow: Vec<Shadowed>,
+    pub(super) reason: Option<Box<Reason>>,
+    pub(super) forwarded: Option<Now>,
+    pub(super) status: Option<StatusCode>,
+    pub(super) received: ByteCount,
+    pub(super) sent_bytes: u64,
+    pub(super) trace: Option<Trace>,
     /// Whether an intent was written: such a record belongs to the class `security`.
-    pub intended: bool,
+    pub(super) intended: bool,
 }
 
 impl Told {
-    pub fn new(id: Uuid, opened: Now, peer: SocketAddr) -> Self {
+    pub(super) fn new(id: Uuid, opened: Now, peer: SocketAddr) -> Self {
         Self {
             id,
             opened,
@@ -55,7 +55,7 @@ impl Told {
         }
     }
 
-    pub const fn method(&self) -> Option<&Method> {
+    pub(super) const fn method(&self) -> Option<&Method> {
         match &self.asked {
             Asked::Nothing => None,
             Asked::Raw(raw) => raw.method.as_ref(),
@@ -75,15 +75,15 @@ pub(super) enum Asked {
 }
 
 pub(super) struct Raw {
-    pub method: Option<Method>,
-    pub path: String,
+    pub(super) method: Option<Method>,
+    pub(super) path: String,
 }
 
 pub(super) struct Judged {
-    pub method: Method,
-    pub target: PathAndQuery,
-    pub host: HeaderValue,
-    pub client_ip: std::net::IpAddr,
+    pub(super) method: Method,
+    pub(super) target: PathAndQuery,
+    pub(super) host: HeaderValue,
+    pub(super) client_ip: std::net::IpAddr,
 }
 
 impl From<&Facts> for Judged {
@@ -99,8 +99,8 @@ impl From<&Facts> for Judged {
 
 /// A refusal that was only noted.
 pub(super) struct Shadowed {
-    pub rule: Option<Arc<str>>,
-    pub cause: Cause,
+    pub(super) rule: Option<Arc<str>>,
+    pub(super) cause: Cause,
 }
 
 impl From<&Denial> for Shadowed {
@@ -114,9 +114,9 @@ impl From<&Denial> for Shadowed {
 
 /// Why the request was refused or failed.
 pub(super) struct Reason {
-    pub cause: Cause,
-    pub rule: Option<Arc<str>>,
-    pub detail: String,
+    pub(super) cause: Cause,
+    pub(super) rule: Option<Arc<str>>,
+    pub(super) detail: String,
 }
 
 impl From<&Denial> for Reason {
@@ -136,7 +136,7 @@ pub(super) enum ByteCount {
 }
 
 impl ByteCount {
-    pub fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         match self {
             Self::Known(count) => *count,
             Self::Shared(counter) => counter.0.load(Ordering::Relaxed),

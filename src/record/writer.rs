@@ -28,11 +28,11 @@ const RETRY_LAST: Duration = Duration::from_secs(1);
 
 /// The thread's state.
 pub(super) struct Writer {
-    pub spool: Arc<Spool>,
-    pub disk: Disk,
-    pub source: Arc<Source>,
+    pub(super) spool: Arc<Spool>,
+    pub(super) disk: Disk,
+    pub(super) source: Arc<Source>,
     /// For the times in events.
-    pub clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// What changes from turn to turn.
@@ -46,7 +46,7 @@ struct Pace {
 
 impl Writer {
     /// Runs until the spool is stopped and everything is on disk, or the disk fails once more after the stop.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut pace = Pace {
             watch: SystemClock::new(),
             quiet_turns: 0,
@@ -118,10 +118,15 @@ impl Writer {
     fn tell_losses(&mut self) {
         let metrics = self.spool.metrics();
         let evicted = self.disk.enforce_cap();
-        metrics.spool_bytes.set(i64::try_from(self.disk.bytes()).unwrap_or(i64::MAX));
+        metrics
+            .spool_bytes
+            .set(i64::try_from(self.disk.bytes()).unwrap_or(i64::MAX));
         if evicted > 0 {
             metrics.evicted.inc_by(evicted);
-            tracing::warn!(events = evicted, "the oldest audit events were removed: the spool is full");
+            tracing::warn!(
+                events = evicted,
+                "the oldest audit events were removed: the spool is full"
+            );
             self.tell_loss(evicted, "spool_bytes_max");
         }
         let dropped = self.spool.settle(self.disk.held());
@@ -133,7 +138,13 @@ impl Writer {
     fn tell_loss(&self, count: u64, why: &'static str) -> bool {
         let mut out = Vec::new();
         let told = Own::Dropped { count, why };
-        let split = event::own(&mut out, &told, Uuid::now_v7(), self.clock.now(), &self.source);
+        let split = event::own(
+            &mut out,
+            &told,
+            Uuid::now_v7(),
+            self.clock.now(),
+            &self.source,
+        );
         self.spool.append(&out, split).is_ok()
     }
 }
@@ -178,6 +189,6 @@ fn answer(waiters: Vec<Waiter>, result: &io::Result<()>) {
             Err(error) => Err(error.kind()),
         };
         // Whoever waited may have gone away.
-        drop(waiter.send(told));
+        waiter.send(told).ok();
     }
 }

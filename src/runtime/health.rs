@@ -80,7 +80,10 @@ async fn connection(stream: TcpStream, shown: Shown) {
 fn answer(request: &Request<Incoming>, shown: &Shown) -> Response<Full<Bytes>> {
     let verbose = request.uri().query().is_some_and(asks_verbose);
     let path = request.uri().path();
-    if !matches!(path, "/livez" | "/healthz" | "/readyz" | "/startupz" | "/metrics") {
+    if !matches!(
+        path,
+        "/livez" | "/healthz" | "/readyz" | "/startupz" | "/metrics"
+    ) {
         return text(StatusCode::NOT_FOUND, "there is nothing here\n".to_owned());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

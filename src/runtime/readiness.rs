@@ -161,7 +161,10 @@ mod tests {
         policy.ready();
         assert!(!readiness.has_started());
         let report = readiness.report();
-        assert_eq!((report.ready, report.lines.as_str()), (false, "[-]keys waiting\n[+]policy ok\n"));
+        assert_eq!(
+            (report.ready, report.lines.as_str()),
+            (false, "[-]keys waiting\n[+]policy ok\n")
+        );
         drop(keys);
         assert!(readiness.report().ready);
         readiness.set_draining();

@@ -163,7 +163,12 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let hostile = "a\"}\n{\"level\":\"ERROR\"}\x1b[31m\u{2028}";
-            tracing::info!(agent = hostile, status = 200_u16, level = "FATAL", "took\nit");
+            tracing::info!(
+                agent = hostile,
+                status = 200_u16,
+                level = "FATAL",
+                "took\nit"
+            );
             tracing::warn!(agent = %"x".repeat(9000), "long");
         });
         let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();

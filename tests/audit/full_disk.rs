@@ -1,0 +1,111 @@
+//! A disk that is full (fault F10, case 124). The disk is a tmpfs of 64 KiB in a mount namespace of its own, so the
+//! test runs itself a second time inside `unshare`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use outrider::model::denial::{Advice, Cause};
+
+use crate::{bench, surgery};
+
+const INSIDE: &str = "OUTRIDER_TEST_SMALL_DISK";
+const NAME: &str = "full_disk::durable_events_fail_at_once_and_recover";
+
+#[test]
+fn durable_events_fail_at_once_and_recover() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how the outer run tells the inner one its folder"
+    )]
+    let inside = std::env::var(INSIDE);
+    if let Ok(folder) = inside {
+        return on_the_small_disk(Path::new(&folder));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script =
+        "mount -t tmpfs -o size=64k outrider-test \"$1\" && exec \"$2\" --exact \"$3\" --nocapture";
+    let ran = Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg(NAME)
+        .env(INSIDE, folder.path())
+        .output()
+        .expect("`unshare` (util-linux) is needed for this test");
+    let output = String::from_utf8_lossy(&ran.stdout);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{output}\n{errors}");
+    assert!(output.contains("1 passed"), "{output}\n{errors}");
+}
+
+fn on_the_small_disk(disk: &Path) {
+    let folder = disk.join("spool");
+    let mut settings = bench::settings(&folder);
+    settings.segment_bytes_max.0 = 16 * 1024;
+    let (recorder, _) = bench::start(&settings).unwrap();
+    let runtime = surgery::runtime();
+    runtime.block_on(async {
+        bench::open(&recorder).intent().await.unwrap();
+        let ballast = disk.join("ballast");
+        fill(&ballast);
+        let mut accepted = 1;
+        let refused = loop {
+            match bench::open(&recorder).intent().await {
+                Ok(()) => accepted += 1,
+                Err(denial) => break denial,
+            }
+            assert!(accepted < 1000, "the disk never filled");
+        };
+        assert_eq!(refused.cause, Cause::AuditUnavailable);
+        assert!(matches!(refused.advice, Advice::RetryAfter(_)));
+        assert!(recorder.is_failing());
+        // While the disk is known to fail, nobody waits for it.
+        let late = tokio::time::timeout(Duration::from_millis(100), async {
+            bench::open(&recorder).intent().await
+        });
+        assert!(late.await.expect("refused at once").is_err());
+        fs::remove_file(&ballast).unwrap();
+        for _ in 0..300 {
+            if bench::open(&recorder).intent().await.is_ok() {
+                accepted += 1;
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!recorder.is_failing());
+        recorder.stop(Duration::from_secs(5)).await.unwrap();
+        let events = bench::parsed(&folder);
+        bench::assert_gap_free(&events);
+        let intents = events
+            .iter()
+            .filter(|event| bench::kind(event) == "http.intent");
+        assert!(intents.count() >= accepted);
+        assert_eq!(bench::kind(events.last().unwrap()), "audit.stop");
+    });
+    let text = recorder.metrics().text();
+    assert!(
+        !text.contains("outrider_audit_writer_failures_total 0"),
+        "{text}"
+    );
+    drop(recorder);
+    let (_recorder, recovery) = bench::start(&settings).unwrap();
+    assert!(recovery.quarantined.is_empty());
+    assert_eq!(recovery.missing_events, 0);
+}
+
+/// Fills what is left of the disk.
+fn fill(path: &Path) {
+    use std::io::Write as _;
+    let mut file = fs::File::create(path).unwrap();
+    while file.write_all(&[1; 512]).is_ok() {}
+}
