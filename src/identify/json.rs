@@ -41,6 +41,15 @@ impl Object {
     }
 }
 
+impl Object {
+    /// Adds a member if there is none of this name.
+    pub(super) fn fill(&mut self, name: &str, value: impl FnOnce() -> Json) {
+        if !self.0.contains_key(name) {
+            self.0.insert(name.to_owned(), value());
+        }
+    }
+}
+
 /// A member that should be text is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotText;
