@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::{Authority, BearerToken, Credentials, Facts, Framing};
 use crate::model::ip::{canonical, forwarded_entry};
-use crate::model::path::JudgedPath;
+use crate::model::path::{JudgedPath, decoded};
 use crate::model::settings::TrustedHops;
 
 mod names;
@@ -79,7 +79,9 @@ fn judge_target(head: &Parts, bytes_max: usize) -> Result<&PathAndQuery, Box<Den
     let Some(target) = uri.path_and_query() else {
         return refuse(Cause::Target, "the target is only an authority");
     };
-    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let scheme = uri
+        .scheme_str()
+        .map_or(0, |scheme| scheme.len() + "://".len());
     let authority = uri.authority().map_or(0, |named| named.as_str().len());
     if scheme + authority + target.as_str().len() > bytes_max {
         return refuse(Cause::TargetTooLong, "the target is longer than allowed");
@@ -200,29 +202,9 @@ fn joins_bearers(value: &[u8]) -> bool {
 fn names_access_token(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        Decoded(name.as_bytes()).eq(b"access_token".iter().copied())
+        let name = decoded(name).map(|byte| byte.to_ascii_lowercase());
+        name.eq(b"access_token".iter().copied())
     })
-}
-
-/// The bytes that a query name means, in lower case.
-struct Decoded<'a>(&'a [u8]);
-
-impl Iterator for Decoded<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let hex = |byte: u8| (byte as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        let (byte, rest) = match self.0 {
-            [b'%', high, low, rest @ ..] => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, rest),
-                _ => (b'%', self.0.get(1..)?),
-            },
-            [byte, rest @ ..] => (*byte, rest),
-            [] => return None,
-        };
-        self.0 = rest;
-        Some(byte.to_ascii_lowercase())
-    }
 }
 
 /// The right-most address that no trusted hop vouches for. What stands left of an unreadable entry is not believed:

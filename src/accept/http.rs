@@ -53,7 +53,9 @@ pub struct HeadRefusal {
 /// Whoever answers the requests of a listener.
 pub trait Handler: Send + Sync + 'static {
     /// The body of answers.
-    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + 'static;
 
     /// Answers one request. Dropped without an answer when the peer hangs up.
     fn handle(&self, arrival: Arrival) -> impl Future<Output = Response<Self::Body>> + Send;
@@ -123,7 +125,11 @@ impl Http {
         if let Err(error) = ended
             && let Some((cause, detail)) = refused_head(&error, &watch, served.so_far())
         {
-            handler.refused_head(HeadRefusal { peer, cause, detail });
+            handler.refused_head(HeadRefusal {
+                peer,
+                cause,
+                detail,
+            });
         }
     }
 }

@@ -54,7 +54,8 @@ impl Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -74,9 +75,14 @@ async fn read(mut body: Admitted<Script>) -> Result<String, BodyFault> {
     Ok(text)
 }
 
-async fn stream(length: Option<u64>, steps: impl IntoIterator<Item = Step>) -> Result<String, Cause> {
+async fn stream(
+    length: Option<u64>,
+    steps: impl IntoIterator<Item = Step>,
+) -> Result<String, Cause> {
     let body = admit(script(length, steps), Need::Stream, LIMITS).await;
-    read(body.map_err(|denial| denial.cause)?).await.map_err(BodyFault::cause)
+    read(body.map_err(|denial| denial.cause)?)
+        .await
+        .map_err(BodyFault::cause)
 }
 
 async fn whole(length: Option<u64>, steps: impl IntoIterator<Item = Step>) -> Result<Bytes, Cause> {
@@ -91,7 +97,16 @@ async fn whole(length: Option<u64>, steps: impl IntoIterator<Item = Step>) -> Re
 #[tokio::test(start_paused = true)]
 async fn a_body_within_its_limits_arrives() {
     use Step::{Piece, Trailers, Wait};
-    let steps = || [Piece("hello"), Wait(4), Piece("wor"), Wait(4), Piece("ld"), Trailers];
+    let steps = || {
+        [
+            Piece("hello"),
+            Wait(4),
+            Piece("wor"),
+            Wait(4),
+            Piece("ld"),
+            Trailers,
+        ]
+    };
     assert_eq!(stream(Some(10), steps()).await.unwrap(), "helloworld");
     assert_eq!(stream(None, steps()).await.unwrap(), "helloworld");
     assert_eq!(whole(Some(10), steps()).await.unwrap(), "helloworld");
@@ -105,7 +120,17 @@ async fn a_body_beyond_its_limits_is_refused() {
     use Step::{Break, Piece, Wait};
     let too_large = || [Piece("hello"), Piece("world"), Piece("!")];
     let idle = || [Piece("hello"), Wait(6), Piece("x")];
-    let slow = || [Wait(4), Piece("a"), Wait(4), Piece("b"), Wait(4), Piece("c"), Wait(4)];
+    let slow = || {
+        [
+            Wait(4),
+            Piece("a"),
+            Wait(4),
+            Piece("b"),
+            Wait(4),
+            Piece("c"),
+            Wait(4),
+        ]
+    };
     let broken = || [Piece("hello"), Break];
     assert_eq!(stream(None, too_large()).await, Err(Cause::BodyTooLarge));
     assert_eq!(whole(None, too_large()).await, Err(Cause::BodyTooLarge));
@@ -120,9 +145,13 @@ async fn a_body_beyond_its_limits_is_refused() {
 async fn a_drip_is_slow_and_a_silence_is_idle() {
     use Step::{Piece, Wait};
     let drip = (0..8).flat_map(|_| [Wait(4), Piece("a")]);
-    let body = admit(script(None, drip), Need::Stream, LIMITS).await.unwrap();
+    let body = admit(script(None, drip), Need::Stream, LIMITS)
+        .await
+        .unwrap();
     assert_eq!(read(body).await, Err(BodyFault::Slow));
-    let body = admit(script(None, [Wait(60)]), Need::Stream, LIMITS).await.unwrap();
+    let body = admit(script(None, [Wait(60)]), Need::Stream, LIMITS)
+        .await
+        .unwrap();
     assert_eq!(read(body).await, Err(BodyFault::Idle));
 }
 
@@ -130,18 +159,25 @@ async fn a_drip_is_slow_and_a_silence_is_idle() {
 async fn a_length_over_the_limit_is_refused_unread() {
     for need in [Need::Stream, Need::Whole] {
         let refused = admit(script(Some(11), [Step::Wait(60)]), need, LIMITS).await;
-        assert_eq!(refused.err().map(|denial| denial.cause), Some(Cause::BodyTooLarge));
+        assert_eq!(
+            refused.err().map(|denial| denial.cause),
+            Some(Cause::BodyTooLarge)
+        );
     }
 }
 
 #[tokio::test]
 async fn a_streamed_length_stays_a_length() {
     let steps = [Step::Piece("hello")];
-    let body = admit(script(Some(5), steps), Need::Stream, LIMITS).await.unwrap();
+    let body = admit(script(Some(5), steps), Need::Stream, LIMITS)
+        .await
+        .unwrap();
     assert_eq!(body.size_hint().exact(), Some(5));
     assert!(!body.is_end_stream());
     assert!(body.whole().is_none());
-    let empty = admit(script(Some(0), []), Need::Stream, LIMITS).await.unwrap();
+    let empty = admit(script(Some(0), []), Need::Stream, LIMITS)
+        .await
+        .unwrap();
     assert!(empty.is_end_stream());
 }
 
@@ -159,7 +195,10 @@ fn a_fault_is_found_behind_other_errors() {
             Some(&self.0)
         }
     }
-    assert_eq!(BodyFault::find(&Outer(BodyFault::Idle)), Some(BodyFault::Idle));
+    assert_eq!(
+        BodyFault::find(&Outer(BodyFault::Idle)),
+        Some(BodyFault::Idle)
+    );
     assert_eq!(BodyFault::find(&io_error()), None);
 }
 

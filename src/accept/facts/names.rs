@@ -60,8 +60,14 @@ pub(super) fn judge(headers: &HeaderMap) -> Result<(), Box<Denial>> {
 /// cannot put it in the place of another field: not of one that decides, and not beside its twin.
 fn judge_underscore(name: &HeaderName, headers: &HeaderMap) -> Result<(), Box<Denial>> {
     let twin = |other: &HeaderName| other != name && folds_to(name.as_str(), other.as_str());
-    if GUARDED.iter().any(|guarded| is_guarded_by(name.as_str(), guarded)) {
-        return refuse(Cause::Header, "an underscore spelling of a field that decides");
+    if GUARDED
+        .iter()
+        .any(|guarded| is_guarded_by(name.as_str(), guarded))
+    {
+        return refuse(
+            Cause::Header,
+            "an underscore spelling of a field that decides",
+        );
     }
     if headers.keys().any(twin) {
         return refuse(Cause::Header, "a field stands in two spellings");
@@ -107,7 +113,19 @@ const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
-                | b'`' | b'|' | b'~'
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
         )
 }

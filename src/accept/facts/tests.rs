@@ -56,10 +56,10 @@ fn a_plain_request_is_judged_once() {
     assert_eq!(facts.content_type.unwrap(), "application/json");
     assert_eq!(facts.peer, PEER.parse().unwrap());
     assert_eq!(facts.client_ip, facts.peer.ip());
-    match facts.credentials {
-        Credentials::Bearer(token) => assert_eq!(token.expose_token(), b"abc.def.ghi"),
-        other => panic!("{other:?}"),
-    }
+    let Credentials::Bearer(token) = facts.credentials else {
+        panic!("{:?}", facts.credentials);
+    };
+    assert_eq!(token.expose_token(), b"abc.def.ghi");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn hosts_have_one_reading() {
         ("an escape", &[("host", "a%2eb")]),
         ("outside ASCII", &[("host", "\u{e4}")]),
         ("brackets around no address", &[("host", "[a]")]),
-        ("a bracket too many", &[("host", "[::1]]")],),
+        ("a bracket too many", &[("host", "[::1]]")]),
         ("text before a bracket", &[("host", "a[::1]")]),
         ("a zone", &[("host", "[fe80::1%25eth0]")]),
     ];
@@ -93,12 +93,22 @@ fn hosts_have_one_reading() {
         };
         assert!(expected.contains(&found), "{name}: {found:?}");
     }
-    for host in ["a", "a:80", "A.b-c_d", "127.0.0.1:3000", "[::1]", "[2001:db8::1]:8443"] {
+    for host in [
+        "a",
+        "a:80",
+        "A.b-c_d",
+        "127.0.0.1:3000",
+        "[::1]",
+        "[2001:db8::1]:8443",
+    ] {
         let facts = judge("GET", "/", &[("host", host)]).unwrap();
         assert_eq!(facts.authority.as_str(), host);
     }
     assert_eq!(
-        judge("GET", "/", &[("host", "[::1]:80")]).unwrap().authority.host(),
+        judge("GET", "/", &[("host", "[::1]:80")])
+            .unwrap()
+            .authority
+            .host(),
         "[::1]"
     );
 }
@@ -120,7 +130,11 @@ fn an_absolute_target_agrees_with_host_or_is_refused() {
         ("ftp://public/x", "public", Some(Cause::Target)),
         ("http://public?x=1", "public", Some(Cause::Path)),
     ] {
-        assert_eq!(cause("GET", target, &[("host", host)]), expected, "{target} {host}");
+        assert_eq!(
+            cause("GET", target, &[("host", host)]),
+            expected,
+            "{target} {host}"
+        );
     }
     let facts = judge("GET", "http://public/x?y", &[("host", "public")]).unwrap();
     assert_eq!(facts.path.target().as_str(), "/x?y");
@@ -140,7 +154,11 @@ fn other_target_forms_and_tunnels_are_refused() {
         ("GET", "/a/../b", Cause::Path),
         ("GET", "//admin", Cause::Path),
     ] {
-        assert_eq!(cause(method, target, &[("host", "a")]), Some(expected), "{method} {target}");
+        assert_eq!(
+            cause(method, target, &[("host", "a")]),
+            Some(expected),
+            "{method} {target}"
+        );
     }
 }
 
@@ -148,7 +166,9 @@ fn other_target_forms_and_tunnels_are_refused() {
 fn framing_is_one_length_or_one_chunked() {
     let framing = |fields: &[(&str, &str)]| {
         let fields: Vec<_> = [("host", "a")].iter().chain(fields).copied().collect();
-        judge("POST", "/", &fields).map(|facts| facts.framing).map_err(|denial| denial.cause)
+        judge("POST", "/", &fields)
+            .map(|facts| facts.framing)
+            .map_err(|denial| denial.cause)
     };
     for (fields, expected) in [
         (&[][..], Ok(Framing::None)),
@@ -159,17 +179,36 @@ fn framing_is_one_length_or_one_chunked() {
         (&[("content-length", "+5")], Err(Cause::Framing)),
         (&[("content-length", "")], Err(Cause::Framing)),
         (&[("content-length", "5, 5")], Err(Cause::Framing)),
-        (&[("content-length", "5"), ("content-length", "5")], Err(Cause::Framing)),
-        (&[("transfer-encoding", "identity"), ("transfer-encoding", "chunked")], Err(Cause::Framing)),
-        (&[("transfer-encoding", "gzip, chunked")], Err(Cause::Framing)),
+        (
+            &[("content-length", "5"), ("content-length", "5")],
+            Err(Cause::Framing),
+        ),
+        (
+            &[
+                ("transfer-encoding", "identity"),
+                ("transfer-encoding", "chunked"),
+            ],
+            Err(Cause::Framing),
+        ),
+        (
+            &[("transfer-encoding", "gzip, chunked")],
+            Err(Cause::Framing),
+        ),
         (&[("transfer-encoding", ",chunked")], Err(Cause::Framing)),
         (&[("transfer-encoding", "chunked;")], Err(Cause::Framing)),
         (&[("transfer-encoding", "\"chunked\"")], Err(Cause::Framing)),
-        (&[("transfer-encoding", "chunked"), ("content-length", "5")], Err(Cause::Framing)),
+        (
+            &[("transfer-encoding", "chunked"), ("content-length", "5")],
+            Err(Cause::Framing),
+        ),
     ] {
         assert_eq!(framing(fields), expected, "{fields:?}");
     }
-    let mut old = head("POST", "/", &[("host", "a"), ("transfer-encoding", "chunked")]);
+    let mut old = head(
+        "POST",
+        "/",
+        &[("host", "a"), ("transfer-encoding", "chunked")],
+    );
     old.version = Version::HTTP_10;
     let refused = facts(PEER.parse().unwrap(), &old, &rules()).unwrap_err();
     assert_eq!(refused.cause, Cause::Framing);
@@ -183,14 +222,26 @@ fn fields_with_two_readings_are_refused() {
     for (fields, expected) in [
         (&[("expect", "100-Continue")][..], None),
         (&[("expect", "200-ok")], Some(Cause::Expectation)),
-        (&[("expect", "100-continue"), ("expect", "100-continue")], Some(Cause::Expectation)),
-        (&[("content-type", "text/plain"), ("content-type", "text/plain")], Some(Cause::ContentType)),
+        (
+            &[("expect", "100-continue"), ("expect", "100-continue")],
+            Some(Cause::Expectation),
+        ),
+        (
+            &[
+                ("content-type", "text/plain"),
+                ("content-type", "text/plain"),
+            ],
+            Some(Cause::ContentType),
+        ),
         (&[("transfer_encoding", "chunked")], Some(Cause::Header)),
         (&[("content_length", "5")], Some(Cause::Header)),
         (&[("x_forwarded_for", "10.0.0.1")], Some(Cause::Header)),
         (&[("x-forwarded_host", "b")], Some(Cause::Header)),
         (&[("x_desk", "prop")], None),
-        (&[("x_desk", "prop"), ("x-desk", "retail")], Some(Cause::Header)),
+        (
+            &[("x_desk", "prop"), ("x-desk", "retail")],
+            Some(Cause::Header),
+        ),
         (&[("outrider_subject", "root")], None),
         (&[("outrider-subject", "root")], None),
         (&[("authorization", "Bearer \u{e4}")], Some(Cause::Header)),
@@ -214,7 +265,10 @@ fn connection_may_nominate_only_what_is_the_clients_own() {
         ("keep-alive, X-Own,, ", false),
         ("Upgrade, HTTP2-Settings", false),
         ("TE", false),
-        ("close, X-Auth-Subject, x-signature, Authorization, X-Request-Id", true),
+        (
+            "close, X-Auth-Subject, x-signature, Authorization, X-Request-Id",
+            true,
+        ),
         ("Host", true),
         ("outrider-subject", true),
         ("OUTRIDER_roles", true),
@@ -228,7 +282,11 @@ fn connection_may_nominate_only_what_is_the_clients_own() {
         let found = cause("GET", "/", &[("host", "a"), ("connection", value)]);
         assert_eq!(found, refused.then_some(Cause::Header), "{value}");
     }
-    let second = [("host", "a"), ("connection", "close"), ("connection", "authorization")];
+    let second = [
+        ("host", "a"),
+        ("connection", "close"),
+        ("connection", "authorization"),
+    ];
     assert_eq!(cause("GET", "/", &second), Some(Cause::Header));
 }
 
@@ -262,7 +320,11 @@ fn credentials_stand_in_one_place() {
         ("/?a=1&Access%5ftoken=x", &[], "malformed"),
         ("/?a=1;access_token", &[], "malformed"),
         ("/?access_token=x", &["Bearer a"], "several"),
-        ("/?my_access_token=x&a=access_token", &["Bearer a"], "bearer"),
+        (
+            "/?my_access_token=x&a=access_token",
+            &["Bearer a"],
+            "bearer",
+        ),
         ("/?%=1&%zz=2", &["Bearer a"], "bearer"),
     ] {
         assert_eq!(kind(target, values), expected, "{target} {values:?}");
@@ -299,6 +361,10 @@ fn the_right_most_untrusted_address_is_the_client() {
         let fields = lines.iter().map(|line| ("x-forwarded-for", *line));
         let fields: Vec<_> = [("host", "a")].into_iter().chain(fields).collect();
         let facts = facts(peer.parse().unwrap(), &head("GET", "/", &fields), &rules()).unwrap();
-        assert_eq!(facts.client_ip, expected.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");
+        assert_eq!(
+            facts.client_ip,
+            expected.parse::<IpAddr>().unwrap(),
+            "{peer} {lines:?}"
+        );
     }
 }

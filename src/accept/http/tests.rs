@@ -86,7 +86,10 @@ async fn ask(http: Http, bytes: &str, hang_up: bool) -> (String, Vec<(Cause, Str
     served.client.read_to_string(&mut answer).await.unwrap();
     served.drain.drain(HEAD_TIMEOUT).await;
     let refused = std::mem::take(&mut *served.recorder.refused.lock().unwrap());
-    (answer.lines().next().unwrap_or_default().to_owned(), refused)
+    (
+        answer.lines().next().unwrap_or_default().to_owned(),
+        refused,
+    )
 }
 
 /// The cause matches what hyper writes on the wire.
@@ -106,9 +109,21 @@ async fn heads_that_hyper_refuses_are_told_with_their_status() {
         ("GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", "400", Cause::Head),
         ("GET /\0 HTTP/1.1\r\n\r\n", "400", Cause::Head),
         ("GET / HTTP/3.0\r\n\r\n", "400", Cause::Head),
-        ("GET / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", "400", Cause::Framing),
-        ("GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "400", Cause::Framing),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", "400", Cause::Framing),
+        (
+            "GET / HTTP/1.1\r\nContent-Length: +5\r\n\r\n",
+            "400",
+            Cause::Framing,
+        ),
+        (
+            "GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            "400",
+            Cause::Framing,
+        ),
+        (
+            "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "400",
+            Cause::Framing,
+        ),
     ] {
         let (line, refused) = ask(http(16 * 1024), bytes, false).await;
         let shown: String = bytes.chars().take(60).collect();
@@ -124,20 +139,35 @@ async fn an_endless_target_is_told_as_such() {
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000));
     let (line, refused) = ask(http(200_000), &long, false).await;
     assert_eq!(line.split(' ').nth(1), Some("414"));
-    assert_eq!(refused.first().map(|(cause, _)| *cause), Some(Cause::TargetTooLong));
+    assert_eq!(
+        refused.first().map(|(cause, _)| *cause),
+        Some(Cause::TargetTooLong)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn half_a_head_is_told_and_silence_is_not() {
     for (bytes, hang_up, cause) in [
         ("GET / HT", false, Some(Cause::HeadTimeout)),
-        ("GET / HTTP/1.1\r\nHost: a\r\n", false, Some(Cause::HeadTimeout)),
-        ("GET / HTTP/1.1\r\nHost: a\r\n", true, Some(Cause::HeadIncomplete)),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            false,
+            Some(Cause::HeadTimeout),
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            true,
+            Some(Cause::HeadIncomplete),
+        ),
         ("", false, None),
         ("", true, None),
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, None),
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true, None),
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET", false, Some(Cause::HeadTimeout)),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET",
+            false,
+            Some(Cause::HeadTimeout),
+        ),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", false, Some(Cause::Head)),
     ] {
         let (_, refused) = ask(http(16 * 1024), bytes, hang_up).await;
@@ -160,10 +190,17 @@ async fn hidden_faults_reach_the_handler_with_their_request() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_closes_idle_connections_and_finishes_requests() {
     let mut served = start(http(16 * 1024));
-    served.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    served
+        .client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     let mut first = [0; 15];
     served.client.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");
-    assert_eq!(served.drain.drain(Duration::from_secs(1)).await, Drained::Finished);
+    assert_eq!(
+        served.drain.drain(Duration::from_secs(1)).await,
+        Drained::Finished
+    );
     assert!(served.recorder.refused.lock().unwrap().is_empty());
 }

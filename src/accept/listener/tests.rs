@@ -123,13 +123,18 @@ fn a_port_is_shared_only_if_asked_for() {
 
 #[tokio::test]
 async fn an_unspecified_v6_address_takes_v4_too() {
-    let Ok(socket) = bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0), PortUse::Alone) else {
+    let Ok(socket) = bind(
+        SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0),
+        PortUse::Alone,
+    ) else {
         // A machine without IPv6 has nothing to show here.
         return;
     };
     let port = socket.local_addr().unwrap().port();
     let listener = TcpListener::from_std(socket).unwrap();
-    let _client = TcpStream::connect(SocketAddr::new(LOOPBACK, port)).await.unwrap();
+    let _client = TcpStream::connect(SocketAddr::new(LOOPBACK, port))
+        .await
+        .unwrap();
     let (_, peer) = listener.accept().await.unwrap();
     assert_eq!(crate::model::ip::canonical(peer.ip()), LOOPBACK);
 }

@@ -452,7 +452,8 @@ fn agrees_with_hyper(bytes: Vec<u8>, cut: usize) -> Result<(), TestCaseError> {
     let trusted: Vec<&String> = trusted.map(|(target, _)| target).collect();
     prop_assert!(trusted.len() <= seen.len());
     for (own, hypers) in seen.iter().zip(&trusted) {
-        prop_assert_eq!(own, *hypers);
+        // http writes an empty path as a slash.
+        prop_assert_eq!(own.trim_end_matches('/'), hypers.trim_end_matches('/'));
     }
     let later_trusted = calls
         .iter()
@@ -466,7 +467,7 @@ fn agrees_with_hyper(bytes: Vec<u8>, cut: usize) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(20000))]
 
     #[test]
     fn hyper_sees_the_same_boundaries(bytes in pieces(), cut in 1_usize..80) {
