@@ -64,8 +64,9 @@ impl Walk<'_> {
                 continue;
             }
             let path = join(path, key);
-            match described.get("default").and_then(Json::as_str) {
-                Some(text) => self.push(&path, text.to_owned(), &Place::Default),
+            match described.get("default") {
+                Some(Json::String(text)) => self.push(&path, text.clone(), &Place::Default),
+                Some(other) => self.push(&path, other.to_string(), &Place::Default),
                 None if all_default(described) => self.defaults(&path, None, described),
                 None => {}
             }

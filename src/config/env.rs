@@ -9,6 +9,7 @@ use crate::model::decode::suggest;
 use crate::model::fault::Faults;
 use crate::model::node::{Entry, Node, Place, Value};
 
+use super::report::plural;
 use super::yaml;
 
 const PREFIX: &str = "OUTRIDER_";
@@ -151,7 +152,8 @@ fn step_list<'n>(
         items.push(nothing(place));
     }
     items.get_mut(index).ok_or_else(|| {
-        format!("has {count} items, counted from 0; {count} appends one, {index} is beyond that")
+        let items = plural(count, "item");
+        format!("has {items}, counted from 0; {count} appends one, {index} is beyond that")
     })
 }
 

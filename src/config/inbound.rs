@@ -171,6 +171,7 @@ fn read_policy(fields: &mut Fields<'_>, bounds: Option<&AcceptLimits>) -> Option
         body_bytes_max: bounds.map_or(crate::model::units::ByteSize(u64::MAX), |b| {
             b.body_bytes_max
         }),
+        shared: &shared,
         limits: &limits,
     };
     let routes = routes::read(fields, &listener)?;

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -104,7 +104,7 @@ pub fn load(
         Ok(_) => load_bytes(&file, &bytes, folder, environment),
         Err(error) => {
             let mut faults = Faults::default();
-            let message = format!("the configuration cannot be read: {}", error.kind());
+            let message = format!("the configuration {}", why_unread(&error));
             faults.error(&Place::Default, message);
             Err(Box::new(Report::new(&file, "", faults)))
         }
@@ -139,6 +139,16 @@ pub fn load_bytes(
             file: file.to_owned(),
         }),
         None => Err(report()),
+    }
+}
+
+/// Why a file could not be read, for the person who named it.
+fn why_unread(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+        kind => format!("cannot be read: {kind}"),
     }
 }
 

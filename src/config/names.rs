@@ -117,6 +117,17 @@ impl Decode for Roles {
                 let help = "use letters, digits and . _ : / -, at most 128 characters";
                 faults.error_with_help(&entry.key_place, message, help);
             }
+            if !matches!(entry.value.value, Value::List(_)) {
+                let place = &entry.value.place;
+                let message = format!(
+                    "expected a list of permissions, found {}",
+                    entry.value.kind()
+                );
+                let help = format!("write `{}: [orders:place]`, with brackets", entry.key);
+                faults.error_with_help(place, message, help);
+                roles = None;
+                continue;
+            }
             let grants = decode_list(&entry.value, faults, |item, faults| {
                 decode_scalar(item, "a permission", faults, Permission::parse_grant)
             });

@@ -131,7 +131,13 @@ impl Report {
         let end = offset + line_length;
         let shown = self.text.get(start..end).unwrap_or_default();
         let from = offset.saturating_sub(start);
-        let until = from + length.clamp(1, line_length.max(1));
+        let least = length.clamp(1, line_length.max(1));
+        let ends = after.char_indices().map(|(at, _)| at);
+        let until = from
+            + ends
+                .into_iter()
+                .find(|at| *at >= least)
+                .unwrap_or(line_length);
         Snippet::source(shown)
             .path(self.file.as_str())
             .line_start(usize::try_from(line).unwrap_or(1))

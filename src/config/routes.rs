@@ -29,6 +29,8 @@ pub(super) struct Listener<'a> {
     pub(super) tokens: bool,
     /// The most that a route's body may have.
     pub(super) body_bytes_max: ByteSize,
+    /// The listener's own rules, asked for every route.
+    pub(super) shared: &'a StagedRules,
     /// The limits of the whole policy so far.
     pub(super) limits: &'a RefCell<Vec<LimitSpec>>,
 }
@@ -87,11 +89,19 @@ fn read_route(
         |node, faults| read_section(node, faults, read_match),
     );
     let doc = "whether callers need no token; a bad token is refused all the same";
-    let anonymous = fields.or("anonymous", doc, "false", false);
+    let said = fields.optional_with(
+        "anonymous",
+        doc,
+        || json!({"type": "boolean", "default": false}),
+        bool::decode,
+    );
+    // A value that is neither true nor false has its own fault; what would follow from it is not told.
+    let unclear = fields.has("anonymous") && said.is_none();
+    let anonymous = said.unwrap_or(false);
     let owner = name.as_ref().map_or("route", |name| &name.value.0);
     let context = Context {
         owner,
-        tokens: listener.tokens,
+        tokens: listener.tokens || unclear,
         anonymous,
         mode: Mode::Enforce,
         limits: listener.limits,
@@ -125,7 +135,7 @@ fn read_route(
         body_on_get,
         body_bytes_max,
         audit,
-        limit_policy: limit_policy(&rules.head),
+        limit_policy: limit_policy(rules.head.iter().chain(&listener.shared.head)),
         rules,
     });
     Some(())

@@ -19,6 +19,13 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, String) {
             "brackets close in the order in which they opened".to_owned(),
         );
     }
+    if let ErrorKind::UnclosedFlowCollection { open } = kind {
+        let closing = if *open == '[' { ']' } else { '}' };
+        return (
+            format!("a `{open}` further up is not closed"),
+            format!("close it with `{closing}`"),
+        );
+    }
     SENTENCES
         .iter()
         .find(|(kinds, ..)| kinds.contains(kind))

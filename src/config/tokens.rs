@@ -193,7 +193,7 @@ fn read_key_file(path: &Path, file: &Placed<String>, faults: &mut Faults) -> Opt
     let read =
         File::open(path).and_then(|file| file.take(KEY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     let refusal = match read {
-        Err(error) => format!("the key file `{name}` cannot be read: {}", error.kind()),
+        Err(error) => format!("the key file `{name}` {}", super::why_unread(&error)),
         Ok(_) if bytes.len() as u64 > KEY_FILE_BYTES_MAX => {
             format!("the key file `{name}` is larger than 1MiB")
         }

@@ -176,7 +176,7 @@ impl<'f> Builder<'f> {
         let plain = style == ScalarStyle::Plain;
         if plain && span.start.line() != span.end.line() {
             let message = format!("the value `{text}` runs on into the next line");
-            let help = "check the indentation and the `: ` of the next line; a text of several lines goes in quotes";
+            let help = "check both lines: `: ` (with a space) follows each key, and keys of one section begin in the same column";
             self.error(&place, message, help);
             self.ran_on = true;
         }
@@ -403,6 +403,3 @@ const fn end_of(place: &Place) -> usize {
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -293,6 +293,9 @@ impl Segment {
     fn parse(text: &str) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('{') else {
             // An empty segment is a slash at the end, or the root; judging refuses it anywhere else.
+            if text == "**" {
+                return Err("`**` stands only at the end".to_owned());
+            }
             return if text.contains(['{', '}', '*', '?', '#']) {
                 Err(format!(
                     "`{text}` is not a segment; a parameter is `{{name}}`, whole and alone"
