@@ -9,13 +9,16 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
 use crate::accept::facts::{FactRules, facts};
 use crate::accept::http::{Arrival, Handler, HeadRefusal};
-use crate::decide::policy::{AuditMode, Policy};
+use crate::accept::raw_head::HeadFault;
+use crate::decide::policy::{AuditMode, Policy, Route};
 use crate::decide::{self, BodyNeeds, Permit, Spend, Trace};
 use crate::forward::Forwarder;
 use crate::identify::{self, Verification, Verifier};
@@ -23,10 +26,10 @@ use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
-use crate::model::facts::{Facts, Framing};
+use crate::model::facts::Facts;
 use crate::model::settings::Timeouts;
 use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics};
-use crate::transform::{self, Answers, Stamp};
+use crate::transform::{self, Answers, RequestBody, Stamp};
 
 mod answer;
 mod question;
@@ -54,7 +57,6 @@ pub struct Snapshot {
 }
 
 /// A snapshot in service, with the counters of its routes.
-#[derive(Debug)]
 pub struct Live {
     /// What requests go by.
     pub snapshot: Snapshot,
@@ -66,9 +68,16 @@ impl Live {
     /// Makes the routes' counters once, so that no request looks one up.
     #[must_use]
     pub fn new(snapshot: Snapshot, metrics: &Metrics) -> Self {
-        let counters = |route: &decide::policy::Route| metrics.route(&route.name, route.matching.path.as_str());
+        let counters = |route: &Route| metrics.route(&route.name, route.matching.path.as_str());
         let routes = snapshot.policy.routes.iter().map(counters).collect();
         Self { snapshot, routes }
+    }
+
+    /// Tells the metrics what is only known here.
+    pub fn show(&self, metrics: &Metrics) {
+        if let Some(tokens) = &self.snapshot.tokens {
+            metrics.token_cache_entries(tokens.cached_tokens());
+        }
     }
 }
 
@@ -85,62 +94,76 @@ pub struct Pipeline {
     pub forwarder: Forwarder<Upload>,
 }
 
+/// One request on its walk: what is known of it from the first moment, and what refusing it would need to know.
+struct Visit<'l> {
+    id: RequestId,
+    now: Now,
+    record: OpenRecord,
+    route: Option<&'l Route>,
+    body: RequestBody,
+}
+
 impl Pipeline {
     /// One request, from its head to the head of the answer. Read it from top to bottom: each step is a room.
-    async fn walk(
+    async fn walk<'l>(
         &self,
-        live: &Live,
+        live: &'l Live,
         arrival: Arrival,
-        id: &HeaderValue,
-        now: Now,
-        record: &mut OpenRecord,
+        visit: &mut Visit<'l>,
     ) -> Result<Response<AnswerBody>, Box<Denial>> {
-        let Live { snapshot: snap, routes } = live;
+        let Live {
+            snapshot: snap,
+            routes,
+        } = live;
+        let Visit {
+            id, now, record, ..
+        } = visit;
+        let (now, trace) = (*now, &mut Trace::Off);
+        let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
-        let facts = judge(&head, arrival.peer, arrival.fault.map(|fault| fault.denial()), snap, record)?;
-        let trace = &mut Trace::Off;
+        let facts = judge(&head, arrival.peer, arrival.fault, snap, record)?;
         let entry = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
-        if let Some(route) = routes.get(entry.route().index) {
-            record.route(route);
+        visit.route = Some(entry.route());
+        if let Some(counters) = routes.get(entry.route().index) {
+            record.route(counters);
         }
-        let caller = self.caller(snap, &facts, entry.failures_spent(), now)?;
+        let caller = caller(snap, &facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
         let body = admit(body, ok.body_needs(), &snap.timeouts).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
-        let permit = decide::body(ok, &facts, &caller, whole, &snap.ledger, now, Spend::Yes, trace)?;
+        let permit = decide::body(
+            ok,
+            &facts,
+            &caller,
+            whole,
+            &snap.ledger,
+            now,
+            Spend::Yes,
+            trace,
+        )?;
         record.shadow(permit.shadow());
         self.intend(&permit, record).await?;
         let slot = self.forwarder.checkout(&permit).await?;
         let upload = Upload::new(body, facts.framing, record);
-        let stamp = Stamp { request_id: id, secure: false };
+        let stamp = Stamp {
+            request_id: &id.header,
+            secure: false,
+        };
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
-        let reply = slot.send(out).await?;
-        Ok(transform::reply(&permit, reply, &snap.answers, id).map(AnswerBody::Reply))
-    }
-
-    /// Room 2, and what it costs to be wrong there.
-    fn caller(
-        &self,
-        snap: &Snapshot,
-        facts: &Facts,
-        failures_spent: Option<Duration>,
-        now: Now,
-    ) -> Result<Caller, Box<Denial>> {
-        let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
-        let caller = identify::caller(facts, snap.tokens.as_ref(), verification, now);
-        if let Err(denial) = &caller
-            && denial.cause == Cause::TokenInvalid
-        {
-            snap.ledger.note_failure(facts.client_ip, now);
-        }
-        caller
+        let reply = slot.send(out, deadline).await?;
+        let reply = transform::reply(&permit, reply, &snap.answers, &id.header);
+        Ok(reply.map(AnswerBody::Reply))
     }
 
     /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
     /// while records find no room.
-    async fn intend(&self, permit: &Permit<'_>, record: &mut OpenRecord) -> Result<(), Box<Denial>> {
+    async fn intend(
+        &self,
+        permit: &Permit<'_>,
+        record: &mut OpenRecord,
+    ) -> Result<(), Box<Denial>> {
         match permit.route().audit {
             AuditMode::BeforeForward => record.intent().await,
             AuditMode::WithAnswer if self.recorder.is_saturated() => {
@@ -159,14 +182,34 @@ impl Handler for Pipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers());
-        let mut record = self.recorder.open(now, id.uuid, arrival.peer);
-        let answer = self.walk(&live, arrival, &id.header, now, &mut record).await;
+        let record = self.recorder.open(now, id.uuid, arrival.peer);
+        let body = match arrival.request.body().is_end_stream() {
+            true => RequestBody::Settled,
+            false => RequestBody::Unread,
+        };
+        let mut visit = Visit {
+            id,
+            now,
+            record,
+            route: None,
+            body,
+        };
+        let answer = self.walk(&live, arrival, &mut visit).await;
+        let Visit {
+            id,
+            mut record,
+            route,
+            body,
+            ..
+        } = visit;
         let answer = answer.unwrap_or_else(|denial| {
             record.denied(&denial);
-            transform::refusal(&denial, &live.snapshot.answers, &id.header).map(AnswerBody::whole)
+            let answers = &live.snapshot.answers;
+            transform::refusal(&denial, answers, &id.header, route, body).map(AnswerBody::whole)
         });
-        record.answered(self.clock.now(), answer.status());
-        answer.map(|body| RecordedBody::new(body, record))
+        let status = answer.status();
+        record.answered(self.clock.now(), status);
+        answer.map(|body| RecordedBody::new(body, status, record))
     }
 
     fn refused_head(&self, refusal: HeadRefusal) {
@@ -181,19 +224,39 @@ impl Handler for Pipeline {
 fn judge(
     head: &Parts,
     peer: SocketAddr,
-    hidden: Option<Box<Denial>>,
+    hidden: Option<HeadFault>,
     snap: &Snapshot,
     record: &mut OpenRecord,
 ) -> Result<Facts, Box<Denial>> {
     if let Some(traceparent) = head.headers.get("traceparent") {
         record.traceparent(traceparent);
     }
-    let judged = hidden.map_or_else(|| facts(peer, head, &snap.fact_rules), Err);
+    let judged = match hidden {
+        Some(fault) => Err(fault.denial()),
+        None => facts(peer, head, &snap.fact_rules),
+    };
     match &judged {
         Ok(facts) => record.facts(facts),
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
+}
+
+/// Room 2, and what it costs to be wrong there.
+fn caller(
+    snap: &Snapshot,
+    facts: &Facts,
+    failures_spent: Option<Duration>,
+    now: Now,
+) -> Result<Caller, Box<Denial>> {
+    let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
+    let caller = identify::caller(facts, snap.tokens.as_ref(), verification, now);
+    if let Err(denial) = &caller
+        && denial.cause == Cause::TokenInvalid
+    {
+        snap.ledger.note_failure(facts.client_ip, now);
+    }
+    caller
 }
 
 async fn admit(
@@ -206,7 +269,16 @@ async fn admit(
         BodyNeeds::Whole { bytes_max } => (Need::Whole, bytes_max),
     };
     let (idle, total) = (timeouts.body_idle, timeouts.total);
-    bodies::admit(body, need, BodyLimits { bytes_max: bytes_max.0, idle, total }).await
+    bodies::admit(
+        body,
+        need,
+        BodyLimits {
+            bytes_max: bytes_max.0,
+            idle,
+            total,
+        },
+    )
+    .await
 }
 
 /// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes

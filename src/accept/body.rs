@@ -100,6 +100,12 @@ impl fmt::Display for BodyFault {
 
 impl std::error::Error for BodyFault {}
 
+impl From<BodyFault> for Box<Denial> {
+    fn from(fault: BodyFault) -> Self {
+        fault.denial()
+    }
+}
+
 /// Admits a body whose head was decided upon. A length over the limit is refused unread.
 pub async fn admit<B>(body: B, need: Need, limits: BodyLimits) -> Result<Admitted<B>, Box<Denial>>
 where

@@ -50,9 +50,16 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
     let answered = sketch(args).and_then(|sketch| {
         let snapshot = args.policy.snapshot()?;
-        let question = sketch.question(&snapshot).map_err(|why| (exit::USAGE, why))?;
+        let question = sketch
+            .question(&snapshot)
+            .map_err(|why| (exit::USAGE, why))?;
         let file = args.policy.config.display().to_string();
-        Ok(render(&snapshot, &sketch, &file, &explain(&snapshot, &question)))
+        Ok(render(
+            &snapshot,
+            &sketch,
+            &file,
+            &explain(&snapshot, &question),
+        ))
     });
     match answered {
         Ok(text) => match out.write_all(text.as_bytes()) {
@@ -71,7 +78,12 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
         method: args.method.clone(),
         path: args.path.clone(),
         headers: args.headers.clone(),
-        token: args.token.as_deref().map(read).transpose()?.map(Secret::new),
+        token: args
+            .token
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .map(Secret::new),
         claims: args.claims.as_deref().map(read).transpose()?,
         client_ip: args.client_ip,
         body: args.body.as_deref().map(read).transpose()?,
@@ -80,7 +92,9 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
 }
 
 fn parse_header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is not `NAME: VALUE`"))?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| format!("`{text}` is not `NAME: VALUE`"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
@@ -90,14 +104,30 @@ fn render(snapshot: &Snapshot, sketch: &Sketch, file: &str, found: &Explanation)
         Some(identity) => format!("as {}", identity.subject),
         None => "as nobody known".to_owned(),
     };
-    let from = found.facts.as_ref().map_or_else(String::new, |facts| format!(" from {}", facts.client_ip));
+    let from = found
+        .facts
+        .as_ref()
+        .map_or_else(String::new, |facts| format!(" from {}", facts.client_ip));
     let mut rows = vec![format!("{} {}{from} {who}\n", sketch.method, sketch.path)];
-    if let Some(route) = found.route.and_then(|index| snapshot.policy.routes.get(index)) {
+    if let Some(route) = found
+        .route
+        .and_then(|index| snapshot.policy.routes.get(index))
+    {
         let template = route.matching.path.as_str();
-        rows.push(row("route", &route.name, &at(file, &route.place), &format!("matches {template}")));
+        rows.push(row(
+            "route",
+            &route.name,
+            &at(file, &route.place),
+            &format!("matches {template}"),
+        ));
     }
     if let Some(refused) = &found.identity_refused {
-        rows.push(row("DENY", "token", "", &format!("{} ({})", refused.cause.code(), refused.detail)));
+        rows.push(row(
+            "DENY",
+            "token",
+            "",
+            &format!("{} ({})", refused.cause.code(), refused.detail),
+        ));
     }
     rows.extend(found.lines.iter().map(|line| guard_row(file, line)));
     rows.push(format!("\n{}", decision(file, &found.verdict)));
@@ -113,7 +143,12 @@ fn guard_row(file: &str, line: &Line) -> String {
         (Said::Deny(_), Mode::Enforce) => "DENY",
         (Said::Deny(_), Mode::Shadow) => "would deny",
     };
-    row(said, &line.rule.name, &at(file, &line.rule.place), &line.why)
+    row(
+        said,
+        &line.rule.name,
+        &at(file, &line.rule.place),
+        &line.why,
+    )
 }
 
 fn row(said: &str, name: &str, place: &str, why: &str) -> String {
@@ -130,10 +165,19 @@ fn at(file: &str, place: &Place) -> String {
 
 fn decision(file: &str, verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Forwarded { shadow } if shadow.is_empty() => "allowed: the request would be forwarded".to_owned(),
+        Verdict::Forwarded { shadow } if shadow.is_empty() => {
+            "allowed: the request would be forwarded".to_owned()
+        }
         Verdict::Forwarded { shadow } => {
-            let rules: Vec<String> = shadow.iter().filter_map(|denial| denial.rule.as_ref()).map(ToString::to_string).collect();
-            format!("allowed: the request would be forwarded; would deny in shadow mode: {}", rules.join(", "))
+            let rules: Vec<String> = shadow
+                .iter()
+                .filter_map(|denial| denial.rule.as_ref())
+                .map(ToString::to_string)
+                .collect();
+            format!(
+                "allowed: the request would be forwarded; would deny in shadow mode: {}",
+                rules.join(", ")
+            )
         }
         Verdict::Refused(denial) => refused(file, denial),
     }
@@ -145,5 +189,9 @@ fn refused(file: &str, denial: &Denial) -> String {
         Some(rule) => format!(" by {rule} ({})", at(file, &rule.place)),
         None => String::new(),
     };
-    format!("denied: {status} {}{by}: {}", denial.cause.code(), denial.detail)
+    format!(
+        "denied: {status} {}{by}: {}",
+        denial.cause.code(),
+        denial.detail
+    )
 }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-mod audit;
-mod check;
-mod explain;
+pub mod audit;
+pub mod check;
+pub mod explain;
 mod question;
-mod schema;
-mod test;
+pub mod schema;
+pub mod test;
 
 /// Exit codes (`sysexits.h` where it has one).
 pub mod exit {
@@ -49,10 +49,7 @@ enum Command {
     /// Run a table of requests and expected decisions
     Test(test::TestArgs),
     /// Read the audit spool
-    #[command(subcommand)]
-    Audit(audit::AuditCommand),
-    /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
-    Demo(crate::roles::demo::DemoArgs),
+    Audit(audit::AuditArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -77,8 +74,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Test(args) => test::run(&args, out),
-        Command::Audit(command) => audit::run(&command, out),
-        Command::Demo(args) => crate::roles::demo::run(&args),
+        Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "outrider", out);
             exit::OK

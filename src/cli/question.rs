@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
@@ -34,7 +33,9 @@ impl PolicyArgs {
     /// Loads the configuration and builds what requests go by. The error is ready to be shown.
     pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
         let loaded = config::load(&self.config, std::env::vars_os());
-        let (mut config, _warnings) = loaded.map_err(|report| (exit::CONFIGURATION, report.render(false)))?;
+        let mut config = loaded
+            .map_err(|report| (exit::CONFIGURATION, report.render(false)))?
+            .config;
         if let (Some(path), Some(tokens)) = (&self.keys, &mut config.inbound.tokens) {
             tokens.keys.text = read(path)?;
             tokens.keys.origin = path.display().to_string();
@@ -46,7 +47,7 @@ impl PolicyArgs {
 }
 
 /// What one request looks like, in words.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Sketch {
     /// The method.
     pub(super) method: String,
@@ -81,35 +82,54 @@ impl Sketch {
     }
 
     fn head(&self, body: &Bytes) -> Result<Parts, String> {
-        let request = Request::builder().method(self.method.as_str()).uri(self.path.as_str()).body(());
-        let mut head = request.map_err(|error| format!("not a request: {error}"))?.into_parts().0;
+        let request = Request::builder()
+            .method(self.method.as_str())
+            .uri(self.path.as_str())
+            .body(());
+        let mut head = request
+            .map_err(|error| format!("not a request: {error}"))?
+            .into_parts()
+            .0;
         for (name, value) in &self.headers {
-            let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is not a header name"))?;
-            let value = HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is not a header value"))?;
+            let name: HeaderName = name
+                .parse()
+                .map_err(|_| format!("`{name}` is not a header name"))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| format!("the value of {name} is not a header value"))?;
             head.headers.append(name, value);
         }
         if !head.headers.contains_key(HOST) {
-            head.headers.insert(HOST, HeaderValue::from_static("localhost"));
+            head.headers
+                .insert(HOST, HeaderValue::from_static("localhost"));
         }
         if !body.is_empty() && !head.headers.contains_key(CONTENT_LENGTH) {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         if let Some(token) = &self.token {
             let text = Secret::new(format!("Bearer {}", token.expose_secret().trim()));
             let value = HeaderValue::from_str(text.expose_secret());
-            head.headers.insert(AUTHORIZATION, value.map_err(|_| "the token is not a token".to_owned())?);
+            head.headers.insert(
+                AUTHORIZATION,
+                value.map_err(|_| "the token is not a token".to_owned())?,
+            );
         }
         Ok(head)
     }
 
     fn assumed(&self, snapshot: &Snapshot, now: Now) -> Result<Assumed, String> {
-        let Some(claims) = &self.claims else { return Ok(Assumed::Nothing) };
+        let Some(claims) = &self.claims else {
+            return Ok(Assumed::Nothing);
+        };
         let Some(verifier) = &snapshot.tokens else {
             return Err("claims are given, but the configuration takes no tokens".to_owned());
         };
         let identity = verifier.assume(claims.as_bytes(), now);
-        identity.map(|identity| Assumed::Verified(Arc::clone(&identity))).map_err(|reason| {
-            format!("no token with these claims would be good: {}", reason.as_str())
+        identity.map(Assumed::Verified).map_err(|reason| {
+            format!(
+                "no token with these claims would be good: {}",
+                reason.as_str()
+            )
         })
     }
 }
@@ -121,7 +141,11 @@ pub(super) fn read(path: &Path) -> Result<String, (u8, String)> {
 
 /// Reads a moment: RFC 3339, such as `2026-11-22T10:00:00Z`.
 pub(super) fn parse_now(text: &str) -> Result<Now, String> {
-    let moment: jiff::Timestamp =
-        text.parse().map_err(|_| format!("`{text}` is not a time (like 2026-11-22T10:00:00Z)"))?;
-    Ok(Now { mono_ns: 0, unix_us: moment.as_microsecond() })
+    let moment: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a time (like 2026-11-22T10:00:00Z)"))?;
+    Ok(Now {
+        mono_ns: 0,
+        unix_us: moment.as_microsecond(),
+    })
 }

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::config::{report, yaml};
-use crate::model::decode::Section;
+use crate::config::{Report, yaml};
 use crate::model::decode::Decode;
 use crate::model::fault::Faults;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
@@ -33,7 +32,10 @@ pub struct TestArgs {
 
 /// Runs the command: 0 if every decision is as expected, 1 if not.
 pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
-    let run = args.policy.snapshot().and_then(|snapshot| Ok((suite(args)?, snapshot)));
+    let run = args
+        .policy
+        .snapshot()
+        .and_then(|snapshot| Ok((suite(args)?, snapshot)));
     let (suite, snapshot) = match run {
         Ok(run) => run,
         Err((code, message)) => {
@@ -41,8 +43,14 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
             return code;
         }
     };
-    let outcomes: Vec<Outcome> = suite.cases.iter().map(|case| judge(case, &snapshot)).collect();
-    let failed = outcomes.iter().any(|outcome| !outcome.complaints.is_empty());
+    let outcomes: Vec<Outcome> = suite
+        .cases
+        .iter()
+        .map(|case| judge(case, &snapshot))
+        .collect();
+    let failed = outcomes
+        .iter()
+        .any(|outcome| !outcome.complaints.is_empty());
     match out.write_all(output::render(args.format, &outcomes).as_bytes()) {
         Ok(()) if failed => exit::FAILURE,
         Ok(()) => exit::OK,
@@ -58,7 +66,7 @@ fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
         Some(suite) if !faults.any_error() => Ok(suite),
         Some(_) | None => {
             let name = args.cases.display().to_string();
-            let report = report::Report::new(name, text, faults);
+            let report = Report::new(&name, &text, faults);
             Err((exit::CONFIGURATION, report.render(false)))
         }
     }
@@ -67,31 +75,33 @@ fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
 fn judge(case: &Case, snapshot: &Snapshot) -> Outcome {
     let name = case.name.clone();
     match case.sketch.question(snapshot) {
-        Err(why) => Outcome { name, complaints: vec![why] },
+        Err(why) => Outcome {
+            name,
+            complaints: vec![why],
+        },
         Ok(question) => {
             let found = explain(snapshot, &question);
-            Outcome { name, complaints: complaints(&case.expected, &found, snapshot) }
+            Outcome {
+                name,
+                complaints: complaints(&case.expected, &found, snapshot),
+            }
         }
     }
 }
 
 /// What is not as expected, a sentence each.
 fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let mut demand = |what: &str, wanted: Option<&str>, found: &str| {
-        if let Some(wanted) = wanted
-            && wanted != found
-        {
-            complaints.push(format!("{what}: expected {wanted}, found {found}"));
-        }
-    };
     let (decision, status, code, rule, detail) = match &found.verdict {
         Verdict::Forwarded { .. } => (Decision::Allow, String::new(), "", String::new(), ""),
         Verdict::Refused(denial) => (
             Decision::Deny,
             denial.cause.status().as_str().to_owned(),
             denial.cause.code(),
-            denial.rule.as_ref().map(ToString::to_string).unwrap_or_default(),
+            denial
+                .rule
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             denial.detail.as_str(),
         ),
     };
@@ -100,16 +110,40 @@ fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> 
         Decision::Deny => format!("deny ({status} {code} {rule}: {detail})"),
     };
     if expected.decision != decision {
-        complaints.push(format!("decision: expected {}, found {told}", expected.decision.as_str()));
-        return complaints;
+        return vec![format!(
+            "decision: expected {}, found {told}",
+            expected.decision.as_str()
+        )];
     }
-    let route = found.route.and_then(|index| snapshot.policy.routes.get(index));
-    demand("status", expected.status.map(|status| status.to_string()).as_deref(), &status);
+    let mut complaints = Vec::new();
+    let mut demand = |what: &str, wanted: Option<&str>, found: &str| {
+        if let Some(wanted) = wanted
+            && wanted != found
+        {
+            complaints.push(format!("{what}: expected {wanted}, found {found}"));
+        }
+    };
+    let route = found
+        .route
+        .and_then(|index| snapshot.policy.routes.get(index));
+    demand(
+        "status",
+        expected.status.map(|status| status.to_string()).as_deref(),
+        &status,
+    );
     demand("code", expected.code.as_deref(), code);
     demand("rule", expected.rule.as_deref(), &rule);
-    demand("route", expected.route.as_deref(), route.map_or("", |route| &route.name));
+    demand(
+        "route",
+        expected.route.as_deref(),
+        route.map_or("", |route| &route.name),
+    );
     if let (Some(wanted), Verdict::Forwarded { shadow }) = (&expected.shadow, &found.verdict) {
-        let noted: Vec<String> = shadow.iter().filter_map(|denial| denial.rule.as_ref()).map(ToString::to_string).collect();
+        let noted: Vec<String> = shadow
+            .iter()
+            .filter_map(|denial| denial.rule.as_ref())
+            .map(ToString::to_string)
+            .collect();
         demand("shadow", Some(&wanted.join(", ")), &noted.join(", "));
     }
     complaints

@@ -19,7 +19,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(file: &str, text: &str, faults: Faults) -> Self {
+    /// The faults of this text, found under this file name.
+    #[must_use]
+    pub fn new(file: &str, text: &str, faults: Faults) -> Self {
         Self {
             file: file.to_owned(),
             text: text.to_owned(),

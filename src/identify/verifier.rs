@@ -106,7 +106,10 @@ impl Verifier {
         claims.fill("iss", || Json::Text(self.issuer.clone()));
         claims.fill("aud", || Json::Text(self.audience.clone()));
         if claims.get("exp").is_none() {
-            let (from, until) = (now.unix_seconds(), now.unix_seconds().saturating_add(ASSUMED_LIFE));
+            let (from, until) = (
+                now.unix_seconds(),
+                now.unix_seconds().saturating_add(ASSUMED_LIFE),
+            );
             claims.fill("iat", || Json::Number(from.into()));
             claims.fill("exp", || Json::Number(until.into()));
         }

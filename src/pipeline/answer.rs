@@ -1,6 +1,5 @@
 //! The body of an answer: the service's, passed on as it comes, or our own. Never buffers the service's.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,13 +7,13 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
-use crate::forward::{BodyError, ResponseBody};
+use super::Upload;
+use crate::forward::{AnswerFault, ResponseBody};
 
 /// The body of an answer.
-#[derive(Debug)]
 pub enum AnswerBody {
     /// The service's.
-    Reply(ResponseBody),
+    Reply(ResponseBody<Upload>),
     /// Ours.
     Own(Full<Bytes>),
 }
@@ -29,12 +28,12 @@ impl AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = AnswerFault;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         match self.get_mut() {
             Self::Reply(reply) => Pin::new(reply).poll_frame(cx),
             Self::Own(own) => Pin::new(own).poll_frame(cx).map_err(|never| match never {}),

@@ -134,8 +134,11 @@ fn walk(
 fn caller(snap: &Snapshot, facts: &Facts, question: &Question) -> Result<Caller, Box<Denial>> {
     match &question.assumed {
         Assumed::Verified(identity) => Ok(Caller::Token(Arc::clone(identity))),
-        Assumed::Nothing => {
-            identify::caller(facts, snap.tokens.as_ref(), Verification::Allowed, question.now)
-        }
+        Assumed::Nothing => identify::caller(
+            facts,
+            snap.tokens.as_ref(),
+            Verification::Allowed,
+            question.now,
+        ),
     }
 }

@@ -15,8 +15,13 @@ use crate::pipeline::Snapshot;
 use crate::transform::Answers;
 
 /// Failures that are counted where no tokens are configured: nobody is asked about them.
-const UNASKED: Allowance =
-    Allowance { rate: Rate { count: NonZeroU32::MIN, per: Duration::from_secs(1) }, burst: 1 };
+const UNASKED: Allowance = Allowance {
+    rate: Rate {
+        count: NonZeroU32::MIN,
+        per: Duration::from_secs(1),
+    },
+    burst: 1,
+};
 
 /// A snapshot, and what its making has to say.
 #[derive(Debug)]
@@ -34,13 +39,20 @@ pub fn snapshot(inbound: Inbound) -> Result<LoadedSnapshot, Box<Fault>> {
         None => None,
         Some(settings) => {
             let made = Verifier::new(settings, &inbound.roles);
-            let (verifier, dropped) = made.map_err(|error| key_fault(settings, &error.to_string()))?;
+            let (verifier, dropped) =
+                made.map_err(|error| key_fault(settings, &error.to_string()))?;
             dropped_keys.extend(dropped.iter().map(ToString::to_string));
             Some(verifier)
         }
     };
-    let failures = inbound.tokens.as_ref().map_or(UNASKED, |tokens| tokens.failures);
-    let realm = inbound.tokens.as_ref().map_or("", |tokens| &tokens.audience);
+    let failures = inbound
+        .tokens
+        .as_ref()
+        .map_or(UNASKED, |tokens| tokens.failures);
+    let realm = inbound
+        .tokens
+        .as_ref()
+        .map_or("", |tokens| &tokens.audience);
     let snapshot = Snapshot {
         answers: Answers::new(inbound.headers, inbound.limit_headers, realm),
         fact_rules: FactRules {
@@ -53,14 +65,20 @@ pub fn snapshot(inbound: Inbound) -> Result<LoadedSnapshot, Box<Fault>> {
         tokens,
         timeouts: inbound.timeouts,
     };
-    Ok(LoadedSnapshot { snapshot, dropped_keys })
+    Ok(LoadedSnapshot {
+        snapshot,
+        dropped_keys,
+    })
 }
 
 fn key_fault(settings: &TokenSettings, error: &str) -> Box<Fault> {
     Box::new(Fault {
         severity: Severity::Error,
         place: settings.keys.place.clone(),
-        message: format!("the keys of {} cannot be used: {error}", settings.keys.origin),
+        message: format!(
+            "the keys of {} cannot be used: {error}",
+            settings.keys.origin
+        ),
         help: None,
     })
 }

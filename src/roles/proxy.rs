@@ -14,7 +14,7 @@ use crate::accept::http::Http;
 use crate::accept::listener::Gate;
 use crate::cli::exit;
 use crate::config::{self, Config, Workers};
-use crate::forward::Forwarder;
+use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::settings::{Timeouts, Upstream};
 use crate::pipeline::{Live, Pipeline};
@@ -33,6 +33,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How long the last records may take to reach the disk.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
+
+/// Idle connections to the service that a worker keeps.
+const IDLE_MAX: u32 = 64;
 
 /// The version in audit events and metrics.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -53,14 +56,19 @@ struct Failure {
 
 impl Failure {
     fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// An address that could not be bound.
     fn unbound(key: &str, address: SocketAddr, error: &io::Error) -> Self {
-        let code = match error.kind() {
-            io::ErrorKind::PermissionDenied => exit::PERMISSION,
-            _ => exit::FAILURE,
+        let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
+        let code = if forbidden {
+            exit::PERMISSION
+        } else {
+            exit::FAILURE
         };
         Self::new(code, format!("{key}: {address} cannot be bound: {error}"))
     }
@@ -83,14 +91,19 @@ fn start(args: &ProxyArgs) -> Result<(), Failure> {
     let loaded = config::load(&args.config, std::env::vars_os())
         .map_err(|report| Failure::new(exit::CONFIGURATION, report.render(false)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    #[expect(clippy::disallowed_methods, reason = "roles read the environment, once, at start")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "roles read the environment, once, at start"
+    )]
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
     telemetry::init(&filter, &loaded.config.service, Arc::clone(&clock))
         .map_err(|message| Failure::new(exit::USAGE, message))?;
     for warning in loaded.warnings.faults() {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
     runtime.block_on(Sidecar::open(loaded.config, clock)?.serve())
 }
@@ -103,6 +116,7 @@ struct Sidecar {
     clock: Arc<dyn Clock>,
     timeouts: Timeouts,
     upstream: Upstream,
+    connections_max: u32,
     gate: Arc<Gate>,
     http: Http,
     listen: SocketAddr,
@@ -113,7 +127,13 @@ struct Sidecar {
 impl Sidecar {
     /// Reads the keys, opens the spool. Nothing is bound yet.
     fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let Config { service, inbound, audit, health, workers } = config;
+        let Config {
+            service,
+            inbound,
+            audit,
+            health,
+            workers,
+        } = config;
         let (timeouts, limits) = (inbound.timeouts.clone(), inbound.limits.clone());
         let (upstream, listen) = (inbound.upstream.clone(), inbound.listen);
         let loaded = load::snapshot(inbound)
@@ -123,7 +143,13 @@ impl Sidecar {
         }
         let metrics = Metrics::new(VERSION)
             .map_err(|error| Failure::new(exit::FAILURE, format!("metrics: {error}")))?;
-        let recorder = Recorder::start(&audit, &service, VERSION, Arc::clone(&clock), metrics.clone());
+        let recorder = Recorder::start(
+            &audit,
+            &service,
+            VERSION,
+            Arc::clone(&clock),
+            metrics.clone(),
+        );
         let (recorder, recovery) =
             recorder.map_err(|error| Failure::new(exit::IO, error.to_string()))?;
         for damaged in &recovery.quarantined {
@@ -138,6 +164,7 @@ impl Sidecar {
             http: Http::new(&limits, &timeouts),
             timeouts,
             upstream,
+            connections_max: limits.connections_max,
             listen,
             health: health.listen,
             workers: worker_count(workers),
@@ -156,24 +183,39 @@ impl Sidecar {
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
-        let (connections, helpers) = (Drain::new(), Drain::new());
+        let (connections, upstream, helpers) = (Drain::new(), Drain::new(), Drain::new());
         let (finish, finished) = watch::channel(false);
         let shared = Arc::new(Shared {
             http: self.http.clone(),
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
+            upstream: upstream.clone(),
             finished,
         });
         let mut threads = Vec::with_capacity(self.workers);
         for (number, socket) in sockets.into_iter().enumerate() {
-            let thread = workers::start(number, socket, Arc::clone(&shared), self.pipeline());
+            let thread = workers::start(
+                number,
+                socket,
+                Arc::clone(&shared),
+                self.pipeline(&upstream),
+            );
             threads.push(thread.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?);
         }
         let readiness = self.readiness();
-        let shown = Shown { readiness: readiness.clone(), metrics: self.shown_metrics() };
+        let shown = Shown {
+            readiness: readiness.clone(),
+            metrics: self.shown_metrics(),
+        };
         let stopping = helpers.clone();
-        helpers.spawn(health::serve(health, shown, async move { stopping.draining().await }));
-        helpers.spawn(sweep(Arc::clone(&self.live), Arc::clone(&self.clock), helpers.clone()));
+        helpers.spawn(health::serve(health, shown, async move {
+            stopping.draining().await
+        }));
+        helpers.spawn(sweep(
+            Arc::clone(&self.live),
+            Arc::clone(&self.clock),
+            helpers.clone(),
+        ));
         tracing::info!(listener = "inbound", address = %bound, workers = self.workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
@@ -181,6 +223,7 @@ impl Sidecar {
         tracing::info!(signal, "stopping");
         readiness.set_draining();
         end_connections(&connections, self.timeouts.drain, &mut stop).await;
+        upstream.drain(Duration::ZERO).await;
         finish.send_replace(true);
         join(threads);
         let flushed = self.recorder.stop(FLUSH_MAX).await;
@@ -189,12 +232,18 @@ impl Sidecar {
     }
 
     /// What one worker walks requests with.
-    fn pipeline(&self) -> Pipeline {
+    fn pipeline(&self, upstream: &Drain) -> Pipeline {
+        let drivers = upstream.clone();
+        let limits = PoolLimits {
+            connections_max: self.connections_max,
+            idle_max: IDLE_MAX,
+        };
+        let spawner: Spawner = Arc::new(move |driver| drivers.spawn(driver));
         Pipeline {
             live: Arc::clone(&self.live),
             recorder: self.recorder.clone(),
             clock: Arc::clone(&self.clock),
-            forwarder: Forwarder::new(self.upstream.clone(), &self.timeouts),
+            forwarder: Forwarder::new(self.upstream.clone(), &self.timeouts, limits, spawner),
         }
     }
 
@@ -213,12 +262,9 @@ impl Sidecar {
 
     /// The text of `/metrics`, with what is only counted elsewhere.
     fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
-        let (metrics, live, gate) =
-            (self.metrics.clone(), Arc::clone(&self.live), Arc::clone(&self.gate));
+        let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
         Arc::new(move || {
             live.load().show(&metrics);
-            let counts = gate.counts();
-            metrics.show_connections(counts.open, counts.refused_per_peer, counts.errors);
             metrics.text()
         })
     }

@@ -18,7 +18,10 @@ use crate::runtime::drain::Drain;
 pub(super) struct Shared {
     pub(super) http: Http,
     pub(super) gate: Arc<Gate>,
+    /// The clients' connections.
     pub(super) drain: Drain,
+    /// The connections to the service, and what looks after them.
+    pub(super) upstream: Drain,
     /// Turns true when every connection is done with, and the threads may end.
     pub(super) finished: watch::Receiver<bool>,
 }
@@ -28,7 +31,11 @@ pub(super) fn bind(
     address: SocketAddr,
     workers: usize,
 ) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    let port_use = if workers == 1 { PortUse::Alone } else { PortUse::Shared };
+    let port_use = if workers == 1 {
+        PortUse::Alone
+    } else {
+        PortUse::Shared
+    };
     let first = listener::bind(address, port_use)?;
     let bound = first.local_addr()?;
     let mut sockets = vec![first];
@@ -46,20 +53,31 @@ pub(super) fn start(
     pipeline: Pipeline,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(socket)?;
-            serve(listener, shared, Arc::new(pipeline)).await;
-            Ok(())
+    thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || {
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(socket)?;
+                serve(listener, shared, Arc::new(pipeline)).await;
+                Ok(())
+            })
         })
-    })
 }
 
 async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, pipeline: Arc<Pipeline>) {
+    let (forwarder, upstream) = (pipeline.forwarder.clone(), shared.upstream.clone());
+    shared
+        .upstream
+        .spawn(async move { forwarder.tend(upstream.draining()).await });
     let (gate, drain) = (Arc::clone(&shared.gate), shared.drain.clone());
     let accepting = listener::run(listener, gate, drain, |stream, peer| {
         let (shared, pipeline) = (Arc::clone(&shared), Arc::clone(&pipeline));
-        async move { shared.http.serve(stream, peer, &pipeline, &shared.drain).await }
+        async move {
+            shared
+                .http
+                .serve(stream, peer, pipeline.as_ref(), &shared.drain)
+                .await
+        }
     });
     accepting.await;
     // Connections of this worker still run on this runtime; it ends when all are done with.

@@ -50,9 +50,14 @@ impl Decision {
 
 impl Section for Suite {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let cases: Option<Vec<Case>> = fields.required("cases", "requests and what is expected of each");
+        let cases: Option<Vec<Case>> =
+            fields.required("cases", "requests and what is expected of each");
         if cases.as_ref().is_some_and(Vec::is_empty) {
-            fields.error(&fields.place_of("cases"), "no case tests nothing", "write at least one");
+            fields.error(
+                &fields.place_of("cases"),
+                "no case tests nothing",
+                "write at least one",
+            );
         }
         Some(Self { cases: cases? })
     }
@@ -62,10 +67,14 @@ impl Section for Case {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name", "what this case shows");
         let request: Option<RequestPart> = fields.required("request", "the request");
-        let claims: Option<Claims> = fields.optional("claims", "claims that count as a verified token");
-        let client_ip: Option<Address> = fields.optional("client_ip", "the client's address; without it, loopback");
-        let now: Option<Moment> = fields.optional("now", "the moment, such as 2026-11-22T10:00:00Z");
-        let certificate: Option<String> = fields.optional("certificate", "the client's certificate");
+        let claims: Option<Claims> =
+            fields.optional("claims", "claims that count as a verified token");
+        let client_ip: Option<Address> =
+            fields.optional("client_ip", "the client's address; without it, loopback");
+        let now: Option<Moment> =
+            fields.optional("now", "the moment, such as 2026-11-22T10:00:00Z");
+        let certificate: Option<String> =
+            fields.optional("certificate", "the client's certificate");
         if certificate.is_some() {
             fields.error(
                 &fields.place_of("certificate"),
@@ -85,7 +94,11 @@ impl Section for Case {
             body: request.body,
             now: now.map(|moment| moment.0),
         };
-        Some(Self { name: name?, sketch, expected: expected? })
+        Some(Self {
+            name: name?,
+            sketch,
+            expected: expected?,
+        })
     }
 }
 
@@ -100,9 +113,15 @@ impl Section for RequestPart {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let method = fields.or("method", "the method", "GET", "GET".to_owned());
         let path = fields.required("path", "path and query");
-        let headers: Option<std::collections::BTreeMap<String, String>> = fields.optional("headers", "header lines");
+        let headers: Option<std::collections::BTreeMap<String, String>> =
+            fields.optional("headers", "header lines");
         let body = fields.optional("body", "the body, as text");
-        Some(Self { method, path: path?, headers: headers.unwrap_or_default().into_iter().collect(), body })
+        Some(Self {
+            method,
+            path: path?,
+            headers: headers.unwrap_or_default().into_iter().collect(),
+            body,
+        })
     }
 }
 
@@ -113,20 +132,42 @@ impl Section for Expected {
         let code: Option<String> = fields.optional("code", "the public code of a refusal");
         let rule: Option<String> = fields.optional("rule", "the rule that refuses");
         let route = fields.optional("route", "the route that the request goes by");
-        let shadow: Option<Vec<String>> = fields.optional("shadow", "rules in shadow mode that would refuse");
-        if decision == Some(Decision::Allow) && (status.is_some() || code.is_some() || rule.is_some()) {
-            fields.error(&fields.place(), "an allowed request has no status, code or rule of ours", "leave them out");
+        let shadow: Option<Vec<String>> =
+            fields.optional("shadow", "rules in shadow mode that would refuse");
+        if decision == Some(Decision::Allow)
+            && (status.is_some() || code.is_some() || rule.is_some())
+        {
+            fields.error(
+                &fields.place(),
+                "an allowed request has no status, code or rule of ours",
+                "leave them out",
+            );
         }
         if decision == Some(Decision::Deny) && shadow.is_some() {
-            fields.error(&fields.place_of("shadow"), "a refused request is not forwarded past shadows", "leave it out");
+            fields.error(
+                &fields.place_of("shadow"),
+                "a refused request is not forwarded past shadows",
+                "leave it out",
+            );
         }
-        Some(Self { decision: decision?, status, code, rule, route, shadow })
+        Some(Self {
+            decision: decision?,
+            status,
+            code,
+            rule,
+            route,
+            shadow,
+        })
     }
 }
 
 impl Decode for Decision {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        one_of(node, faults, &[("allow", Self::Allow), ("deny", Self::Deny)])
+        one_of(
+            node,
+            faults,
+            &[("allow", Self::Allow), ("deny", Self::Deny)],
+        )
     }
 
     fn schema() -> Json {
@@ -139,7 +180,9 @@ struct Address(IpAddr);
 impl Decode for Address {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
         decode_scalar(node, "an address", faults, |text| {
-            text.parse().map(Self).map_err(|_| format!("`{text}` is not an address"))
+            text.parse()
+                .map(Self)
+                .map_err(|_| format!("`{text}` is not an address"))
         })
     }
 
@@ -168,7 +211,10 @@ impl Decode for Claims {
         match &node.value {
             Value::Map(_) => Some(Self(to_json(node).to_string())),
             Value::Null | Value::Scalar { .. } | Value::List(_) => {
-                faults.error(&node.place, format!("expected a map of claims, found {}", node.kind()));
+                faults.error(
+                    &node.place,
+                    format!("expected a map of claims, found {}", node.kind()),
+                );
                 None
             }
         }
@@ -184,14 +230,22 @@ fn to_json(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::List(items) => items.iter().map(to_json).collect(),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|entry| (entry.key.clone(), to_json(&entry.value))).collect())
-        }
+        Value::Map(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|entry| (entry.key.clone(), to_json(&entry.value)))
+                .collect(),
+        ),
         Value::Scalar { text, quoted: true } => json!(text),
-        Value::Scalar { text, quoted: false } => match text.as_str() {
+        Value::Scalar {
+            text,
+            quoted: false,
+        } => match text.as_str() {
             "true" => json!(true),
             "false" => json!(false),
-            _ => text.parse::<serde_json::Number>().map_or_else(|_| json!(text), Json::Number),
+            _ => text
+                .parse::<serde_json::Number>()
+                .map_or_else(|_| json!(text), Json::Number),
         },
     }
 }

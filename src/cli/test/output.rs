@@ -26,9 +26,17 @@ pub(super) fn render(format: Format, outcomes: &[Outcome]) -> String {
 fn tap(outcomes: &[Outcome]) -> String {
     let mut text = format!("TAP version 14\n1..{}\n", outcomes.len());
     for (number, outcome) in (1..).zip(outcomes) {
-        let word = if outcome.complaints.is_empty() { "ok" } else { "not ok" };
+        let word = if outcome.complaints.is_empty() {
+            "ok"
+        } else {
+            "not ok"
+        };
         // A `#` would begin a directive.
-        let name = outcome.name.replace('\\', "\\\\").replace('#', "\\#").replace('\n', " ");
+        let name = outcome
+            .name
+            .replace('\\', "\\\\")
+            .replace('#', "\\#")
+            .replace('\n', " ");
         text.push_str(&format!("{word} {number} - {name}\n"));
         for complaint in &outcome.complaints {
             text.push_str(&format!("  # {}\n", complaint.replace('\n', " ")));
@@ -38,16 +46,24 @@ fn tap(outcomes: &[Outcome]) -> String {
 }
 
 fn junit(outcomes: &[Outcome]) -> String {
-    let failed = outcomes.iter().filter(|outcome| !outcome.complaints.is_empty()).count();
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| !outcome.complaints.is_empty())
+        .count();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    text.push_str(&format!("<testsuite name=\"outrider\" tests=\"{}\" failures=\"{failed}\">\n", outcomes.len()));
+    text.push_str(&format!(
+        "<testsuite name=\"outrider\" tests=\"{}\" failures=\"{failed}\">\n",
+        outcomes.len()
+    ));
     for outcome in outcomes {
         let name = escape(&outcome.name);
         if outcome.complaints.is_empty() {
             text.push_str(&format!("  <testcase name=\"{name}\"/>\n"));
         } else {
             let why = escape(&outcome.complaints.join("; "));
-            text.push_str(&format!("  <testcase name=\"{name}\">\n    <failure message=\"{why}\"/>\n  </testcase>\n"));
+            text.push_str(&format!(
+                "  <testcase name=\"{name}\">\n    <failure message=\"{why}\"/>\n  </testcase>\n"
+            ));
         }
     }
     text.push_str("</testsuite>\n");
