@@ -50,6 +50,8 @@ enum Command {
     Test(test::TestArgs),
     /// Read the audit spool
     Audit(audit::AuditArgs),
+    /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
+    Demo(crate::roles::demo::DemoArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -67,7 +69,7 @@ fn complain(message: &str) {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let out = &mut io::stdout().lock();
+    let out = &mut io::stdout();
     let code = match cli.command {
         Command::Proxy(args) => crate::roles::proxy::run(&args),
         Command::Check(args) => check::run(&args, out),
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args, out),
         Command::Test(args) => test::run(&args, out),
         Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
+        Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "outrider", out);
             exit::OK

@@ -45,7 +45,7 @@ pub enum Verification {
     BudgetSpent(Duration),
 }
 
-/// Says who is calling. Without `tokens` no token is looked at and every caller is anonymous, also one with a token.
+/// Says who is calling. Without `tokens` no credentials are looked at, and every caller is anonymous.
 ///
 /// # Errors
 /// [`Cause::CredentialsSeveral`], [`Cause::TokenInvalid`] (the reason is the denial's detail and nothing else of it
@@ -56,14 +56,12 @@ pub fn caller(
     verification: Verification,
     now: Now,
 ) -> Result<Caller, Box<Denial>> {
+    let Some(tokens) = tokens else { return Ok(Caller::Anonymous) };
     let bearer = match &facts.credentials {
         Credentials::None => return Ok(Caller::Anonymous),
         Credentials::Several(what) => return Err(Denial::new(Cause::CredentialsSeveral, *what)),
         Credentials::Malformed(what) => return Err(Denial::new(Cause::TokenInvalid, *what)),
         Credentials::Bearer(token) => token.expose_token(),
-    };
-    let Some(tokens) = tokens else {
-        return Ok(Caller::Anonymous);
     };
     let fingerprint = tokens.fingerprint(bearer).map_err(invalid)?;
     if let Some(identity) = tokens.cached(&fingerprint, now) {
