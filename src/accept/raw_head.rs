@@ -104,7 +104,8 @@ impl Watch {
     #[must_use]
     pub fn any_head_after(&self, served: u64) -> bool {
         let inside = self.0.progress.load(Ordering::Acquire) % 2 == 1;
-        inside || self.heads() > served || self.0.fault.get().is_some()
+        let faulty = self.0.fault.get().is_some_and(|(first, _)| *first > served);
+        inside || faulty || self.heads() > served
     }
 
     fn heads(&self) -> u64 {

@@ -332,7 +332,7 @@ async fn every_request_from_the_first_faulty_one_on_is_faulty() {
     assert!(watch.any_head_after(1));
 }
 
-/// What hyper made of the bytes: the target of each request, with the verdict at the moment of the call; and whether
+/// What hyper made of the bytes: method and target of each request, with the verdict at the moment of the call; and whether
 /// hyper came to a clean end.
 async fn ask_hyper(bytes: Vec<u8>, cut: usize) -> (Vec<(String, Option<HeadFault>)>, bool) {
     let (mut client, server) = tokio::io::duplex(cut.max(1));
@@ -341,7 +341,7 @@ async fn ask_hyper(bytes: Vec<u8>, cut: usize) -> (Vec<(String, Option<HeadFault
     let (calls, ordinal) = (Mutex::new(Vec::new()), AtomicU64::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         let fault = watch.fault_of(ordinal.fetch_add(1, Ordering::Relaxed) + 1);
-        let target = request.uri().to_string();
+        let target = format!("{} {}", request.method(), request.uri());
         calls.lock().unwrap().push((target, fault));
         async {
             let mut body = request.into_body();
@@ -367,7 +367,7 @@ async fn ask_hyper(bytes: Vec<u8>, cut: usize) -> (Vec<(String, Option<HeadFault
     (calls.into_inner().unwrap(), ended.is_ok())
 }
 
-/// The target of every head that a follower sees, cut out of the bytes at the boundaries it found.
+/// Method and target of every head that a follower sees, cut out of the bytes at the boundaries it found.
 fn targets_seen(bytes: &[u8]) -> (Vec<String>, Option<(u64, HeadFault)>) {
     let mut follower = Follower::default();
     let (mut targets, mut begin, mut was_inside) = (Vec::new(), 0, false);
@@ -380,7 +380,8 @@ fn targets_seen(bytes: &[u8]) -> (Vec<String>, Option<(u64, HeadFault)>) {
         was_inside = follower.inside_head();
         if follower.heads() > heads {
             let head = String::from_utf8_lossy(&bytes[begin..=at]);
-            targets.push(head.split(' ').nth(1).unwrap_or_default().to_owned());
+            let words: Vec<&str> = head.split(' ').take(2).collect();
+            targets.push(words.join(" "));
         }
     }
     (targets, follower.fault())
@@ -447,7 +448,8 @@ fn agrees_with_hyper(bytes: Vec<u8>, cut: usize) -> Result<(), TestCaseError> {
         .build()
         .unwrap();
     let (seen, fault) = targets_seen(&bytes);
-    let (calls, _) = runtime.block_on(ask_hyper(bytes, cut));
+    let old = bytes.windows(8).any(|word| word == b"HTTP/1.0");
+    let (calls, clean_end) = runtime.block_on(ask_hyper(bytes, cut));
     let trusted = calls.iter().take_while(|(_, fault)| fault.is_none());
     let trusted: Vec<&String> = trusted.map(|(target, _)| target).collect();
     prop_assert!(trusted.len() <= seen.len());
@@ -460,14 +462,17 @@ fn agrees_with_hyper(bytes: Vec<u8>, cut: usize) -> Result<(), TestCaseError> {
         .skip(trusted.len())
         .any(|(_, fault)| fault.is_none());
     prop_assert!(!later_trusted, "a request behind a faulty one passes");
-    if let Some((first, _)) = fault {
-        prop_assert!((trusted.len() as u64) < first);
+    match fault {
+        Some((first, _)) => prop_assert!((trusted.len() as u64) < first),
+        // After an HTTP/1.0 request hyper closes without reading what follows.
+        None if clean_end && !old => prop_assert_eq!(trusted.len(), seen.len()),
+        None => {}
     }
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20000))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn hyper_sees_the_same_boundaries(bytes in pieces(), cut in 1_usize..80) {
