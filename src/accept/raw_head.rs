@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::follow::Follower;
 use crate::model::denial::{Cause, Denial};
 
+#[cfg(test)]
+mod differential;
 mod follow;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+//! Facts by table: each rule with what it takes and what it refuses.
+
 use http::Request;
 
 use super::*;
