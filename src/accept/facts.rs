@@ -53,7 +53,7 @@ pub fn facts(peer: SocketAddr, head: &Parts, rules: &FactRules) -> Result<Facts,
         content_type: judge_content_type(&head.headers)?,
         credentials: judge_credentials(&head.headers, path.query()),
         path,
-        peer,
+        peer: SocketAddr::new(canonical(peer.ip()), peer.port()),
         client_ip: client_ip(peer, &head.headers, &rules.trusted),
     })
 }

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::follow::Follower;
 use crate::model::denial::{Cause, Denial};
 
+#[cfg(test)]
+mod differential;
 mod follow;
 #[cfg(test)]
 mod tests;
@@ -104,7 +106,8 @@ impl Watch {
     #[must_use]
     pub fn any_head_after(&self, served: u64) -> bool {
         let inside = self.0.progress.load(Ordering::Acquire) % 2 == 1;
-        inside || self.heads() > served || self.0.fault.get().is_some()
+        let faulty = self.0.fault.get().is_some_and(|(first, _)| *first > served);
+        inside || faulty || self.heads() > served
     }
 
     fn heads(&self) -> u64 {

@@ -36,6 +36,7 @@ pub struct Cidr(IpNet);
 impl Cidr {
     /// Reads the text strictly: no host bits, no IPv4-mapped network, no zone, no odd number forms.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // `/08` is octal to some.
         let plain_prefix = !text.contains("/0") || text.ends_with("/0");
         let net = match text.parse::<IpNet>() {
             Ok(net) if plain_prefix => net,

@@ -1,3 +1,5 @@
+//! Bodies by script: limits, clocks, breaks.
+
 use std::collections::VecDeque;
 
 use super::*;

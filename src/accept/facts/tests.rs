@@ -1,3 +1,5 @@
+//! Facts by table: each rule with what it takes and what it refuses.
+
 use http::Request;
 
 use super::*;
@@ -361,6 +363,7 @@ fn the_right_most_untrusted_address_is_the_client() {
         let fields = lines.iter().map(|line| ("x-forwarded-for", *line));
         let fields: Vec<_> = [("host", "a")].into_iter().chain(fields).collect();
         let facts = facts(peer.parse().unwrap(), &head("GET", "/", &fields), &rules()).unwrap();
+        assert_eq!(facts.peer.ip(), canonical(facts.peer.ip()));
         assert_eq!(
             facts.client_ip,
             expected.parse::<IpAddr>().unwrap(),

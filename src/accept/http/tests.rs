@@ -1,3 +1,5 @@
+//! What hyper refuses by itself, and that it is told; never more than one connection.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

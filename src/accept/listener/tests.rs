@@ -1,3 +1,5 @@
+//! Places for connections, on real sockets of the loopback.
+
 use std::net::Ipv6Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

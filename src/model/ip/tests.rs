@@ -1,3 +1,5 @@
+//! Addresses and networks by table, and the set against a naive one.
+
 use proptest::prelude::*;
 
 use super::*;

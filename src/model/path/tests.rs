@@ -1,3 +1,5 @@
+//! Paths and templates by table and by property: what is judged is what is sent.
+
 use proptest::prelude::*;
 
 use super::*;
