@@ -9,7 +9,7 @@ macro_rules! reasons {
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
 
         impl Reason {
-            /// Every reason, in the order in which they are looked for.
+            /// Every reason; those behind [`Self::Signature`] are about a token that the issuer signed.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             /// The stable word.
