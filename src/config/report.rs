@@ -178,6 +178,14 @@ pub fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{ending}")
 }
 
+/// The line of a place in the file, for faults that speak of two places.
+pub(super) fn line_of(place: &Place) -> String {
+    match place {
+        Place::File { line, .. } => format!("line {line}"),
+        Place::Env(_) | Place::Default => place.to_string(),
+    }
+}
+
 /// A message may quote the file, and the file may hold what a terminal would obey.
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
