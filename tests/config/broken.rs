@@ -152,6 +152,14 @@ fn check_says_ok_and_shows_where_settings_come_from() {
     assert_eq!((code, text.as_str()), (exit::OK, "[]\n"));
 }
 
+#[test]
+fn check_refuses_keys_that_the_proxy_would_refuse() {
+    let (code, text) = check(&here(FOLDER).join("keys/not-a-key.yml"), &[]);
+    assert_eq!(code, exit::CONFIGURATION);
+    assert!(text.contains("not-a-key.yml:8:21"), "{text}");
+    assert!(text.contains("the keys of inline cannot be used"), "{text}");
+}
+
 /// Runs `check` as the command line would.
 fn check(file: &Path, options: &[&str]) -> (u8, String) {
     let command = CheckArgs::augment_args(clap::Command::new("check"));
