@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit;
-use crate::config::{self, Loaded, Report, plural};
+use crate::config::{self, Loaded, Report, Setting, plural};
+use crate::model::fault::{Fault, Severity};
+use crate::model::node::Place;
+use crate::roles::load;
 
 /// What `check` is asked.
 #[derive(Args, Debug)]
@@ -45,24 +48,58 @@ pub fn run_with(
     coloured: bool,
     out: &mut dyn Write,
 ) -> u8 {
-    let (text, code) = match config::load(&args.file, environment) {
-        Ok(loaded) => (accepted(args, &loaded, coloured), exit::OK),
+    let judged = config::load(&args.file, environment).and_then(judge);
+    let (text, code) = match judged {
+        Ok(checked) => (accepted(args, &checked, coloured), exit::OK),
         Err(report) => (refused(args, &report, coloured), exit::CONFIGURATION),
     };
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     if written.is_ok() { code } else { exit::FAILURE }
 }
 
-fn accepted(args: &CheckArgs, loaded: &Loaded, coloured: bool) -> String {
+/// A configuration that the proxy would take, and what can be told of it.
+struct Checked {
+    warnings: Report,
+    settings: Vec<Setting>,
+    routes: usize,
+}
+
+/// Builds what the proxy would build, so that `check` never takes what the proxy refuses: the keys are judged too.
+fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
+    let settings = loaded.effective();
+    let Loaded {
+        config, warnings, ..
+    } = loaded;
+    let routes = config.inbound.policy.routes.len();
+    let keys = config.inbound.tokens.as_ref();
+    let keys = keys.map_or(Place::Default, |tokens| tokens.keys.place.clone());
+    let made = match load::snapshot(config.inbound) {
+        Ok(made) => made,
+        Err(fault) => return Err(Box::new(warnings.with(*fault))),
+    };
+    let dropped = made.dropped_keys.into_iter().map(|sentence| Fault {
+        severity: Severity::Warning,
+        place: keys.clone(),
+        message: format!("a key is not used: {sentence}"),
+        help: None,
+    });
+    Ok(Checked {
+        warnings: dropped.fold(warnings, Report::with),
+        settings,
+        routes,
+    })
+}
+
+fn accepted(args: &CheckArgs, checked: &Checked, coloured: bool) -> String {
     if args.format == Format::Json {
-        return format!("{:#}\n", loaded.warnings.to_json());
+        return format!("{:#}\n", checked.warnings.to_json());
     }
-    let mut text = loaded.warnings.render(coloured);
+    let mut text = checked.warnings.render(coloured);
     if args.effective {
-        text.push_str(&effective(loaded));
+        text.push_str(&effective(&checked.settings));
     }
-    let routes = plural(loaded.config.inbound.policy.routes.len(), "route");
-    let warnings = plural(loaded.warnings.warnings(), "warning");
+    let routes = plural(checked.routes, "route");
+    let warnings = plural(checked.warnings.warnings(), "warning");
     text.push_str(&format!(
         "{}: ok, {routes}, {warnings}\n",
         args.file.display()
@@ -84,8 +121,7 @@ fn refused(args: &CheckArgs, report: &Report, coloured: bool) -> String {
 }
 
 /// One line for each setting, values and origins in columns.
-fn effective(loaded: &Loaded) -> String {
-    let settings = loaded.effective();
+fn effective(settings: &[Setting]) -> String {
     let width = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(48);
     let keys = width(&mut settings.iter().map(|setting| setting.key.len()));
     let values = width(&mut settings.iter().map(|setting| setting.value.len()));

@@ -115,3 +115,75 @@ fn socket(text: &str) -> Option<SocketAddr> {
     let port = port.parse().ok().filter(|_| digits)?;
     Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_collide_on_one_port_of_one_or_any_address() {
+        let cases = [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("0.0.0.0:80", "10.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "0.0.0.0:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ];
+        for (one, other, expected) in cases {
+            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(collide(one, other), expected, "{one} {other}");
+            assert_eq!(collide(other, one), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_loop_is_seen_through_unspecified_addresses() {
+        let cases = [
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("[::1]:80", "[::]:80", true),
+            ("10.0.0.1:80", "0.0.0.0:80", false),
+            ("127.0.0.1:81", "0.0.0.0:80", false),
+        ];
+        for (target, listen, expected) in cases {
+            let (target, listen) = (target.parse().unwrap(), listen.parse().unwrap());
+            assert_eq!(arrives_at(target, listen), expected, "{target} {listen}");
+        }
+    }
+
+    #[test]
+    fn upstreams_are_an_address_or_a_socket_and_nothing_else() {
+        let taken = [
+            "http://127.0.0.1:1",
+            "http://localhost:80/",
+            "http://[::1]:80",
+            "unix:/a",
+        ];
+        for text in taken {
+            assert!(parse_upstream(text).is_ok(), "{text}");
+        }
+        let refused = [
+            "",
+            "http://",
+            "http://127.0.0.1",
+            "http://127.0.0.1:0",
+            "http://127.0.0.1:65536",
+            "http://user@127.0.0.1:80",
+            "http://127.0.0.1:80/x",
+            "http://127.0.0.1:80?x",
+            "http://localhost:+80",
+            "http://example.com:80",
+            "HTTP://127.0.0.1:80",
+            "unix:a",
+            "unix:/",
+            "ftp://127.0.0.1:80",
+            "127.0.0.1:80",
+            "http://127.1:80",
+            "http://0177.0.0.1:80",
+        ];
+        for text in refused {
+            assert!(parse_upstream(text).is_err(), "{text}");
+        }
+    }
+}

@@ -10,7 +10,9 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use crate::model::decode::{Decode, Fields, Placed, Section, decode_scalar, read_section};
+use crate::model::decode::{
+    Decode, Fields, Placed, Section, decode_scalar, read_section, refuse_quotes,
+};
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place, Value};
 use crate::model::settings::SpoolSettings;
@@ -144,12 +146,19 @@ pub fn load_bytes(
 
 /// Why a file could not be read, for the person who named it.
 fn why_unread(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        io::ErrorKind::IsADirectory => "is a folder".to_owned(),
-        kind => format!("cannot be read: {kind}"),
-    }
+    const REASONS: &[(io::ErrorKind, &str)] = &[
+        (io::ErrorKind::NotFound, "does not exist"),
+        (
+            io::ErrorKind::PermissionDenied,
+            "may not be read by this user",
+        ),
+        (io::ErrorKind::IsADirectory, "is a folder"),
+    ];
+    let known = REASONS.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(
+        || format!("cannot be read: {}", error.kind()),
+        |(_, reason)| (*reason).to_owned(),
+    )
 }
 
 /// The JSON Schema (draft 2020-12) of the file.
@@ -268,10 +277,12 @@ fn compare_listeners(fields: &mut Fields<'_>, inbound: &inbound::Draft, health: 
 
 impl Decode for Workers {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        decode_scalar(node, "auto or a number of threads", faults, |text| {
-            if text == "auto" {
-                return Ok(Self::Auto);
-            }
+        if matches!(&node.value, Value::Scalar { text, .. } if text == "auto") {
+            return Some(Self::Auto);
+        }
+        let expected = "auto or a number of threads";
+        refuse_quotes(node, faults, expected)?;
+        decode_scalar(node, expected, faults, |text| {
             let plain = !text.starts_with(['0', '+']);
             let count = text.parse().ok().filter(|_| plain);
             count

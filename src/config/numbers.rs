@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::model::decode::{Decode, decode_scalar};
+use crate::model::decode::{Decode, decode_scalar, refuse_quotes};
 use crate::model::fault::Faults;
 use crate::model::node::Node;
 use crate::model::units::{ByteSize, parse_duration};
@@ -16,17 +16,16 @@ pub(super) struct Count<const MIN: u32, const MAX: u32>(pub(super) u32);
 
 impl<const MIN: u32, const MAX: u32> Decode for Count<MIN, MAX> {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        let count = u32::decode(node, faults)?;
-        if (MIN..=MAX).contains(&count) {
-            return Some(Self(count));
-        }
-        let message = format!("{count} is out of range");
-        faults.error_with_help(
-            &node.place,
-            message,
-            format!("write a number from {MIN} to {MAX}"),
-        );
-        None
+        let expected = format!("a whole number from {MIN} to {MAX}");
+        refuse_quotes(node, faults, &expected)?;
+        decode_scalar(node, &expected, faults, |text| {
+            let plain = text == "0" || !text.starts_with(['0', '+']);
+            let count = text.parse().ok().filter(|_| plain);
+            let within = count.filter(|count| (MIN..=MAX).contains(count));
+            within
+                .map(Self)
+                .ok_or_else(|| format!("`{text}` is not {expected}"))
+        })
     }
 
     fn schema() -> Json {
@@ -80,7 +79,9 @@ impl<const MIN: u64, const MAX: u64> Decode for Time<MIN, MAX> {
                     return Ok(Self(time));
                 }
                 Err(format!(
-                    "`{text}` is out of range; write a time from {min:?} to {max:?}"
+                    "`{text}` is out of range; write a time from {} to {}",
+                    spell_time(MIN),
+                    spell_time(MAX)
                 ))
             },
         )
@@ -96,14 +97,36 @@ pub(super) const SECOND: u64 = 1_000;
 /// One hour.
 pub(super) const HOUR: u64 = 3_600 * SECOND;
 
-/// A size as a person would write it.
+const SIZES: &[(u64, &str)] = &[
+    (1 << 30, "GiB"),
+    (1 << 20, "MiB"),
+    (1 << 10, "KiB"),
+    (1, "B"),
+];
+
+const TIMES: &[(u64, &str)] = &[
+    (24 * HOUR, "d"),
+    (HOUR, "h"),
+    (60 * SECOND, "m"),
+    (SECOND, "s"),
+    (1, "ms"),
+];
+
 fn spell(bytes: u64) -> String {
-    const UNITS: &[(u64, &str)] = &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    UNITS
+    spell_in(SIZES, bytes)
+}
+
+fn spell_time(millis: u64) -> String {
+    spell_in(TIMES, millis)
+}
+
+/// The number as a person would write it: in the largest unit that leaves it whole.
+fn spell_in(units: &[(u64, &str)], number: u64) -> String {
+    units
         .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
+        .find(|(unit, _)| number >= *unit && number.is_multiple_of(*unit))
         .map_or_else(
-            || bytes.to_string(),
-            |(unit, name)| format!("{}{name}", bytes / unit),
+            || number.to_string(),
+            |(unit, name)| format!("{}{name}", number / unit),
         )
 }

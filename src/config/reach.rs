@@ -10,7 +10,7 @@ use crate::model::fault::Faults;
 use crate::model::node::{Node, Value};
 use crate::model::settings::RoleMap;
 
-use super::routes::line_of;
+use super::report::line_of;
 
 /// Refuses names that stand twice, and routes that can never match.
 pub(super) fn check(fields: &mut Fields<'_>, routes: &[Route]) {
@@ -20,9 +20,9 @@ pub(super) fn check(fields: &mut Fields<'_>, routes: &[Route]) {
             let message = format!("two routes are called `{}`", route.name);
             let help = format!("the first is in {}", line_of(&other.place));
             fields.error(&route.place, message, help);
-        } else {
-            first.insert(&route.name, route);
+            continue;
         }
+        first.insert(&route.name, route);
         let mut earlier = routes.iter().take(at);
         if let Some(hides) = earlier.find(|other| covers(&other.matching, &route.matching)) {
             let message = format!("route `{}` can never match", route.name);

@@ -4,7 +4,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value as Json, json};
 
-use crate::model::fault::{Fault, Faults, Severity};
+use crate::model::fault::{Fault, Faults, Severity, sort};
 use crate::model::node::Place;
 
 /// Faults that are shown in full; a person mends these first.
@@ -27,6 +27,14 @@ impl Report {
             text: text.to_owned(),
             faults: faults.into_sorted(),
         }
+    }
+
+    /// The same with one more fault, found after the text was read.
+    #[must_use]
+    pub fn with(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        sort(&mut self.faults);
+        self
     }
 
     /// The faults in the order of the file.
@@ -176,6 +184,14 @@ impl Report {
 pub fn plural(count: usize, word: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {word}{ending}")
+}
+
+/// The line of a place in the file, for faults that speak of two places.
+pub(super) fn line_of(place: &Place) -> String {
+    match place {
+        Place::File { line, .. } => format!("line {line}"),
+        Place::Env(_) | Place::Default => place.to_string(),
+    }
 }
 
 /// A message may quote the file, and the file may hold what a terminal would obey.

@@ -13,7 +13,7 @@ use crate::model::decode::{
     Decode, Fields, Placed, decode_list, describe_section, one_of, read_section,
 };
 use crate::model::fault::Faults;
-use crate::model::node::{Node, Place};
+use crate::model::node::Node;
 use crate::model::path::PathTemplate;
 use crate::model::units::ByteSize;
 
@@ -252,13 +252,5 @@ impl Decode for AuditMode {
 
     fn schema() -> Json {
         json!({"enum": ["with_answer", "before_forward"]})
-    }
-}
-
-/// The line of a place in the file, for faults that speak of two places.
-pub(super) fn line_of(place: &Place) -> String {
-    match place {
-        Place::File { line, .. } => format!("line {line}"),
-        Place::Env(_) | Place::Default => place.to_string(),
     }
 }

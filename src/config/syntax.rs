@@ -40,6 +40,30 @@ pub(super) fn is_unclosed(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnclosedFlowCollection { .. }) || UNCLOSED.contains(kind)
 }
 
+/// Whether the error is how the parser sees a quote that has no partner.
+pub(super) fn is_unclosed_quote(kind: &ErrorKind) -> bool {
+    UNCLOSED_QUOTE.contains(kind)
+}
+
+/// Where the cause stands: a tab is noticed only at what follows it.
+pub(super) fn offset(kind: &ErrorKind, text: &str, noticed: usize) -> usize {
+    let tab = TABS.contains(kind).then(|| text.get(..=noticed)).flatten();
+    tab.and_then(|before| before.rfind('\t')).unwrap_or(noticed)
+}
+
+const TABS: &[ErrorKind] = &[
+    ErrorKind::TabNotAllowed,
+    ErrorKind::TabInBlockIndentation,
+    ErrorKind::TabInIndentation,
+    ErrorKind::TabInPlainScalar,
+    ErrorKind::TabAtBlockScalarStart,
+];
+
+const UNCLOSED_QUOTE: &[ErrorKind] = &[
+    ErrorKind::UnclosedQuotedScalar,
+    ErrorKind::InvalidQuotedScalarIndent,
+];
+
 const UNCLOSED: &[ErrorKind] = &[
     ErrorKind::UnexpectedEofFlowSequence,
     ErrorKind::UnexpectedEofFlowMapping,
@@ -61,21 +85,12 @@ type Sentence = (&'static [ErrorKind], &'static str, &'static str);
 
 const SENTENCES: &[Sentence] = &[
     (
-        &[
-            ErrorKind::TabNotAllowed,
-            ErrorKind::TabInBlockIndentation,
-            ErrorKind::TabInIndentation,
-            ErrorKind::TabInPlainScalar,
-            ErrorKind::TabAtBlockScalarStart,
-        ],
+        TABS,
         "there is a tab here, and YAML is indented with spaces only",
         "replace the tab by spaces",
     ),
     (
-        &[
-            ErrorKind::UnclosedQuotedScalar,
-            ErrorKind::InvalidQuotedScalarIndent,
-        ],
+        UNCLOSED_QUOTE,
         "a quoted text further up is not closed",
         "find the quote that opens and has no partner on its line",
     ),
@@ -125,8 +140,8 @@ const SENTENCES: &[Sentence] = &[
     ),
     (
         &[ErrorKind::ExpectedBlockSequenceEntry],
-        "a list further up ends here without an end",
-        "items of one list begin with `- ` in the same column; a key stands further left or inside an item",
+        "this line belongs to no item of the list above it",
+        "the keys of one item begin in the same column; the next item begins with `- `",
     ),
     (
         &[ErrorKind::BlockSequenceEntryNotAllowed],

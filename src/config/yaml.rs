@@ -8,6 +8,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle}
 use crate::model::fault::Faults;
 use crate::model::node::{Entry, Node, Place, Value};
 
+use super::report::line_of;
 use super::syntax;
 
 /// Bytes of a configuration: room for 100,000 addresses, and still read in well under a second.
@@ -36,15 +37,12 @@ pub fn parse(text: &str, faults: &mut Faults) -> Option<Node> {
     };
     let mut builder = Builder::new(faults);
     for next in Parser::new_from_str_with_options(text, options) {
-        let went_on = match next {
+        let goes_on = match next {
             Ok((event, span)) => builder.take(event, &span),
-            Err(error) => {
-                builder.syntax_error(text, &error);
-                false
-            }
+            Err(error) => builder.syntax_error(text, &error),
         };
-        if !went_on {
-            return None;
+        if !goes_on {
+            break;
         }
     }
     builder.finish()
@@ -72,8 +70,8 @@ struct Builder<'f> {
     root: Option<Node>,
     nodes: usize,
     documents: usize,
-    /// A fault so far from which a syntax error further on would only follow.
-    ran_on: bool,
+    /// Plain values of several lines: faults, unless a bracket that is not closed turns out to be the cause.
+    ran_on: Vec<(Place, String)>,
     /// Something was noted: the tree is not used.
     failed: bool,
 }
@@ -112,7 +110,7 @@ impl<'f> Builder<'f> {
             root: None,
             nodes: 0,
             documents: 0,
-            ran_on: false,
+            ran_on: Vec::new(),
             failed: false,
         }
     }
@@ -176,9 +174,7 @@ impl<'f> Builder<'f> {
         let plain = style == ScalarStyle::Plain;
         if plain && span.start.line() != span.end.line() {
             let message = format!("the value `{text}` runs on into the next line");
-            let help = "check both lines: `: ` (with a space) follows each key, and keys of one section begin in the same column";
-            self.error(&place, message, help);
-            self.ran_on = true;
+            self.ran_on.push((place.clone(), message));
         }
         let nothing = plain && (span.is_empty() || matches!(text, "~" | "null" | ""));
         if nothing {
@@ -332,33 +328,43 @@ impl<'f> Builder<'f> {
         self.open.last_mut().map(|open| &mut open.content)
     }
 
-    /// Notes why the text is not YAML: at the bracket that is never closed if there is one, because the parser only
-    /// notices where the next thing begins.
-    fn syntax_error(&mut self, text: &str, error: &ScanError) {
-        if self.ran_on {
-            return;
-        }
+    /// Notes why the text is not YAML, where the cause stands: the parser only notices where the next thing begins.
+    fn syntax_error(&mut self, text: &str, error: &ScanError) -> bool {
+        let kind = error.kind();
         let offset = error.marker().byte_offset().unwrap_or(0);
-        let found = place_at(text, offset, 1);
-        let flow = self.open.last().filter(|open| open.flow);
-        let (place, message, help) = match flow {
-            Some(open) if syntax::is_unclosed(error.kind()) => {
+        let found = place_at(text, syntax::offset(kind, text, offset), 1);
+        let open = self.open.last();
+        let flow = open.filter(|open| open.flow && syntax::is_unclosed(kind));
+        let key = open.and_then(|open| match &open.content {
+            Content::Map { key, .. } => key.as_ref().filter(|_| syntax::is_unclosed_quote(kind)),
+            Content::List(_) => None,
+        });
+        let (place, message, help) = match (flow, key) {
+            (Some(open), _) => {
                 let (opening, closing) = match open.content {
                     Content::List(_) => ('[', ']'),
                     Content::Map { .. } => ('{', '}'),
                 };
+                self.ran_on.clear();
                 (
                     open.place.clone(),
                     format!("the `{opening}` that opens here is not closed"),
-                    format!("`,` or `{closing}` was expected before {found}"),
+                    format!("`,` or `{closing}` was expected before {}", line_of(&found)),
                 )
             }
-            Some(_) | None => {
-                let (message, help) = syntax::explain(error.kind());
+            (None, Some(key)) => (
+                key.place.clone(),
+                format!("the quote that opens behind `{}` is not closed", key.text),
+                "close it on its own line".to_owned(),
+            ),
+            (None, None) if !self.ran_on.is_empty() => return false,
+            (None, None) => {
+                let (message, help) = syntax::explain(kind);
                 (found, message, help)
             }
         };
         self.error(&place, message, help);
+        false
     }
 
     fn error(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
@@ -367,6 +373,10 @@ impl<'f> Builder<'f> {
     }
 
     fn finish(mut self) -> Option<Node> {
+        for (place, message) in std::mem::take(&mut self.ran_on) {
+            let help = "check both lines: `: ` (with a space) follows each key, and keys of one section begin in the same column";
+            self.error(&place, message, help);
+        }
         if self.root.is_none() && !self.failed {
             let help = "begin with `service: NAME`; `sidecar.yaml.example` shows every key";
             self.error(&Place::Default, "the configuration is empty", help);

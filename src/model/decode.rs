@@ -365,6 +365,16 @@ pub fn decode_scalar<T>(
         .ok()
 }
 
+/// Refuses a number or truth value in quotes, which say that it is text.
+pub fn refuse_quotes(node: &Node, faults: &mut Faults, expected: &str) -> Option<()> {
+    if let Value::Scalar { text, quoted: true } = &node.value {
+        let message = format!("expected {expected}, found the text \"{text}\"");
+        faults.error_with_help(&node.place, message, "leave the quotes away");
+        return None;
+    }
+    Some(())
+}
+
 /// Reads one of the words of `table`.
 pub fn one_of<T: Copy>(node: &Node, faults: &mut Faults, table: &[(&str, T)]) -> Option<T> {
     let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
@@ -458,11 +468,7 @@ impl Decode for String {
 
 impl Decode for bool {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        if let Value::Scalar { text, quoted: true } = &node.value {
-            let message = format!("expected true or false, found the text \"{text}\"");
-            faults.error_with_help(&node.place, message, "leave the quotes away");
-            return None;
-        }
+        refuse_quotes(node, faults, "true or false")?;
         if let Value::Scalar { text, .. } = &node.value {
             // What other programs take for a truth value.
             let meant = match text.to_ascii_lowercase().as_str() {
@@ -486,6 +492,7 @@ impl Decode for bool {
 
 impl Decode for u32 {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        refuse_quotes(node, faults, "a whole number")?;
         decode_scalar(node, "a whole number", faults, |text| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             let plain = digits && (text == "0" || !text.starts_with('0'));

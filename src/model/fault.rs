@@ -62,10 +62,7 @@ impl Faults {
     /// Every fault, in the order of the file (environment and defaults last).
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Fault> {
-        self.list.sort_by_key(|fault| match fault.place {
-            Place::File { offset, .. } => offset,
-            Place::Env(_) | Place::Default => usize::MAX,
-        });
+        sort(&mut self.list);
         self.list
     }
 
@@ -77,4 +74,12 @@ impl Faults {
             help,
         });
     }
+}
+
+/// Puts faults in the order of the file; those of the environment and of no place come last, as they were found.
+pub fn sort(faults: &mut [Fault]) {
+    faults.sort_by_key(|fault| match fault.place {
+        Place::File { offset, .. } => offset,
+        Place::Env(_) | Place::Default => usize::MAX,
+    });
 }

@@ -134,6 +134,32 @@ fn a_message_cannot_steer_the_terminal() {
     assert!(!report.render(false).contains('\u{1b}'));
 }
 
+#[test]
+fn check_says_ok_and_shows_where_settings_come_from() {
+    let (code, text) = check(&here("sidecar.yaml.example"), &["--effective"]);
+    assert_eq!(code, exit::OK);
+    assert!(
+        text.ends_with("sidecar.yaml.example: ok, 5 routes, 0 warnings\n"),
+        "{text}"
+    );
+    let line = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap();
+    assert!(line("service").contains("sidecar.yaml.example:"), "{text}");
+    assert!(
+        line("inbound.timeouts.drain").ends_with("default"),
+        "{text}"
+    );
+    let (code, text) = check(&here("sidecar.yaml.example"), &["--format", "json"]);
+    assert_eq!((code, text.as_str()), (exit::OK, "[]\n"));
+}
+
+#[test]
+fn check_refuses_keys_that_the_proxy_would_refuse() {
+    let (code, text) = check(&here(FOLDER).join("keys/not-a-key.yml"), &[]);
+    assert_eq!(code, exit::CONFIGURATION);
+    assert!(text.contains("not-a-key.yml:8:21"), "{text}");
+    assert!(text.contains("the keys of inline cannot be used"), "{text}");
+}
+
 /// Runs `check` as the command line would.
 fn check(file: &Path, options: &[&str]) -> (u8, String) {
     let command = CheckArgs::augment_args(clap::Command::new("check"));

@@ -1,6 +1,15 @@
 //! The configuration from outside: broken files and their messages, the schema against the decoder, the environment,
 //! the example. Nothing here opens a socket.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "a test that fails may panic, and times how long hostile files take"
+)]
+
 mod broken;
 mod environment;
 mod example;
