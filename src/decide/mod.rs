@@ -5,6 +5,8 @@
 
 mod admit;
 mod body;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod guards;
 mod head;
 mod permit;

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use hyper::client::conn::http1::{Builder, Connection as Driver};
+use hyper::client::conn::http1::{Builder, Connection as Driver, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::RequestBody;
-use super::pool::{Connection, Pool};
+use super::pool::{Connection, Place, Pool};
 use super::request_body::Watched;
+use super::wire::Wire;
 use crate::model::denial::{Cause, Denial};
 use crate::model::settings::Upstream;
 
@@ -70,8 +71,8 @@ async fn open(upstream: &Upstream) -> io::Result<Stream> {
 }
 
 type Made<T, B> = (
-    hyper::client::conn::http1::SendRequest<Watched<B>>,
-    Driver<TokioIo<T>, Watched<B>>,
+    SendRequest<Watched<B>>,
+    Driver<TokioIo<Wire<T>>, Watched<B>>,
 );
 
 /// Every lenience of hyper's that could give an answer a second reading is off.
@@ -87,16 +88,16 @@ where
         .ignore_invalid_headers_in_responses(false)
         .max_header_size(ANSWER_HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(Wire::new(stream)))
         .await
 }
 
 /// Drives a connection to its end, or until nobody holds it any more: then the socket closes at once, so that neither a
 /// half-read answer nor a half-sent request lingers.
 async fn drive<T, B>(
-    driver: Driver<TokioIo<T>, Watched<B>>,
+    driver: Driver<TokioIo<Wire<T>>, Watched<B>>,
     dropped: oneshot::Receiver<()>,
-    place: super::pool::Place,
+    place: Place,
 ) where
     T: AsyncRead + AsyncWrite + Unpin,
     B: RequestBody,

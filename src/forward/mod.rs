@@ -6,6 +6,7 @@ mod connect;
 mod pool;
 mod request_body;
 mod send;
+mod wire;
 
 #[cfg(test)]
 mod tests;
