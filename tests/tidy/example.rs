@@ -83,6 +83,6 @@ mod tests {
             count("the listen: x\nroutes:\n  - rename: a\n    match: { xpath: / }\n"),
             3
         );
-        assert_eq!(count(""), 4);
+        assert_eq!(count(""), 5);
     }
 }

@@ -9,7 +9,7 @@ const LINES_MAX: usize = 500;
 pub fn heading(file: &Source) -> Option<String> {
     let first = file.text.lines().next().unwrap_or_default();
     let said = first.strip_prefix("//! ").unwrap_or_default();
-    (said.split_whitespace().count() < 3)
+    (said.split_whitespace().count() < 2)
         .then(|| file.fault(1, "begin with `//!`: what lives here, and what must never"))
 }
 

@@ -1,3 +1,5 @@
+//! Bodies, streamed and whole: limits, clocks, and what is refused.
+
 use std::collections::VecDeque;
 
 use super::*;

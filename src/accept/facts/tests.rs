@@ -1,3 +1,5 @@
+//! Heads in, facts or refusals out.
+
 use http::Request;
 
 use super::*;

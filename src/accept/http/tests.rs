@@ -1,3 +1,5 @@
+//! Whole connections, bytes in and bytes out.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

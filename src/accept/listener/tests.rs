@@ -1,3 +1,5 @@
+//! Places, given and refused.
+
 use std::net::Ipv6Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,3 +1,5 @@
+//! Message boundaries, and what is noted on the way.
+
 use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
