@@ -4,7 +4,7 @@ use http::uri::PathAndQuery;
 use outrider::model::path::{JudgedPath, PathTemplate};
 
 /// Judges the bytes as a request target, and as a template.
-pub fn path(bytes: &[u8]) {
+pub(crate) fn path(bytes: &[u8]) {
     if let Ok(target) = PathAndQuery::try_from(bytes)
         && let Ok(judged) = JudgedPath::judge(&target)
     {

@@ -11,7 +11,7 @@ use outrider::model::settings::{Allowance, KeyMaterial, RoleMap, TokenSettings};
 use outrider::model::units::{ByteSize, Rate};
 
 /// All tokens of this issuer that are good at [`NOW`]. Whatever else is accepted was forged.
-pub const GOOD: [&[u8]; 3] = [
+pub(crate) const GOOD: [&[u8]; 3] = [
     include_bytes!("../corpus/token/good-plain"),
     include_bytes!("../corpus/token/good-at-jwt"),
     include_bytes!("../corpus/token/good-mfa"),
@@ -47,7 +47,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
 });
 
 /// Verifies the bytes as a bearer token, twice.
-pub fn token(bytes: &[u8]) {
+pub(crate) fn token(bytes: &[u8]) {
     let verdict = VERIFIER
         .verify(bytes, NOW)
         .map(|verified| verified.identity);

@@ -1,1 +1,3 @@
+//! Exchanges with a service that behaves, and with one that does not.
+
 

@@ -1,1 +1,3 @@
+//! Heads on their way to the service, and back.
+
 

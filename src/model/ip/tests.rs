@@ -1,3 +1,5 @@
+//! Networks and addresses, against the plainest set there is.
+
 use proptest::prelude::*;
 
 use super::*;

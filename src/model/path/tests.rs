@@ -1,3 +1,5 @@
+//! Paths and templates: one reading, or refused.
+
 use proptest::prelude::*;
 
 use super::*;
