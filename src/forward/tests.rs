@@ -1,3 +1,1 @@
 //! Exchanges with a service that behaves, and with one that does not.
-
-

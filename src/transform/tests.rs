@@ -1,3 +1,1 @@
 //! Heads on their way to the service, and back.
-
-
