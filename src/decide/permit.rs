@@ -6,9 +6,44 @@ use super::policy::Route;
 
 /// Proof that every guard of a route let one request pass.
 ///
-/// ```compile_fail
-/// // A permit cannot be made outside `decide`, so nothing is forwarded undecided.
-/// let forged = outrider::decide::Permit { route: todo!(), quota: None, shadow: Vec::new() };
+/// Others read a permit:
+///
+/// ```
+/// use outrider::decide::Permit;
+///
+/// fn has_passed(permit: &Permit<'_>) -> bool {
+///     permit.quota().is_none() && permit.shadow().is_empty()
+/// }
+/// ```
+///
+/// They cannot make one, so nothing is forwarded undecided. Neither by its constructor (E0624, it is private):
+///
+/// ```compile_fail,E0624
+/// use outrider::decide::{Permit, policy::Route};
+///
+/// fn forge(route: &Route) -> Permit<'_> {
+///     Permit::new(route, None, Vec::new())
+/// }
+/// ```
+///
+/// nor by its fields (E0451, they are private):
+///
+/// ```compile_fail,E0451
+/// use outrider::decide::{Permit, policy::Route};
+///
+/// fn forge(route: &Route) -> Permit<'_> {
+///     Permit { route, quota: None, shadow: Vec::new() }
+/// }
+/// ```
+///
+/// nor from another one (E0599, there is no `Clone`):
+///
+/// ```compile_fail,E0599
+/// use outrider::decide::Permit;
+///
+/// fn forge<'p>(permit: &Permit<'p>) -> Permit<'p> {
+///     Permit::clone(permit)
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Permit<'p> {

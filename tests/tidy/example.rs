@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What `outrider schema` prints.
-pub fn schema_of(program: &str) -> Value {
+pub(crate) fn schema_of(program: &str) -> Value {
     let output = Command::new(program).arg("schema").output().unwrap();
     assert!(
         output.status.success(),
@@ -17,7 +17,7 @@ pub fn schema_of(program: &str) -> Value {
 }
 
 /// Keys of the schema, at any depth, that the example does not name.
-pub fn keys_missing(example: &str, schema: &Value) -> Vec<String> {
+pub(crate) fn keys_missing(example: &str, schema: &Value) -> Vec<String> {
     let mut keys = BTreeSet::new();
     collect(schema, &mut keys);
     assert!(
@@ -83,6 +83,6 @@ mod tests {
             count("the listen: x\nroutes:\n  - rename: a\n    match: { xpath: / }\n"),
             3
         );
-        assert_eq!(count(""), 4);
+        assert_eq!(count(""), 5);
     }
 }

@@ -6,15 +6,15 @@ use crate::source::{Source, is};
 const LINES_MAX: usize = 500;
 
 /// A file that does not begin with `//!` and a sentence.
-pub fn heading(file: &Source) -> Option<String> {
+pub(crate) fn heading(file: &Source) -> Option<String> {
     let first = file.text.lines().next().unwrap_or_default();
     let said = first.strip_prefix("//! ").unwrap_or_default();
-    (said.split_whitespace().count() < 3)
+    (said.split_whitespace().count() < 2)
         .then(|| file.fault(1, "begin with `//!`: what lives here, and what must never"))
 }
 
 /// Files that are too long, and numbers in `ratchet` that can go down.
-pub fn lengths(files: &[Source], ratchet: &[(&str, usize)]) -> Vec<String> {
+pub(crate) fn lengths(files: &[Source], ratchet: &[(&str, usize)]) -> Vec<String> {
     let mut faults = Vec::new();
     for file in files {
         let lines = file.text.lines().count();
@@ -38,7 +38,7 @@ pub fn lengths(files: &[Source], ratchet: &[(&str, usize)]) -> Vec<String> {
 }
 
 /// Lint exceptions without a reason, and tests that are switched off.
-pub fn attributes(file: &Source) -> Vec<String> {
+pub(crate) fn attributes(file: &Source) -> Vec<String> {
     let mut faults = Vec::new();
     for at in 0..file.words.len() {
         let bracket = at + 1 + usize::from(is(&file.words, at + 1, "!"));

@@ -33,7 +33,7 @@ const CLOCKS: &[&[&str]] = &[
 const OUTSIDE: &[&str] = &["env", "fs", "process", "thread"];
 
 /// What a pure room touches that it must not.
-pub fn breaches(file: &Source) -> Vec<String> {
+pub(crate) fn breaches(file: &Source) -> Vec<String> {
     if !PURE.iter().any(|room| file.path.starts_with(room)) {
         return Vec::new();
     }
@@ -70,7 +70,7 @@ fn reaches_out(segments: &[String]) -> bool {
 }
 
 /// Whether this file of `decide` makes permits.
-pub fn makes_permit(file: &Source) -> bool {
+pub(crate) fn makes_permit(file: &Source) -> bool {
     file.path.starts_with("src/decide/")
         && find(&file.product, &["Permit", "::", "new"])
             .next()
@@ -78,7 +78,7 @@ pub fn makes_permit(file: &Source) -> bool {
 }
 
 /// Permits that are made anywhere else, in tests too.
-pub fn permits_made_outside(file: &Source) -> Vec<String> {
+pub(crate) fn permits_made_outside(file: &Source) -> Vec<String> {
     if file.path.starts_with("src/decide/") {
         return Vec::new();
     }

@@ -4,7 +4,7 @@
 const RUN_MIN: usize = 40;
 
 /// PEM private keys with a body, and the private member of a JWK.
-pub fn private_keys(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn private_keys(path: &str, text: &str) -> Vec<String> {
     let (begin, end) = (
         ["-----", "BEGIN"].concat(),
         ["PRIVATE", " KEY-----"].concat(),

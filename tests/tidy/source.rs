@@ -1,33 +1,33 @@
 //! A Rust file as words: comments and literals blanked, test modules cut, paths resolved. Knows no rule.
 
 /// One file.
-pub struct Source {
+pub(crate) struct Source {
     /// From the root of the repository.
-    pub path: String,
+    pub(crate) path: String,
     /// As written.
-    pub text: String,
+    pub(crate) text: String,
     /// The words outside comments and literals.
-    pub words: Vec<Word>,
+    pub(crate) words: Vec<Word>,
     /// The same without `#[cfg(test)]` items; empty for a file of tests in `src`.
-    pub product: Vec<Word>,
+    pub(crate) product: Vec<Word>,
 }
 
 /// A name, `::`, or one character of punctuation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    pub line: usize,
-    pub text: String,
+pub(crate) struct Word {
+    pub(crate) line: usize,
+    pub(crate) text: String,
 }
 
 /// A path below the crate (or below a crate such as `std`), as far as it is written out.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Used {
-    pub line: usize,
-    pub segments: Vec<String>,
+pub(crate) struct Used {
+    pub(crate) line: usize,
+    pub(crate) segments: Vec<String>,
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let words = words(&blanked(text));
         let only_tests =
             path.starts_with("src/") && (path.ends_with("/tests.rs") || path.contains("/tests/"));
@@ -45,19 +45,21 @@ impl Source {
     }
 
     /// `path:line: message`.
-    pub fn fault(&self, line: usize, message: &str) -> String {
+    pub(crate) fn fault(&self, line: usize, message: &str) -> String {
         format!("{}:{line}: {message}", self.path)
     }
 
     /// Every path of the product that begins at `crate` or `super`, from the root of the crate.
-    pub fn own_paths(&self) -> Vec<Used> {
+    pub(crate) fn own_paths(&self) -> Vec<Used> {
         let mut found = paths(&self.product, "crate", &[]);
         let module = module_of(&self.path);
         let mut at = 0;
         while at < self.product.len() {
-            // `a::super` goes on from `a`; only a first `super` begins a path.
-            let goes_on =
-                at >= 2 && is(&self.product, at - 1, "::") && named(&self.product, at - 2);
+            // `a::super` goes on from `a`; only a first `super`, or one behind `self`, begins a path.
+            let goes_on = at >= 2
+                && is(&self.product, at - 1, "::")
+                && named(&self.product, at - 2)
+                && !is(&self.product, at - 2, "self");
             let begins = is(&self.product, at, "super") && is(&self.product, at + 1, "::");
             at = if begins && !goes_on {
                 tree(&self.product, at, &module, &mut found)
@@ -72,18 +74,21 @@ impl Source {
     }
 
     /// Every path of the product that begins with a foreign crate's name.
-    pub fn foreign_paths(&self, krate: &str) -> Vec<Used> {
+    pub(crate) fn foreign_paths(&self, krate: &str) -> Vec<Used> {
         paths(&self.product, krate, &[])
     }
 }
 
 /// Whether the word at `at` is `text`.
-pub fn is(words: &[Word], at: usize, text: &str) -> bool {
+pub(crate) fn is(words: &[Word], at: usize, text: &str) -> bool {
     words.get(at).is_some_and(|word| word.text == text)
 }
 
 /// Where `sequence` stands, word for word.
-pub fn find<'w>(words: &'w [Word], sequence: &'w [&str]) -> impl Iterator<Item = usize> + 'w {
+pub(crate) fn find<'w>(
+    words: &'w [Word],
+    sequence: &'w [&str],
+) -> impl Iterator<Item = usize> + 'w {
     (0..words.len()).filter(move |at| {
         let mut pairs = sequence.iter().enumerate();
         pairs.all(|(offset, text)| is(words, at + offset, text))
@@ -237,7 +242,7 @@ fn is_name_char(character: char) -> bool {
 }
 
 /// The text with comments and what stands between quotes replaced by blanks; lines stay where they are.
-pub fn blanked(text: &str) -> String {
+pub(crate) fn blanked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -3,7 +3,7 @@
 use crate::source::{Source, find};
 
 /// Files of a folder that its `mod.rs` does not declare, or that `table` does not list as `&name::Kind`.
-pub fn faults(names: &[String], module: &Source, table: &str) -> Vec<String> {
+pub(crate) fn faults(names: &[String], module: &Source, table: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let members = names.iter().filter_map(|name| name.strip_suffix(".rs"));
     for name in members.filter(|name| !matches!(*name, "mod" | "tests")) {

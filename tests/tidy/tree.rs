@@ -9,7 +9,7 @@ use crate::source::Source;
 const NOT_OURS: &[&str] = &[".git", ".venv", "artifacts", "coverage", "target", "var"];
 
 /// Every Rust file under the folders; at least one in the first.
-pub fn rust(folders: &[&str]) -> Vec<Source> {
+pub(crate) fn rust(folders: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
     for folder in folders {
         let mut files = Vec::new();
@@ -29,24 +29,24 @@ pub fn rust(folders: &[&str]) -> Vec<Source> {
 }
 
 /// One Rust file.
-pub fn rust_file(path: &str) -> Source {
+pub(crate) fn rust_file(path: &str) -> Source {
     Source::new(path, &text(path))
 }
 
 /// One file's text.
-pub fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     read(&root().join(path))
 }
 
 /// Every file, with its path.
-pub fn everything() -> Vec<(String, String)> {
+pub(crate) fn everything() -> Vec<(String, String)> {
     let mut files = Vec::new();
     walk(&root(), &mut files);
     files.iter().map(|file| (name(file), read(file))).collect()
 }
 
 /// The names of what stands in a folder.
-pub fn names_in(folder: &str) -> Vec<String> {
+pub(crate) fn names_in(folder: &str) -> Vec<String> {
     let mut names: Vec<String> = entries(&root().join(folder))
         .iter()
         .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))

@@ -46,7 +46,7 @@ const ROOMS: &[Room] = &[
 ];
 
 /// What a file names that its room must not.
-pub fn breaches(file: &Source) -> Vec<String> {
+pub(crate) fn breaches(file: &Source) -> Vec<String> {
     let Some(own) = room_of(&file.path) else {
         return Vec::new();
     };
@@ -74,7 +74,7 @@ pub fn breaches(file: &Source) -> Vec<String> {
 }
 
 /// Modules of the library that the table does not know.
-pub fn rooms_without_row(lib: &Source) -> Vec<String> {
+pub(crate) fn rooms_without_row(lib: &Source) -> Vec<String> {
     let declared = find(&lib.product, &["mod"]).filter_map(|at| lib.product.get(at + 1));
     declared
         .filter(|word| !ROOMS.iter().any(|room| room.name == word.text))

@@ -32,7 +32,7 @@ const AUTHORS: &[(&str, &str)] = &[
 const LEFT_OVERS: &[(&str, &str)] = &[("TO", "DO"), ("FIX", "ME"), ("place", "holder")];
 
 /// Machine paths, mirrors and authors, in any letter case.
-pub fn machines(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn machines(path: &str, text: &str) -> Vec<String> {
     let text = text.to_lowercase();
     let lists = [MACHINES, MIRRORS, AUTHORS];
     let words = lists
@@ -43,7 +43,7 @@ pub fn machines(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Marks of work that is not done, as they are written.
-pub fn left_overs(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn left_overs(path: &str, text: &str) -> Vec<String> {
     let words = LEFT_OVERS.iter().map(whole);
     words.flat_map(|word| places(path, text, &word)).collect()
 }

@@ -1,0 +1,7 @@
+//! Fuzzes `path`: feeds the engine's bytes to the shared body, and holds nothing of its own.
+#![no_main]
+
+#[path = "../bodies/path.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::path(bytes));

@@ -1,0 +1,7 @@
+//! Fuzzes `yaml`: feeds the engine's bytes to the shared body, and holds nothing of its own.
+#![no_main]
+
+#[path = "../bodies/yaml.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::yaml(bytes));
