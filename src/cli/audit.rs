@@ -75,6 +75,7 @@ pub fn run(args: &AuditArgs, out: &mut impl Write, errors: &mut impl Write) -> E
 }
 
 fn show(tail: &TailArgs, out: &mut impl Write, errors: &mut impl Write) -> io::Result<()> {
+    tell_damaged(&tail.spool, errors)?;
     let mut reader = Reader::new(&tail.spool);
     let mut last = VecDeque::new();
     reader.read(errors, |event| {
@@ -98,22 +99,31 @@ fn show(tail: &TailArgs, out: &mut impl Write, errors: &mut impl Write) -> io::R
     }
 }
 
+/// Segments that recovery has set aside are not shown, and that is said.
+fn tell_damaged(folder: &Path, errors: &mut impl Write) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "damaged") {
+            let name = path.display();
+            writeln!(
+                errors,
+                "outrider: {name} was set aside as damaged, its events are not shown"
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads a folder from where it stopped the last time.
 struct Reader<'a> {
     folder: &'a Path,
     /// The segment being read, where its next frame begins, and which event that is.
     at: Option<(Header, u64, u64)>,
-    /// A damaged segment is told of once.
-    told: bool,
 }
 
 impl<'a> Reader<'a> {
     const fn new(folder: &'a Path) -> Self {
-        Self {
-            folder,
-            at: None,
-            told: false,
-        }
+        Self { folder, at: None }
     }
 
     fn read(
@@ -141,15 +151,15 @@ impl<'a> Reader<'a> {
             let reached = seq + events;
             self.at = Some((*header, from + length, reached));
             let short = until != u64::MAX && reached < until;
-            // The end of the segment being written may be half of an event at this moment.
-            if (short || (!sound && next.is_some())) && !self.told {
+            // The end of the segment being written may be half of an event at this moment; others are told of, once,
+            // because the next look begins behind them.
+            if short || (!sound && next.is_some()) {
                 let name = path.display();
                 writeln!(
                     errors,
                     "outrider: {name} cannot be read behind event {reached}"
                 )?;
             }
-            self.told = short;
         }
         Ok(())
     }

@@ -201,7 +201,7 @@ fn a_folder_that_cannot_be_used_is_known_at_the_start() {
     ));
 }
 
-pub fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
