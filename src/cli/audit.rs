@@ -76,7 +76,7 @@ pub fn run(args: &AuditArgs, out: &mut impl Write, errors: &mut impl Write) -> E
 
 fn show(tail: &TailArgs, out: &mut impl Write, errors: &mut impl Write) -> io::Result<()> {
     tell_damaged(&tail.spool, errors)?;
-    let mut reader = Reader::new(&tail.spool);
+    let mut reader = Reader::new(&tail.spool, tail.lines)?;
     let mut last = VecDeque::new();
     reader.read(errors, |event| {
         last.push_back(event.to_vec());
@@ -122,8 +122,25 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    const fn new(folder: &'a Path) -> Self {
-        Self { folder, at: None }
+    /// Begins at the latest segment from which on at least `lines` events follow.
+    fn new(folder: &'a Path, lines: usize) -> io::Result<Self> {
+        let mut later: Option<Header> = None;
+        let mut known = 0;
+        let mut first = None;
+        for (_, header) in list_segments(folder)?.iter().rev() {
+            if known >= lines as u64 && first.is_some() {
+                break;
+            }
+            // How many events the last segment of an epoch holds, only reading it would tell.
+            let successor = later.filter(|later| later.epoch == header.epoch);
+            known += successor.map_or(0, |later| later.first_seq - header.first_seq);
+            first = Some(*header);
+            later = Some(*header);
+        }
+        Ok(Self {
+            folder,
+            at: first.map(|header| (header, HEADER_BYTES as u64, header.first_seq)),
+        })
     }
 
     fn read(
@@ -326,6 +343,59 @@ mod tests {
             "T denied 403 POST /o route=orders who=tr\\u001b[31m ip=192.0.2.1 \
              code=authz.insufficient_scope rule=orders/require 1.234ms\n"
         );
+    }
+
+    #[test]
+    fn a_followed_segment_is_read_on_from_where_it_ended() {
+        let folder = folder(&["{\"a\":1}"], &[0; 64]);
+        let mut reader = Reader::new(folder.path(), 20).unwrap();
+        let mut seen = Vec::new();
+        let mut read = |reader: &mut Reader<'_>| {
+            let mut errors = Vec::new();
+            let keep = |event: &[u8]| {
+                seen.push(String::from_utf8(event.to_vec()).unwrap());
+                Ok(())
+            };
+            reader.read(&mut errors, keep).unwrap();
+            assert!(errors.is_empty());
+            seen.clone()
+        };
+        assert_eq!(read(&mut reader), ["{\"a\":1}"]);
+        let (path, header) = list_segments(folder.path()).unwrap().remove(0);
+        let mut bytes = header.encode();
+        let mut frames = Vec::new();
+        segment::push_frame(&mut frames, [b"{\"a\":1}", b"", b""]);
+        segment::push_frame(&mut frames, [b"{\"a\":2}", b"", b""]);
+        segment::seal(&mut frames);
+        bytes.extend_from_slice(&frames);
+        std::fs::write(path, bytes).unwrap();
+        assert_eq!(read(&mut reader), ["{\"a\":1}", "{\"a\":2}"]);
+        assert_eq!(read(&mut reader).len(), 2);
+    }
+
+    #[test]
+    fn early_segments_are_not_read_for_a_few_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        for first_seq in [0, 2, 4] {
+            let header = Header {
+                epoch: uuid::Uuid::from_u128(7),
+                first_seq,
+            };
+            let mut bytes = header.encode();
+            let mut frames = Vec::new();
+            for seq in first_seq..first_seq + 2 {
+                segment::push_frame(&mut frames, [format!("{{{seq}}}").as_bytes(), b"", b""]);
+            }
+            segment::seal(&mut frames);
+            bytes.extend_from_slice(&frames);
+            std::fs::write(folder.path().join(header.file_name()), bytes).unwrap();
+        }
+        let begin = |lines| Reader::new(folder.path(), lines).unwrap().at.unwrap().2;
+        assert_eq!(
+            [begin(0), begin(1), begin(2), begin(3), begin(99)],
+            [4, 2, 2, 0, 0]
+        );
+        assert_eq!(tail(folder.path(), 3, Format::Json).0, "{3}\n{4}\n{5}\n");
     }
 
     #[test]

@@ -88,7 +88,11 @@ fn a_flipped_byte_in_an_old_record_is_reported_and_the_segment_kept() {
         let (folder, path) = copy(&segment, &bytes);
         let (recorder, recovery) = bench::start(&bench::settings(folder.path())).unwrap();
         let aside = path.with_extension("seg.damaged");
-        assert_eq!(recovery.quarantined, [aside.clone()], "byte {at}");
+        assert_eq!(
+            recovery.quarantined,
+            std::slice::from_ref(&aside),
+            "byte {at}"
+        );
         assert_eq!(fs::read(&aside).unwrap(), bytes, "byte {at}");
         drop(recorder);
         let start = &bench::parsed(folder.path())[0];
