@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::exit;
 use crate::model::json::shown;
 use crate::record::list_segments;
 use crate::record::segment::{self, HEADER_BYTES, Header, Next};
@@ -18,8 +18,6 @@ use crate::record::segment::{self, HEADER_BYTES, Header, Next};
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);
 /// A segment is never read beyond this many bytes at once.
 const READ_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Exit code for a spool that cannot be read (`EX_IOERR`).
-const EXIT_IO: u8 = 74;
 
 /// Read the audit trail.
 #[derive(Debug, clap::Args)]
@@ -56,25 +54,25 @@ enum Format {
 }
 
 /// Runs the command; events go to `out`, what cannot be read to `errors`.
-pub fn run(args: &AuditArgs, out: &mut impl Write, errors: &mut impl Write) -> ExitCode {
+pub fn run(args: &AuditArgs, out: &mut dyn Write, errors: &mut dyn Write) -> u8 {
     let AuditCommand::Tail(tail) = &args.command;
     match show(tail, out, errors) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => exit::OK,
         // Whoever read has enough, such as `head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
         Err(error) => {
             let folder = tail.spool.display();
             match writeln!(
                 errors,
                 "outrider: cannot read the audit spool {folder}: {error}"
             ) {
-                Ok(()) | Err(_) => ExitCode::from(EXIT_IO),
+                Ok(()) | Err(_) => exit::IO,
             }
         }
     }
 }
 
-fn show(tail: &TailArgs, out: &mut impl Write, errors: &mut impl Write) -> io::Result<()> {
+fn show(tail: &TailArgs, out: &mut dyn Write, errors: &mut dyn Write) -> io::Result<()> {
     tell_damaged(&tail.spool, errors)?;
     let mut reader = Reader::new(&tail.spool, tail.lines)?;
     let mut last = VecDeque::new();
@@ -100,7 +98,7 @@ fn show(tail: &TailArgs, out: &mut impl Write, errors: &mut impl Write) -> io::R
 }
 
 /// Segments that recovery has set aside are not shown, and that is said.
-fn tell_damaged(folder: &Path, errors: &mut impl Write) -> io::Result<()> {
+fn tell_damaged(folder: &Path, errors: &mut dyn Write) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|end| end == "damaged") {
@@ -145,7 +143,7 @@ impl<'a> Reader<'a> {
 
     fn read(
         &mut self,
-        errors: &mut impl Write,
+        errors: &mut dyn Write,
         mut found: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let segments = list_segments(self.folder)?;
@@ -221,7 +219,7 @@ fn walk(
     Ok(((bytes.len() - rest.len()) as u64, count, sound))
 }
 
-fn print(out: &mut impl Write, event: &[u8], format: Format) -> io::Result<()> {
+fn print(out: &mut dyn Write, event: &[u8], format: Format) -> io::Result<()> {
     match format {
         Format::Json => {
             out.write_all(event)?;

@@ -1,3 +1,84 @@
-//! The command line: one file per command. Only wiring and printing.
+//! The commands: one file each, one line each in [`Command`]. Words for a person; never decides about a request.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod audit;
+pub mod check;
+pub mod explain;
+mod question;
+pub mod schema;
+pub mod test;
+
+/// Exit codes (`sysexits.h` where it has one).
+pub mod exit {
+    /// It worked.
+    pub const OK: u8 = 0;
+    /// It did not.
+    pub const FAILURE: u8 = 1;
+    /// The command line is wrong (clap uses the same).
+    pub const USAGE: u8 = 2;
+    /// A file, a spool or a socket cannot be read or written.
+    pub const IO: u8 = 74;
+    /// An address may not be bound.
+    pub const PERMISSION: u8 = 77;
+    /// The configuration is refused.
+    pub const CONFIGURATION: u8 = 78;
+}
+
+/// A security sidecar for automated trading: it knows who is calling, decides whether they may, and keeps evidence.
+#[derive(Parser, Debug)]
+#[command(name = "outrider", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Stand in front of a service: check, limit, clean, forward and record its requests
+    Proxy(crate::roles::proxy::ProxyArgs),
+    /// Read a sidecar.yaml and list every fault with its line
+    Check(check::CheckArgs),
+    /// Print the JSON Schema of sidecar.yaml, for editors
+    Schema(schema::SchemaArgs),
+    /// Say for one request what each guard would answer, and why
+    Explain(explain::ExplainArgs),
+    /// Run a table of requests and expected decisions
+    Test(test::TestArgs),
+    /// Read the audit spool
+    Audit(audit::AuditArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Tells a person what went wrong.
+fn complain(message: &str) {
+    // Nobody is left to hear of an error on the error stream.
+    let _unheard = writeln!(io::stderr().lock(), "{}", message.trim_end());
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = &mut io::stdout().lock();
+    let code = match cli.command {
+        Command::Proxy(args) => crate::roles::proxy::run(&args),
+        Command::Check(args) => check::run(&args, out),
+        Command::Schema(args) => schema::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Test(args) => test::run(&args, out),
+        Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "outrider", out);
+            exit::OK
+        }
+    };
+    ExitCode::from(code)
+}

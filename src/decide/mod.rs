@@ -9,6 +9,7 @@ pub mod guards;
 mod head;
 mod permit;
 pub mod policy;
+mod tally;
 mod trace;
 
 pub use admit::{Entry, admit};

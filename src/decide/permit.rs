@@ -19,7 +19,11 @@ pub struct Permit<'p> {
 
 impl<'p> Permit<'p> {
     pub(super) const fn new(route: &'p Route, quota: Option<Quota>, shadow: Vec<Denial>) -> Self {
-        Self { route, quota, shadow }
+        Self {
+            route,
+            quota,
+            shadow,
+        }
     }
 
     /// The route that the request goes by.

@@ -4,19 +4,24 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
+use crate::ledger::LimitSpec;
 use crate::model::denial::RuleId;
 use crate::model::node::Place;
 use crate::model::path::PathTemplate;
+use crate::model::units::ByteSize;
 
-use super::guards::Guard;
+use super::guards::{Guard, Stage};
 
 /// Everything `decide` goes by.
 #[derive(Debug, Default)]
 pub struct Policy {
-    /// Rules of the listener, before a route is known.
-    pub entry_rules: Vec<Rule>,
+    /// Rules of the listener, for every request. At stage `Admit` they are asked before a route is looked for, at the
+    /// later stages after the route's own.
+    pub shared: StagedRules,
     /// The routes; the first that matches is taken.
     pub routes: Vec<Route>,
+    /// The limits that the rules name by position.
+    pub limits: Vec<LimitSpec>,
 }
 
 /// One route of the YAML.
@@ -30,14 +35,16 @@ pub struct Route {
     pub place: Place,
     /// What it matches.
     pub matching: Matching,
+    /// Whether nobody needs to say who they are.
+    pub anonymous: bool,
     /// Whether a path may be sent in its canonical form if the client spelt it otherwise.
     pub normalise: bool,
     /// Whether the service gets the `Authorization` header.
     pub forward_token: bool,
     /// Whether a GET or HEAD may have a body.
     pub body_on_get: bool,
-    /// The most bytes of a body, if stricter than the listener's.
-    pub body_bytes_max: u64,
+    /// The most bytes of a body.
+    pub body_bytes_max: ByteSize,
     /// When the record is written.
     pub audit: AuditMode,
     /// The rules, in the order in which they are asked.
@@ -75,6 +82,54 @@ pub struct StagedRules {
     pub head: Vec<Rule>,
     /// With the whole body at hand.
     pub body: Vec<Rule>,
+}
+
+impl StagedRules {
+    /// Puts a rule behind those of its stage.
+    pub fn add(&mut self, stage: Stage, rule: Rule) {
+        match stage {
+            Stage::Admit => self.admit.push(rule),
+            Stage::Head => self.head.push(rule),
+            Stage::Body => self.body.push(rule),
+        }
+    }
+}
+
+impl Route {
+    /// Whether the request's host is one of this route's.
+    #[must_use]
+    pub fn takes_host(&self, host: &str) -> bool {
+        let hosts = &self.matching.hosts;
+        hosts.is_empty() || hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+
+    /// Whether the request's method is one of this route's.
+    #[must_use]
+    pub fn takes_method(&self, method: &Method) -> bool {
+        self.matching.methods.is_empty() || self.matching.methods.contains(method)
+    }
+}
+
+/// The `RateLimit-Policy` field (draft-ietf-httpapi-ratelimit-headers-11) of the enforced limits among the rules: each
+/// bucket's size and the whole seconds in which it fills.
+#[must_use]
+pub fn limit_policy<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Option<HeaderValue> {
+    let told: Vec<String> = rules
+        .into_iter()
+        .filter(|rule| rule.mode == Mode::Enforce)
+        .filter_map(|rule| rule.guard.limit())
+        .map(|spec| {
+            format!(
+                "\"{}\";q={};w={}",
+                spec.name,
+                spec.burst,
+                spec.window_seconds()
+            )
+        })
+        .collect();
+    (!told.is_empty())
+        .then(|| HeaderValue::try_from(told.join(", ")).ok())
+        .flatten()
 }
 
 /// A guard with its name, its place and whether it refuses or only tells.

@@ -60,7 +60,8 @@ impl Identity {
     }
 }
 
-/// The identity as header values. `None` where the text has no faithful form in a header.
+/// The identity as header values. Whatever is not visible ASCII, and `%`, is percent-encoded; in lists the comma too.
+/// `None` where there is nothing to tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdentityHeaders {
     /// `outrider-subject`.

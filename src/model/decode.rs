@@ -42,7 +42,7 @@ pub fn read_section<T>(
     let Value::Map(entries) = &node.value else {
         faults.error(
             &node.place,
-            format!("expected a map, found {}", node.kind()),
+            format!("expected `key: value` pairs, found {}", node.kind()),
         );
         return None;
     };
@@ -182,7 +182,7 @@ impl Fields<'_> {
             faults.error_with_help(
                 place,
                 format!("missing key `{key}`"),
-                format!("{key}: {doc}"),
+                format!("add `{key}`: {doc}"),
             );
             *failed = true;
         }
@@ -308,15 +308,17 @@ impl Fields<'_> {
 /// The name that was probably meant, or else all that would do.
 #[must_use]
 pub fn suggest(wrong: &str, known: &[&str]) -> String {
-    let near = known
+    nearest(wrong, known).unwrap_or_else(|| format!("known here: {}", known.join(", ")))
+}
+
+/// The name that was probably meant, if one is near.
+fn nearest(wrong: &str, known: &[&str]) -> Option<String> {
+    known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), *name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
-        .min_by_key(|(distance, _)| *distance);
-    near.map_or_else(
-        || format!("known here: {}", known.join(", ")),
-        |(_, name)| format!("did you mean `{name}`?"),
-    )
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
 /// Reads a list, item by item; one faulty item makes the list faulty, but all are read.
@@ -376,7 +378,10 @@ pub fn one_of<T: Copy>(node: &Node, faults: &mut Faults, table: &[(&str, T)]) ->
             "unknown value `{text}`, expected one of {}",
             names.join(", ")
         );
-        faults.error_with_help(&node.place, message, suggest(text, &names));
+        match nearest(text, &names) {
+            Some(help) => faults.error_with_help(&node.place, message, help),
+            None => faults.error(&node.place, message),
+        }
     }
     found
 }
@@ -419,7 +424,7 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
         let Value::Map(entries) = &node.value else {
             faults.error(
                 &node.place,
-                format!("expected a map, found {}", node.kind()),
+                format!("expected `key: value` pairs, found {}", node.kind()),
             );
             return None;
         };
@@ -457,6 +462,19 @@ impl Decode for bool {
             let message = format!("expected true or false, found the text \"{text}\"");
             faults.error_with_help(&node.place, message, "leave the quotes away");
             return None;
+        }
+        if let Value::Scalar { text, .. } = &node.value {
+            // What other programs take for a truth value.
+            let meant = match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" | "1" | "true" => Some("true"),
+                "no" | "off" | "n" | "0" | "false" => Some("false"),
+                _ => None,
+            };
+            if let Some(meant) = meant.filter(|meant| meant != text) {
+                let message = format!("expected true or false, found `{text}`");
+                faults.error_with_help(&node.place, message, format!("write {meant}"));
+                return None;
+            }
         }
         one_of(node, faults, &[("true", true), ("false", false)])
     }
@@ -498,7 +516,15 @@ fn with_doc(mut schema: Json, doc: &str) -> Json {
 
 fn with_default(mut schema: Json, text: &str) -> Json {
     if let Json::Object(members) = &mut schema {
-        members.insert("default".to_owned(), json!(text));
+        // A number or truth value stands in the schema as such, so that editors insert it without quotes.
+        let typed = ["integer", "boolean"].map(|name| Some(&json!(name)) == members.get("type"));
+        let typed = typed
+            .contains(&true)
+            .then(|| serde_json::from_str(text).ok());
+        members.insert(
+            "default".to_owned(),
+            typed.flatten().unwrap_or_else(|| json!(text)),
+        );
     }
     schema
 }

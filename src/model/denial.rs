@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::node::Place;
-use super::units::Rate;
 
 /// The causes, and for each: its stable code, the status, what the client reads, and whether the connection can go on.
 macro_rules! causes {
@@ -58,6 +57,10 @@ causes! {
     Head = "request.head", BAD_REQUEST, "The request head is malformed", Close;
     /// More header bytes or lines than allowed.
     HeadTooLarge = "request.head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large", Close;
+    /// The head did not arrive in time; closed without an answer.
+    HeadTimeout = "request.head_timeout", REQUEST_TIMEOUT, "The request head did not arrive in time", Close;
+    /// The peer hung up inside the head; nobody is there to be answered.
+    HeadIncomplete = "request.head_incomplete", BAD_REQUEST, "The request head is incomplete", Close;
     /// The target is longer than allowed.
     TargetTooLong = "request.target_too_long", URI_TOO_LONG, "The request target is too long", Close;
     /// No host, two hosts, or not a host.
@@ -192,9 +195,7 @@ impl fmt::Display for RuleId {
 pub struct Quota {
     /// The limit's name.
     pub name: Arc<str>,
-    /// What the limit grants over time.
-    pub rate: Rate,
-    /// How many at once.
+    /// How many at once: the size of the bucket.
     pub burst: u32,
     /// How many are left at this moment.
     pub remaining: u32,

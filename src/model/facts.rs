@@ -40,12 +40,10 @@ impl Authority {
         let plain = text
             .to_str()
             .map_err(|_| "the host holds a character outside ASCII")?;
-        let parsed: http::uri::Authority = plain.parse().map_err(|_| "the host is not a host")?;
-        if plain.contains('@') {
-            return Err("the host holds user information");
-        }
-        let host = parsed.host();
-        let port = plain.strip_prefix(host).unwrap_or_default();
+        let (host, port) = match plain.find(']') {
+            Some(end) => plain.split_at(end + 1),
+            None => plain.split_at(plain.find(':').unwrap_or(plain.len())),
+        };
         let port_is_sound = match port.strip_prefix(':') {
             Some(digits) => {
                 digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()

@@ -10,6 +10,9 @@ use super::decode::{Decode, decode_scalar};
 use super::fault::Faults;
 use super::node::Node;
 
+#[cfg(test)]
+mod tests;
+
 /// The address as rules see it: an IPv4-mapped IPv6 address is that IPv4 address. NAT64 and IPv4-compatible
 /// forms stay what they are.
 #[must_use]
@@ -33,9 +36,10 @@ pub struct Cidr(IpNet);
 impl Cidr {
     /// Reads the text strictly: no host bits, no IPv4-mapped network, no zone, no odd number forms.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let plain_prefix = !text.contains("/0") || text.ends_with("/0");
         let net = match text.parse::<IpNet>() {
-            Ok(net) => net,
-            Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
+            Ok(net) if plain_prefix => net,
+            Ok(_) | Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
                 format!("`{text}` is not an address or network (like 10.0.0.0/8 or fd00::/8)")
             })?,
         };
@@ -129,6 +133,9 @@ fn within<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
 #[must_use]
 pub fn forwarded_entry(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches([' ', '\t']);
+    if text.contains('%') {
+        return None; // a zone, which means something on one machine only
+    }
     let bare = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));

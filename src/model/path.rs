@@ -10,6 +10,9 @@ use super::decode::{Decode, decode_scalar};
 use super::fault::Faults;
 use super::node::Node;
 
+#[cfg(test)]
+mod tests;
+
 /// A path and query with one reading: what rules see is what the upstream gets, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedPath {
@@ -45,10 +48,11 @@ impl JudgedPath {
 
     /// Judges a request target in origin form. The error says what has two readings (for the operator).
     pub fn judge(target: &PathAndQuery) -> Result<Self, &'static str> {
-        let path = target.path();
-        if !path.starts_with('/') {
+        // Not `path()`, which reads an empty path as `/` where nothing of the kind is sent.
+        if !target.as_str().starts_with('/') {
             return Err("the path does not begin with a slash");
         }
+        let path = target.path();
         if let Some(query) = target.query()
             && query.bytes().any(|byte| !byte.is_ascii_graphic())
         {
@@ -60,6 +64,9 @@ impl JudgedPath {
         } else {
             Cow::Borrowed(path)
         };
+        if respelt && judge_bytes(decoded.as_bytes())? {
+            return Err("an escape that is spelt in escapes");
+        }
         judge_segments(&decoded)?;
         if !respelt {
             return Ok(Self {
@@ -135,16 +142,11 @@ fn escaped(rest: Option<&[u8]>) -> Option<u8> {
 }
 
 fn decode_unreserved(path: &str) -> String {
-    decode_where(path, is_unreserved)
-}
-
-/// Decodes the escapes of ASCII characters for which `chosen` holds.
-fn decode_where(text: &str, chosen: impl Fn(u8) -> bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
     while let Some((before, behind)) = rest.split_once('%') {
         out.push_str(before);
-        let code = escaped(Some(behind.as_bytes())).filter(|code| code.is_ascii() && chosen(*code));
+        let code = escaped(Some(behind.as_bytes())).filter(|code| is_unreserved(*code));
         match code.and_then(|code| behind.get(2..).map(|after| (code, after))) {
             Some((code, after)) => {
                 out.push(code as char);
@@ -158,6 +160,21 @@ fn decode_where(text: &str, chosen: impl Fn(u8) -> bool) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// The bytes that a text means once each escape is read as what it stands for, one time.
+pub fn decoded(text: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = text.as_bytes();
+    std::iter::from_fn(move || {
+        let (first, behind) = rest.split_first()?;
+        let code = escaped(Some(behind)).filter(|_| *first == b'%');
+        let (byte, behind) = match (code, behind) {
+            (Some(code), [_, _, behind @ ..]) => (code, behind),
+            _ => (*first, behind),
+        };
+        rest = behind;
+        Some(byte)
+    })
 }
 
 /// RFC 3986 section 2.3.
@@ -195,7 +212,8 @@ pub struct PathTemplate {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
-    Literal(String),
+    /// As written, and what it means.
+    Literal(String, Vec<u8>),
     Parameter,
 }
 
@@ -208,8 +226,13 @@ impl PathTemplate {
         };
         let (rest, open) = match rest.strip_suffix("**") {
             Some("") => ("", true),
-            Some(before) if before.ends_with('/') => (before.trim_end_matches('/'), true),
-            Some(_) => return refuse("`**` stands only alone as the last segment"),
+            Some(before) => match before.strip_suffix('/') {
+                None => return refuse("`**` stands only alone as the last segment"),
+                Some(before) if before.is_empty() || before.ends_with('/') => {
+                    return refuse("it has an empty segment");
+                }
+                Some(before) => (before, true),
+            },
             None => (rest, false),
         };
         let mut segments = Vec::new();
@@ -270,12 +293,15 @@ impl Segment {
     fn parse(text: &str) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('{') else {
             // An empty segment is a slash at the end, or the root; judging refuses it anywhere else.
+            if text == "**" {
+                return Err("`**` stands only at the end".to_owned());
+            }
             return if text.contains(['{', '}', '*', '?', '#']) {
                 Err(format!(
                     "`{text}` is not a segment; a parameter is `{{name}}`, whole and alone"
                 ))
             } else {
-                Ok(Self::Literal(text.to_owned()))
+                Ok(Self::Literal(text.to_owned(), decoded(text).collect()))
             };
         };
         let name = inner.strip_suffix('}').unwrap_or_default();
@@ -290,28 +316,25 @@ impl Segment {
 
     fn sample(&self) -> &str {
         match self {
-            Self::Literal(text) => text,
+            Self::Literal(text, _) => text,
             Self::Parameter => "x",
         }
     }
 
-    /// A literal is compared with what the segment means, so that `a%3Ab` cannot pass by a rule for `a:b`.
+    /// What both mean is compared, so that `a%3Ab` cannot pass by a rule for `a:b`, nor `%c3` by one for `%C3`.
     fn matches(&self, actual: &str) -> bool {
         match self {
             Self::Parameter => !actual.is_empty(),
-            Self::Literal(text) if actual.contains('%') => {
-                decode_where(actual, |_| true) == decode_where(text, |_| true)
-            }
-            Self::Literal(text) => text == actual,
+            Self::Literal(_, meaning) => decoded(actual).eq(meaning.iter().copied()),
         }
     }
 
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Parameter, Self::Parameter) => true,
-            (Self::Parameter, Self::Literal(text)) => !text.is_empty(),
-            (Self::Literal(own), Self::Literal(others)) => own == others,
-            (Self::Literal(_), Self::Parameter) => false,
+            (Self::Parameter, Self::Literal(text, _)) => !text.is_empty(),
+            (Self::Literal(_, own), Self::Literal(_, others)) => own == others,
+            (Self::Literal(..), Self::Parameter) => false,
         }
     }
 }

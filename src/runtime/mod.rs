@@ -1,5 +1,6 @@
-//! What runs beside the requests. Imports only `model`; never decides anything about a request.
+//! Process plumbing: drain, readiness, signals, logs, the health listener. Knows nothing of what a request means.
 
+pub mod drain;
 pub mod health;
 pub mod readiness;
 pub mod signals;

@@ -1,27 +1,38 @@
 //! The guards: one file each, one line each in [`GUARDS`]. A guard reads its own keys and decides nothing but its own
 //! question.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LimitSpec};
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
 use crate::model::decode::Fields;
-use crate::model::denial::{Denial, Quota};
+use crate::model::denial::{Denial, Quota, RuleId};
 use crate::model::facts::Facts;
+use crate::model::node::Place;
 
-use super::policy::Rule;
+use super::policy::{Mode, Route, Rule};
 
-mod anonymous;
-mod content;
+mod content_type;
 mod ip;
+mod json;
 mod limits;
 mod mfa;
 mod permissions;
+mod token;
 
 /// Every guard we know, in the order in which they are asked; those that spend something come last.
-pub const GUARDS: &[&dyn GuardKind] =
-    &[&ip::Kind, &anonymous::Kind, &permissions::Kind, &mfa::Kind, &content::Kind, &limits::Kind];
+pub const GUARDS: &[&dyn GuardKind] = &[
+    &ip::Kind,
+    &token::Kind,
+    &permissions::Kind,
+    &mfa::Kind,
+    &content_type::Kind,
+    &json::Kind,
+    &limits::Kind,
+];
 
 /// A kind of guard: its keys in the YAML and how to build it from them.
 pub trait GuardKind: Sync {
@@ -69,7 +80,9 @@ pub struct Context<'a> {
     /// Whether the route says `anonymous: true`.
     pub anonymous: bool,
     /// `mode` of the section the keys stand in.
-    pub mode: super::policy::Mode,
+    pub mode: Mode,
+    /// The limits of the whole policy so far; a limit's place in it is how it is found at run time.
+    pub limits: &'a RefCell<Vec<LimitSpec>>,
 }
 
 /// One built guard. Asked with `&self`: state that changes lives in the ledger.
@@ -78,13 +91,9 @@ pub trait Guard: Send + Sync + fmt::Debug {
     fn check(&self, ask: &Ask<'_>) -> Result<Pass, Box<Denial>>;
     /// What it looked at, for `explain`; never a secret.
     fn explain(&self, ask: &Ask<'_>) -> String;
-    /// Whether asking it spends something, so that a question must only name it.
-    fn spends(&self) -> bool {
-        false
-    }
-    /// Whether it needs the whole body.
-    fn needs_body(&self) -> bool {
-        false
+    /// What it spends from when it is asked; a mere question must then only name it.
+    fn limit(&self) -> Option<&LimitSpec> {
+        None
     }
 }
 
@@ -93,6 +102,8 @@ pub trait Guard: Send + Sync + fmt::Debug {
 pub struct Ask<'a> {
     /// The request, judged.
     pub facts: &'a Facts,
+    /// The route, once it is known.
+    pub route: Option<&'a Route>,
     /// Who calls; anonymous at stage [`Stage::Admit`].
     pub caller: &'a Caller,
     /// The whole body at stage [`Stage::Body`]; empty before.
@@ -110,4 +121,19 @@ pub enum Pass {
     Plain,
     /// With the state of a limit to tell the client.
     Counted(Quota),
+}
+
+impl Context<'_> {
+    /// A rule of this owner: `name` is the key that it was read from.
+    fn rule(&self, name: &str, place: Place, guard: impl Guard + 'static) -> Rule {
+        let id = RuleId {
+            name: Arc::from(format!("{}/{name}", self.owner)),
+            place,
+        };
+        Rule {
+            id,
+            mode: self.mode,
+            guard: Box::new(guard),
+        }
+    }
 }

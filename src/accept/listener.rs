@@ -1,0 +1,258 @@
+//! Listening sockets and the accept loop: who gets a place, and what happens when there is none.
+//! Never reads a byte of a connection.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::model::ip::counted;
+use crate::model::settings::AcceptLimits;
+use crate::runtime::drain::Drain;
+
+#[cfg(test)]
+mod tests;
+
+/// Connections that the kernel keeps while none is accepted; more are answered by the client's own patience.
+const BACKLOG: i32 = 1024;
+
+const BACK_OFF_FIRST: Duration = Duration::from_millis(10);
+const BACK_OFF_LAST: Duration = Duration::from_secs(1);
+
+/// Whether several sockets of this process share the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortUse {
+    /// One socket has it.
+    Alone,
+    /// One socket for each worker; the kernel spreads connections over them.
+    Shared,
+}
+
+/// Binds and listens. An unspecified IPv6 address takes IPv4 too, whatever the system's default. Not blocking, so that
+/// each worker can hand its socket to its own runtime.
+pub fn bind(address: SocketAddr, port: PortUse) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // A restart must not wait for connections of the process before to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(port == PortUse::Shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the drain begins, and serves each connection as a task of the drain. Returns when nothing is accepted
+/// any more; the socket is closed then.
+pub async fn run<F>(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    drain: Drain,
+    serve: impl Fn(TcpStream, SocketAddr) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut stop = std::pin::pin!(drain.draining());
+    let mut pause = BACK_OFF_FIRST;
+    loop {
+        let admitted = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            admitted = gate.admit(&listener) => admitted,
+        };
+        match admitted {
+            Ok(Some((stream, peer, place))) => {
+                pause = BACK_OFF_FIRST;
+                let connection = serve(stream, peer);
+                drain.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Ok(None) => {}
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(_) => {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = BACK_OFF_LAST.min(pause * 2);
+            }
+        }
+    }
+}
+
+/// The peer gave up between the handshake and `accept`: no reason to wait.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
+}
+
+/// The places for connections, over all workers and for each peer.
+#[derive(Debug)]
+pub struct Gate {
+    places: Arc<Semaphore>,
+    peers: Mutex<HashMap<IpAddr, u32>>,
+    per_peer_max: u32,
+    write_stall: Duration,
+    accepted: AtomicU64,
+    refused_per_peer: AtomicU64,
+    waited: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// What a gate has counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GateCounts {
+    /// Connections that got a place.
+    pub accepted: u64,
+    /// Connections closed at once because their peer had enough of them.
+    pub refused_per_peer: u64,
+    /// Connections that had to wait for a place.
+    pub waited: u64,
+    /// Failures of `accept`.
+    pub errors: u64,
+}
+
+impl Gate {
+    /// A gate with these places. `write_stall` is how long a peer may leave sent bytes unread (`TCP_USER_TIMEOUT`).
+    #[must_use]
+    pub fn new(limits: &AcceptLimits, write_stall: Duration) -> Self {
+        let places = usize::try_from(limits.connections_max).unwrap_or(usize::MAX);
+        Self {
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            peers: Mutex::default(),
+            per_peer_max: limits.connections_per_ip_max,
+            write_stall,
+            accepted: AtomicU64::new(0),
+            refused_per_peer: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        }
+    }
+
+    /// The counters, for metrics.
+    #[must_use]
+    pub fn counts(&self) -> GateCounts {
+        GateCounts {
+            accepted: self.accepted.load(Ordering::Relaxed),
+            refused_per_peer: self.refused_per_peer.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Places that are free.
+    #[must_use]
+    pub fn free_places(&self) -> usize {
+        self.places.available_permits()
+    }
+
+    /// Accepts one connection and waits for its place; `None` if it was closed at once. The place is sought after
+    /// `accept`, so that an idle worker holds none: at most one connection a worker waits in its hand.
+    async fn admit(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+    ) -> io::Result<Option<(TcpStream, SocketAddr, Place)>> {
+        let accepted = listener.accept().await.inspect_err(|_| count(&self.errors));
+        let (stream, peer) = accepted?;
+        let Some(seat) = Seat::take(self, counted(peer.ip())) else {
+            count(&self.refused_per_peer);
+            return Ok(None);
+        };
+        let free = Arc::clone(&self.places).try_acquire_owned().ok();
+        let permit = match free {
+            Some(permit) => permit,
+            None => {
+                count(&self.waited);
+                let waiting = Arc::clone(&self.places).acquire_owned().await;
+                waiting.map_err(io::Error::other)?
+            }
+        };
+        // A peer that is gone already shows when its stream is read.
+        let _tuned = self.tune(&stream);
+        count(&self.accepted);
+        let place = Place {
+            _seat: seat,
+            _permit: permit,
+        };
+        Ok(Some((stream, peer, place)))
+    }
+
+    fn tune(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        SockRef::from(stream).set_tcp_user_timeout(Some(self.write_stall))?;
+        Ok(())
+    }
+
+    fn peers(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        // The map is whole at every step, so a panic elsewhere does not spoil it.
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A connection's place; given back when dropped.
+#[derive(Debug)]
+struct Place {
+    _seat: Seat,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A connection's share of what its peer may have. The map holds only peers with open connections, so it is bounded by
+/// their number.
+#[derive(Debug)]
+struct Seat {
+    gate: Arc<Gate>,
+    peer: IpAddr,
+}
+
+impl Seat {
+    fn take(gate: &Arc<Gate>, peer: IpAddr) -> Option<Self> {
+        let mut peers = gate.peers();
+        let open = peers.entry(peer).or_insert(0);
+        if *open >= gate.per_peer_max {
+            if *open == 0 {
+                peers.remove(&peer);
+            }
+            return None;
+        }
+        *open += 1;
+        Some(Self {
+            gate: Arc::clone(gate),
+            peer,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut peers = self.gate.peers();
+        if let Some(open) = peers.get_mut(&self.peer) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                peers.remove(&self.peer);
+            }
+        }
+    }
+}

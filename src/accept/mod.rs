@@ -1,0 +1,7 @@
+//! The door: sockets, raw heads, HTTP settings, facts and bodies. Never asks who calls or whether they may.
+
+pub mod body;
+pub mod facts;
+pub mod http;
+pub mod listener;
+pub mod raw_head;

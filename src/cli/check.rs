@@ -1,0 +1,101 @@
+//! `outrider check`: reads a configuration and tells every fault at once. Never binds, starts or changes anything.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::exit;
+use crate::config::{self, Loaded, Report, plural};
+
+/// What `check` is asked.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The configuration file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How faults are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Also print every setting that applies, with its origin: a line of the file, a variable, or a default
+    #[arg(long, conflicts_with = "format")]
+    pub effective: bool,
+}
+
+/// How faults are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person: the line, a caret under it, what to write instead
+    Text,
+    /// For a machine: a list of objects
+    Json,
+}
+
+/// Checks with the environment of this process; colours only for a terminal.
+pub fn run(args: &CheckArgs, out: &mut dyn Write) -> u8 {
+    let coloured = io::stdout().is_terminal();
+    run_with(args, std::env::vars_os(), coloured, out)
+}
+
+/// Checks with the environment given: 0 if the configuration would be taken, 78 if not.
+pub fn run_with(
+    args: &CheckArgs,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    coloured: bool,
+    out: &mut dyn Write,
+) -> u8 {
+    let (text, code) = match config::load(&args.file, environment) {
+        Ok(loaded) => (accepted(args, &loaded, coloured), exit::OK),
+        Err(report) => (refused(args, &report, coloured), exit::CONFIGURATION),
+    };
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if written.is_ok() { code } else { exit::FAILURE }
+}
+
+fn accepted(args: &CheckArgs, loaded: &Loaded, coloured: bool) -> String {
+    if args.format == Format::Json {
+        return format!("{:#}\n", loaded.warnings.to_json());
+    }
+    let mut text = loaded.warnings.render(coloured);
+    if args.effective {
+        text.push_str(&effective(loaded));
+    }
+    let routes = plural(loaded.config.inbound.policy.routes.len(), "route");
+    let warnings = plural(loaded.warnings.warnings(), "warning");
+    text.push_str(&format!(
+        "{}: ok, {routes}, {warnings}\n",
+        args.file.display()
+    ));
+    text
+}
+
+fn refused(args: &CheckArgs, report: &Report, coloured: bool) -> String {
+    if args.format == Format::Json {
+        return format!("{:#}\n", report.to_json());
+    }
+    let mut text = report.render(coloured);
+    text.push_str(&format!(
+        "{}: refused, {}\n",
+        args.file.display(),
+        report.summary()
+    ));
+    text
+}
+
+/// One line for each setting, values and origins in columns.
+fn effective(loaded: &Loaded) -> String {
+    let settings = loaded.effective();
+    let width = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(48);
+    let keys = width(&mut settings.iter().map(|setting| setting.key.len()));
+    let values = width(&mut settings.iter().map(|setting| setting.value.len()));
+    let mut text = String::new();
+    for setting in settings {
+        text.push_str(&format!(
+            "{:keys$}  {:values$}  {}\n",
+            setting.key, setting.value, setting.origin
+        ));
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,151 @@
+//! From what a person writes (a method, a path, some headers, claims) to a question for the pipeline. Reads files;
+//! never the network.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request};
+
+use crate::cli::exit;
+use crate::config;
+use crate::model::clock::{Clock, Now, SystemClock};
+use crate::model::ip::LOOPBACK;
+use crate::model::secret::Secret;
+use crate::pipeline::{Assumed, Question, Snapshot};
+use crate::roles::load;
+
+/// The configuration that a question is put to, and a key set that stands for its own.
+#[derive(clap::Args, Debug)]
+pub(super) struct PolicyArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// A key set (PEM or JWK Set) that stands for the configured one
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+impl PolicyArgs {
+    /// Loads the configuration and builds what requests go by. The error is ready to be shown.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
+        let loaded = config::load(&self.config, std::env::vars_os());
+        let mut config = loaded
+            .map_err(|report| (exit::CONFIGURATION, report.render(false)))?
+            .config;
+        if let (Some(path), Some(tokens)) = (&self.keys, &mut config.inbound.tokens) {
+            tokens.keys.text = read(path)?;
+            tokens.keys.origin = path.display().to_string();
+        }
+        load::snapshot(config.inbound)
+            .map(|loaded| loaded.snapshot)
+            .map_err(|fault| (exit::CONFIGURATION, fault.message))
+    }
+}
+
+/// What one request looks like, in words.
+#[derive(Default)]
+pub(super) struct Sketch {
+    /// The method.
+    pub(super) method: String,
+    /// Path and query.
+    pub(super) path: String,
+    /// Header lines.
+    pub(super) headers: Vec<(String, String)>,
+    /// A token, sent as `Authorization: Bearer`.
+    pub(super) token: Option<Secret<String>>,
+    /// Claims of an identity that counts as verified, as JSON.
+    pub(super) claims: Option<String>,
+    /// The client's address.
+    pub(super) client_ip: Option<IpAddr>,
+    /// The body.
+    pub(super) body: Option<String>,
+    /// The moment, if not this one.
+    pub(super) now: Option<Now>,
+}
+
+impl Sketch {
+    /// The question that this sketch asks of a policy.
+    pub(super) fn question(&self, snapshot: &Snapshot) -> Result<Question, String> {
+        let now = self.now.unwrap_or_else(|| SystemClock::new().now());
+        let body = Bytes::from(self.body.clone().unwrap_or_default());
+        Ok(Question {
+            head: self.head(&body)?,
+            body,
+            peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
+            assumed: self.assumed(snapshot, now)?,
+            now,
+        })
+    }
+
+    fn head(&self, body: &Bytes) -> Result<Parts, String> {
+        let request = Request::builder()
+            .method(self.method.as_str())
+            .uri(self.path.as_str())
+            .body(());
+        let mut head = request
+            .map_err(|error| format!("not a request: {error}"))?
+            .into_parts()
+            .0;
+        for (name, value) in &self.headers {
+            let name: HeaderName = name
+                .parse()
+                .map_err(|_| format!("`{name}` is not a header name"))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| format!("the value of {name} is not a header value"))?;
+            head.headers.append(name, value);
+        }
+        if !head.headers.contains_key(HOST) {
+            head.headers
+                .insert(HOST, HeaderValue::from_static("localhost"));
+        }
+        if !body.is_empty() && !head.headers.contains_key(CONTENT_LENGTH) {
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        if let Some(token) = &self.token {
+            let text = Secret::new(format!("Bearer {}", token.expose_secret().trim()));
+            let value = HeaderValue::from_str(text.expose_secret());
+            head.headers.insert(
+                AUTHORIZATION,
+                value.map_err(|_| "the token is not a token".to_owned())?,
+            );
+        }
+        Ok(head)
+    }
+
+    fn assumed(&self, snapshot: &Snapshot, now: Now) -> Result<Assumed, String> {
+        let Some(claims) = &self.claims else {
+            return Ok(Assumed::Nothing);
+        };
+        let Some(verifier) = &snapshot.tokens else {
+            return Err("claims are given, but the configuration takes no tokens".to_owned());
+        };
+        let identity = verifier.assume(claims.as_bytes(), now);
+        identity.map(Assumed::Verified).map_err(|reason| {
+            format!(
+                "no token with these claims would be good: {}",
+                reason.as_str()
+            )
+        })
+    }
+}
+
+/// Reads a file; the error is ready to be shown.
+pub(super) fn read(path: &Path) -> Result<String, (u8, String)> {
+    fs::read_to_string(path).map_err(|error| (exit::IO, format!("{}: {error}", path.display())))
+}
+
+/// Reads a moment: RFC 3339, such as `2026-11-22T10:00:00Z`.
+pub(super) fn parse_now(text: &str) -> Result<Now, String> {
+    let moment: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a time (like 2026-11-22T10:00:00Z)"))?;
+    Ok(Now {
+        mono_ns: 0,
+        unix_us: moment.as_microsecond(),
+    })
+}

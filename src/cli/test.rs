@@ -1,0 +1,150 @@
+//! `outrider test`: a table of requests and expected decisions, run offline, told as TAP or JUnit.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::config::{Report, yaml};
+use crate::model::decode::Decode;
+use crate::model::fault::Faults;
+use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
+
+use super::exit;
+use super::question::{PolicyArgs, read};
+
+mod case;
+mod output;
+
+use case::{Case, Decision, Expected, Suite};
+use output::Outcome;
+
+/// The arguments of `test`.
+#[derive(clap::Args, Debug)]
+pub struct TestArgs {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// How results are told
+    #[arg(long, value_enum, default_value_t = output::Format::Tap)]
+    format: output::Format,
+    /// The table of cases (YAML)
+    #[arg(value_name = "CASES")]
+    cases: PathBuf,
+}
+
+/// Runs the command: 0 if every decision is as expected, 1 if not.
+pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
+    let run = args
+        .policy
+        .snapshot()
+        .and_then(|snapshot| Ok((suite(args)?, snapshot)));
+    let (suite, snapshot) = match run {
+        Ok(run) => run,
+        Err((code, message)) => {
+            super::complain(&message);
+            return code;
+        }
+    };
+    let outcomes: Vec<Outcome> = suite
+        .cases
+        .iter()
+        .map(|case| judge(case, &snapshot))
+        .collect();
+    let failed = outcomes
+        .iter()
+        .any(|outcome| !outcome.complaints.is_empty());
+    match out.write_all(output::render(args.format, &outcomes).as_bytes()) {
+        Ok(()) if failed => exit::FAILURE,
+        Ok(()) => exit::OK,
+        Err(_) => exit::IO,
+    }
+}
+
+fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
+    let text = read(&args.cases)?;
+    let mut faults = Faults::default();
+    let suite = yaml::parse(&text, &mut faults).and_then(|node| Suite::decode(&node, &mut faults));
+    match suite {
+        Some(suite) if !faults.any_error() => Ok(suite),
+        Some(_) | None => {
+            let name = args.cases.display().to_string();
+            let report = Report::new(&name, &text, faults);
+            Err((exit::CONFIGURATION, report.render(false)))
+        }
+    }
+}
+
+fn judge(case: &Case, snapshot: &Snapshot) -> Outcome {
+    let name = case.name.clone();
+    match case.sketch.question(snapshot) {
+        Err(why) => Outcome {
+            name,
+            complaints: vec![why],
+        },
+        Ok(question) => {
+            let found = explain(snapshot, &question);
+            Outcome {
+                name,
+                complaints: complaints(&case.expected, &found, snapshot),
+            }
+        }
+    }
+}
+
+/// What is not as expected, a sentence each.
+fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> Vec<String> {
+    let (decision, status, code, rule, detail) = match &found.verdict {
+        Verdict::Forwarded { .. } => (Decision::Allow, String::new(), "", String::new(), ""),
+        Verdict::Refused(denial) => (
+            Decision::Deny,
+            denial.cause.status().as_str().to_owned(),
+            denial.cause.code(),
+            denial
+                .rule
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            denial.detail.as_str(),
+        ),
+    };
+    let told = match decision {
+        Decision::Allow => decision.as_str().to_owned(),
+        Decision::Deny => format!("deny ({status} {code} {rule}: {detail})"),
+    };
+    if expected.decision != decision {
+        return vec![format!(
+            "decision: expected {}, found {told}",
+            expected.decision.as_str()
+        )];
+    }
+    let mut complaints = Vec::new();
+    let mut demand = |what: &str, wanted: Option<&str>, found: &str| {
+        if let Some(wanted) = wanted
+            && wanted != found
+        {
+            complaints.push(format!("{what}: expected {wanted}, found {found}"));
+        }
+    };
+    let route = found
+        .route
+        .and_then(|index| snapshot.policy.routes.get(index));
+    demand(
+        "status",
+        expected.status.map(|status| status.to_string()).as_deref(),
+        &status,
+    );
+    demand("code", expected.code.as_deref(), code);
+    demand("rule", expected.rule.as_deref(), &rule);
+    demand(
+        "route",
+        expected.route.as_deref(),
+        route.map_or("", |route| &route.name),
+    );
+    if let (Some(wanted), Verdict::Forwarded { shadow }) = (&expected.shadow, &found.verdict) {
+        let noted: Vec<String> = shadow
+            .iter()
+            .filter_map(|denial| denial.rule.as_ref())
+            .map(ToString::to_string)
+            .collect();
+        demand("shadow", Some(&wanted.join(", ")), &noted.join(", "));
+    }
+    complaints
+}

@@ -1,0 +1,210 @@
+//! Section `inbound`: the listener, the service behind it, and everything between. Never opens a socket.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::decide::guards::{Context, Scope};
+use crate::decide::policy::{Mode, Policy};
+use crate::model::decode::{Decode, Fields, Placed, Section, one_of};
+use crate::model::fault::Faults;
+use crate::model::ip::{Cidr, CidrSet};
+use crate::model::node::Node;
+use crate::model::settings::{
+    AcceptLimits, HeaderPreset, LimitHeaders, RoleMap, Timeouts, TokenSettings, TrustedHops,
+    Upstream,
+};
+
+use super::addresses::{ForwardTo, Listen, arrives_at};
+use super::names::Roles;
+use super::routes::{self, Listener};
+use super::tokens::Tokens;
+use super::{bounds, section_or_defaults, timeouts};
+
+/// The inbound journey.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where the service is.
+    pub upstream: Upstream,
+    /// What is taken in at most.
+    pub limits: AcceptLimits,
+    /// How long anything waits.
+    pub timeouts: Timeouts,
+    /// Who may speak for others.
+    pub client_ip: TrustedHops,
+    /// How tokens are verified; without it every route is anonymous.
+    pub tokens: Option<TokenSettings>,
+    /// What each role may.
+    pub roles: RoleMap,
+    /// Which security headers answers get.
+    pub headers: HeaderPreset,
+    /// Which rate-limit fields answers get.
+    pub limit_headers: LimitHeaders,
+    /// Routes, rules and limits.
+    pub policy: Policy,
+}
+
+/// The section before files were read and other sections compared.
+pub(super) struct Draft {
+    pub(super) listen: Placed<Listen>,
+    pub(super) forward_to: Placed<ForwardTo>,
+    inbound: Inbound,
+    tokens: Option<Tokens>,
+}
+
+impl Draft {
+    /// Reads the key file, whose name is relative to `folder`.
+    pub(super) fn load(self, folder: &Path, faults: &mut Faults) -> Option<Inbound> {
+        let tokens = match self.tokens {
+            Some(tokens) => Some(tokens.load(folder, faults)?),
+            None => None,
+        };
+        Some(Inbound {
+            tokens,
+            ..self.inbound
+        })
+    }
+
+    /// What each role may.
+    pub(super) const fn roles(&self) -> &RoleMap {
+        &self.inbound.roles
+    }
+
+    /// Whether tokens are configured.
+    pub(super) const fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+}
+
+impl Section for Draft {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let listen: Option<Placed<Listen>> =
+            fields.required("listen", "the address and port that clients connect to");
+        let doc = "where the service listens: http://ADDRESS:PORT, or unix:/PATH";
+        let forward_to: Option<Placed<ForwardTo>> = fields.required("forward_to", doc);
+        let doc = "whose word counts when a request says for whom it comes";
+        let client_ip = section_or_defaults(fields, "client_ip", doc, read_hops);
+        let doc = "how callers' tokens are verified; without it every route must be anonymous";
+        let tokens: Option<Tokens> = fields.optional("tokens", doc);
+        let doc = "what each role may: a list of permissions such as orders:place or orders:*";
+        let roles: Option<Roles> = fields.optional("roles", doc);
+        let doc = "security headers of every answer: api, web or none";
+        let headers = fields.or("headers", doc, "api", HeaderPreset::Api);
+        let doc =
+            "rate-limit fields of answers: draft (RateLimit), legacy (X-RateLimit-*), both or none";
+        let limit_headers = fields.or("limit_headers", doc, "draft", LimitHeaders::Draft);
+        let doc = "what the listener takes in at most";
+        let limits = section_or_defaults(fields, "bounds", doc, bounds::read);
+        let doc = "how long the listener and the way to the service wait";
+        let timeouts = section_or_defaults(fields, "timeouts", doc, timeouts::read);
+        let policy = read_policy(fields, limits.as_ref());
+        if let (Some(listen), Some(forward_to)) = (&listen, &forward_to) {
+            refuse_loop(fields, listen.value.0, forward_to, "inbound.listen");
+        }
+        let (listen, forward_to) = (listen?, forward_to?);
+        Some(Self {
+            inbound: Inbound {
+                listen: listen.value.0,
+                upstream: forward_to.value.0.clone(),
+                limits: limits?,
+                timeouts: timeouts?,
+                client_ip: client_ip?,
+                tokens: None,
+                roles: roles.map(|roles| roles.0).unwrap_or_default(),
+                headers,
+                limit_headers,
+                policy: policy?,
+            },
+            listen,
+            forward_to,
+            tokens,
+        })
+    }
+}
+
+/// Refuses to forward to ourselves, which would go round until the connections are spent.
+pub(super) fn refuse_loop(
+    fields: &mut Fields<'_>,
+    listen: SocketAddr,
+    forward_to: &Placed<ForwardTo>,
+    name: &str,
+) {
+    let Upstream::Tcp { address, .. } = &forward_to.value.0 else {
+        return;
+    };
+    if arrives_at(*address, listen) {
+        let message =
+            format!("`forward_to` leads back to the sidecar itself: `{name}` is {listen}");
+        fields.error(
+            &forward_to.place,
+            message,
+            "write the service's own address and port",
+        );
+    }
+}
+
+fn read_hops(fields: &mut Fields<'_>) -> TrustedHops {
+    let doc = "networks of the proxies in front: only they may speak for others in X-Forwarded-For";
+    let cidrs: Option<Vec<Cidr>> = fields.optional("trusted_cidrs", doc);
+    TrustedHops {
+        cidrs: CidrSet::new(cidrs.unwrap_or_default()),
+    }
+}
+
+fn read_policy(fields: &mut Fields<'_>, bounds: Option<&AcceptLimits>) -> Option<Policy> {
+    let limits = RefCell::new(Vec::new());
+    let context = Context {
+        owner: "inbound",
+        tokens: fields.has("tokens"),
+        anonymous: false,
+        mode: Mode::Enforce,
+        limits: &limits,
+    };
+    let shared = routes::staged(routes::guards(Scope::Inbound, &context, fields));
+    let listener = Listener {
+        tokens: context.tokens,
+        // A faulty `bounds` has its own fault; routes are then held against nothing.
+        body_bytes_max: bounds.map_or(crate::model::units::ByteSize(u64::MAX), |b| {
+            b.body_bytes_max
+        }),
+        shared: &shared,
+        limits: &limits,
+    };
+    let routes = routes::read(fields, &listener)?;
+    Some(Policy {
+        shared,
+        routes,
+        limits: limits.into_inner(),
+    })
+}
+
+impl Decode for HeaderPreset {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let table = [("api", Self::Api), ("web", Self::Web), ("none", Self::None)];
+        one_of(node, faults, &table)
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["api", "web", "none"]})
+    }
+}
+
+impl Decode for LimitHeaders {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let table = [
+            ("draft", Self::Draft),
+            ("legacy", Self::Legacy),
+            ("both", Self::Both),
+            ("none", Self::None),
+        ];
+        one_of(node, faults, &table)
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["draft", "legacy", "both", "none"]})
+    }
+}

@@ -1,0 +1,312 @@
+//! The only door from text to types: one YAML file and the environment become one [`Config`], or a [`Report`] of every
+//! fault. Never binds, never starts, never guesses.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::model::decode::{Decode, Fields, Placed, Section, decode_scalar, read_section};
+use crate::model::fault::Faults;
+use crate::model::node::{Node, Place, Value};
+use crate::model::settings::SpoolSettings;
+
+mod addresses;
+mod audit;
+mod bounds;
+mod effective;
+mod env;
+mod inbound;
+mod names;
+mod numbers;
+mod reach;
+mod report;
+mod routes;
+mod syntax;
+mod timeouts;
+mod tokens;
+pub mod yaml;
+
+pub use effective::Setting;
+pub use inbound::Inbound;
+pub use report::{Report, plural};
+
+use addresses::{Listen, collide};
+use names::Label;
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The service's name, in audit, metrics and logs.
+    pub service: String,
+    /// The inbound journey.
+    pub inbound: Inbound,
+    /// Where evidence is written.
+    pub audit: SpoolSettings,
+    /// Liveness, readiness and metrics.
+    pub health: Health,
+    /// Threads that serve requests.
+    pub workers: Workers,
+}
+
+/// The listener of `/livez`, `/readyz` and `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Its address.
+    pub listen: SocketAddr,
+}
+
+/// Threads that serve requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each processor that the process may use.
+    Auto,
+    /// So many.
+    Count(NonZeroUsize),
+}
+
+/// A configuration that was read, with what can be told of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What works, but probably not as meant.
+    pub warnings: Report,
+    root: Node,
+    file: String,
+}
+
+impl Loaded {
+    /// Every setting that applies, with its origin.
+    #[must_use]
+    pub fn effective(&self) -> Vec<Setting> {
+        effective::settings(&self.root, &schema(), &self.file)
+    }
+}
+
+/// Reads the file and the `OUTRIDER_` variables of the environment.
+pub fn load(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Box<Report>> {
+    let file = path.display().to_string();
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    let most = u64::try_from(yaml::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX);
+    let read =
+        File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => load_bytes(&file, &bytes, folder, environment),
+        Err(error) => {
+            let mut faults = Faults::default();
+            let message = format!("the configuration {}", why_unread(&error));
+            faults.error(&Place::Default, message);
+            Err(Box::new(Report::new(&file, "", faults)))
+        }
+    }
+}
+
+/// Reads a text as if it were the file of this name in `folder`, where its key file is looked for.
+pub fn load_bytes(
+    file: &str,
+    bytes: &[u8],
+    folder: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Box<Report>> {
+    let mut faults = Faults::default();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let lossy = String::from_utf8_lossy(bytes);
+            let place = yaml::place_at(&lossy, error.valid_up_to(), 1);
+            let help = "save the file as UTF-8";
+            faults.error_with_help(&place, "here stands a byte that is not UTF-8", help);
+            return Err(Box::new(Report::new(file, &lossy, faults)));
+        }
+    };
+    let read = read_text(text, folder, environment, &mut faults);
+    let report = || Box::new(Report::new(file, text, faults));
+    match read {
+        Some((config, root)) => Ok(Loaded {
+            config,
+            warnings: *report(),
+            root,
+            file: file.to_owned(),
+        }),
+        None => Err(report()),
+    }
+}
+
+/// Why a file could not be read, for the person who named it.
+fn why_unread(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+        kind => format!("cannot be read: {kind}"),
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of the file.
+#[must_use]
+pub fn schema() -> Json {
+    let mut schema = Draft::schema();
+    if let Json::Object(members) = &mut schema {
+        members.insert(
+            "$schema".to_owned(),
+            json!("https://json-schema.org/draft/2020-12/schema"),
+        );
+        members.insert("title".to_owned(), json!("Outrider sidecar.yaml"));
+    }
+    schema
+}
+
+/// All or nothing: `None` if there was any error.
+fn read_text(
+    text: &str,
+    folder: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    faults: &mut Faults,
+) -> Option<(Config, Node)> {
+    let mut root = yaml::parse(text, faults)?;
+    let schema = Draft::schema();
+    let sections: Vec<&str> = schema
+        .get("properties")
+        .and_then(Json::as_object)
+        .map(|properties| properties.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    env::patch(&mut root, &sections, environment, faults);
+    let draft = Draft::decode(&root, faults)?;
+    if draft.inbound.has_tokens() {
+        reach::ungranted(&root, draft.inbound.roles(), faults);
+    }
+    let config = draft.load(folder, faults)?;
+    (!faults.any_error()).then_some((config, root))
+}
+
+/// The whole file before other files were read.
+struct Draft {
+    service: Label,
+    inbound: inbound::Draft,
+    audit: audit::Audit,
+    health: Placed<Listen>,
+    workers: Workers,
+}
+
+impl Section for Draft {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let doc = "the service's name in audit, metrics and logs: a to z, 0 to 9 and -";
+        let service = fields.required("service", doc);
+        let doc = "the way in: from clients to the service";
+        let inbound: Option<inbound::Draft> = fields.required("inbound", doc);
+        let audit = fields.required("audit", "where evidence is written, and how much is kept");
+        let doc = "liveness, readiness and metrics";
+        let health = section_or_defaults(fields, "health", doc, read_health);
+        let doc = "threads that serve requests; auto is one for each processor";
+        let workers = fields.or("workers", doc, "auto", Workers::Auto);
+        if let (Some(inbound), Some(health)) = (&inbound, &health) {
+            compare_listeners(fields, inbound, health);
+        }
+        Some(Self {
+            service: service?,
+            inbound: inbound?,
+            audit: audit?,
+            health: health?,
+            workers,
+        })
+    }
+}
+
+impl Draft {
+    fn load(self, folder: &Path, faults: &mut Faults) -> Option<Config> {
+        let mut audit = self.audit.0;
+        audit.folder = folder.join(&audit.folder);
+        Some(Config {
+            service: self.service.0,
+            inbound: self.inbound.load(folder, faults)?,
+            audit,
+            health: Health {
+                listen: self.health.value.0,
+            },
+            workers: self.workers,
+        })
+    }
+}
+
+/// Loopback, because metrics tell much; a pod that is probed from outside says so.
+const HEALTH_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9912);
+
+fn read_health(fields: &mut Fields<'_>) -> Placed<Listen> {
+    let doc = "the address and port of /livez, /readyz and /metrics";
+    let listen = fields.or("listen", doc, "127.0.0.1:9912", Listen(HEALTH_LISTEN));
+    let place = fields.place_of("listen");
+    Placed {
+        value: listen,
+        place,
+    }
+}
+
+fn compare_listeners(fields: &mut Fields<'_>, inbound: &inbound::Draft, health: &Placed<Listen>) {
+    let (one, other) = (inbound.listen.value.0, health.value.0);
+    if collide(one, other) {
+        // Where the default collides, the address that was written is the one to change.
+        let place = match health.place {
+            Place::Default => &inbound.listen.place,
+            Place::File { .. } | Place::Env(_) => &health.place,
+        };
+        let message =
+            format!("`inbound.listen` ({one}) and `health.listen` ({other}) are one address");
+        fields.error(place, message, "give one of them another port");
+    }
+    inbound::refuse_loop(fields, other, &inbound.forward_to, "health.listen");
+}
+
+impl Decode for Workers {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        decode_scalar(node, "auto or a number of threads", faults, |text| {
+            if text == "auto" {
+                return Ok(Self::Auto);
+            }
+            let plain = !text.starts_with(['0', '+']);
+            let count = text.parse().ok().filter(|_| plain);
+            count
+                .filter(|count: &NonZeroUsize| count.get() <= WORKERS_MAX)
+                .map(Self::Count)
+                .ok_or_else(|| {
+                    format!("`{text}` is no number of threads; write auto, or 1 to {WORKERS_MAX}")
+                })
+        })
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": WORKERS_MAX}]})
+    }
+}
+
+/// More threads than any machine has processors to give a sidecar.
+const WORKERS_MAX: usize = 256;
+
+/// A section whose keys all have defaults, so that leaving it out is the same as writing it empty; `None` if faulty.
+fn section_or_defaults<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    doc: &'static str,
+    read: impl Fn(&mut Fields<'_>) -> T,
+) -> Option<T> {
+    let written = fields.section(key, doc, |section| Some(read(section)));
+    if fields.describing() || fields.has(key) {
+        return written;
+    }
+    let empty = Node {
+        value: Value::Map(Vec::new()),
+        place: Place::Default,
+    };
+    read_section(&empty, &mut Faults::default(), |section| {
+        Some(read(section))
+    })
+}

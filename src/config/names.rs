@@ -1,0 +1,160 @@
+//! Names that users choose: service, routes, roles, hosts, and the grants of roles. Never a name that a metric, a
+//! header or a log line could not carry.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde_json::{Value as Json, json};
+
+use crate::model::caller::Permission;
+use crate::model::decode::{Decode, decode_list, decode_scalar, scalar};
+use crate::model::fault::Faults;
+use crate::model::node::{Node, Value};
+use crate::model::settings::RoleMap;
+
+/// The name of a service or route: a label of metrics and of the audit.
+#[derive(Clone)]
+pub(super) struct Label(pub(super) String);
+
+impl Decode for Label {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        decode_scalar(node, "a name", faults, |text| {
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            if (1..=63).contains(&text.len()) && text.bytes().all(plain) {
+                return Ok(Self(text.to_owned()));
+            }
+            Err(format!(
+                "`{text}` is not a name: use a to z, 0 to 9 and -, at most 63 characters"
+            ))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^[a-z0-9-]{1,63}$"})
+    }
+}
+
+/// A method that routes can name.
+#[derive(Clone)]
+pub(super) struct MethodName(pub(super) Method);
+
+const METHODS: &[Method] = &[
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+impl Decode for MethodName {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let text = scalar(node, "a method such as POST", faults)?;
+        let found = METHODS.iter().find(|method| method.as_str() == text);
+        if found.is_none() {
+            let upper = text.to_ascii_uppercase();
+            let names: Vec<&str> = METHODS.iter().map(Method::as_str).collect();
+            let help = crate::model::decode::suggest(&upper, &names);
+            let message = format!("`{text}` is not a method that a route can take");
+            faults.error_with_help(&node.place, message, help);
+        }
+        found.cloned().map(Self)
+    }
+
+    fn schema() -> Json {
+        let names: Vec<&str> = METHODS.iter().map(Method::as_str).collect();
+        json!({"enum": names})
+    }
+}
+
+/// A host without port, in lower case.
+#[derive(Clone)]
+pub(super) struct HostName(pub(super) String);
+
+impl Decode for HostName {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        decode_scalar(node, "a host such as api.example.com", faults, |text| {
+            let inner = text
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'));
+            let literal = inner.is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let named = (1..=253).contains(&text.len()) && text.bytes().all(plain);
+            if named || literal {
+                return Ok(Self(text.to_ascii_lowercase()));
+            }
+            Err(format!(
+                "`{text}` is not a host; write it without port and wildcard"
+            ))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]+\\])$"})
+    }
+}
+
+/// What each role may.
+pub(super) struct Roles(pub(super) RoleMap);
+
+impl Decode for Roles {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            let message = format!(
+                "expected roles with their permissions, found {}",
+                node.kind()
+            );
+            faults.error_with_help(&node.place, message, "write `trader: [orders:place]`");
+            return None;
+        };
+        let mut roles = Some(BTreeMap::new());
+        for entry in entries {
+            let sound = is_role(&entry.key);
+            if !sound {
+                let message = format!("`{}` is not a role name", entry.key);
+                let help = "use letters, digits and . _ : / -, at most 128 characters";
+                faults.error_with_help(&entry.key_place, message, help);
+            }
+            if !matches!(entry.value.value, Value::List(_)) {
+                let place = &entry.value.place;
+                let message = format!(
+                    "expected a list of permissions, found {}",
+                    entry.value.kind()
+                );
+                let help = format!("write `{}: [orders:place]`, with brackets", entry.key);
+                faults.error_with_help(place, message, help);
+                roles = None;
+                continue;
+            }
+            let grants = decode_list(&entry.value, faults, |item, faults| {
+                decode_scalar(item, "a permission", faults, Permission::parse_grant)
+            });
+            roles = roles
+                .zip(grants)
+                .filter(|_| sound)
+                .map(|(mut roles, grants)| {
+                    roles.insert(entry.key.clone(), grants);
+                    roles
+                });
+        }
+        roles.map(Self)
+    }
+
+    fn schema() -> Json {
+        json!({
+            "type": "object",
+            "propertyNames": {"pattern": "^[A-Za-z0-9._:/-]{1,128}$"},
+            "additionalProperties": {
+                "type": "array",
+                "items": {"type": "string", "pattern": "^[A-Za-z0-9_.-]+:([A-Za-z0-9_.-]+|\\*)$"},
+            },
+        })
+    }
+}
+
+fn is_role(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
+    (1..=128).contains(&text.len()) && text.bytes().all(plain)
+}

@@ -1,0 +1,97 @@
+//! Section `inbound.timeouts`: how long anything waits. Never forever: absent keys mean the defaults.
+
+use std::time::Duration;
+
+use crate::model::decode::Fields;
+use crate::model::settings::Timeouts;
+
+use super::numbers::{HOUR, SECOND, Time};
+
+type Wait = Time<1, HOUR>;
+
+const fn seconds(count: u64) -> Wait {
+    Time(Duration::from_secs(count))
+}
+
+/// Reads the section.
+pub(super) fn read(fields: &mut Fields<'_>) -> Timeouts {
+    let timeouts = Timeouts {
+        // Long enough that a client's connection lives from order to order, short enough that slow heads free theirs.
+        head: fields
+            .or(
+                "head",
+                "for a whole request head; also how long an idle connection is kept",
+                "30s",
+                seconds(30),
+            )
+            .0,
+        // A sender that is silent for ten seconds in the middle of a body has gone, or holds on purpose.
+        body_idle: fields
+            .or("body_idle", "between two pieces of a request body", "10s", seconds(10))
+            .0,
+        // The service is on this machine: a connection takes microseconds unless its backlog is full.
+        connect: fields.or("connect", "for a connection to the service", "1s", seconds(1)).0,
+        // What common clients wait themselves; an order that takes longer is in doubt anyway.
+        response_head: fields
+            .or(
+                "response_head",
+                "from the request sent to the head of the service's answer",
+                "30s",
+                seconds(30),
+            )
+            .0,
+        // A report may be computed while it is sent; a minute of silence is a service that hangs.
+        response_idle: fields
+            .or("response_idle", "between two pieces of an answer's body", "60s", seconds(60))
+            .0,
+        // Twice the longest single wait: enough for any honest exchange, and still an end.
+        total: fields
+            .or(
+                "total",
+                "for a whole request, from its head to the end of the answer",
+                "120s",
+                seconds(120),
+            )
+            .0,
+        // Node.js closes idle connections after 5 s: ours go first, so that no request meets a closing one.
+        upstream_idle: fields
+            .or(
+                "upstream_idle",
+                "how long an idle connection to the service is kept; less than the service keeps it",
+                "4s",
+                seconds(4),
+            )
+            .0,
+        // Kubernetes kills 30 s after it asked; five seconds are left to flush the audit spool.
+        drain: fields
+            .or(
+                "drain",
+                "how long requests in flight may take after a stop was asked for",
+                "25s",
+                Time::<0, { 24 * HOUR }>(Duration::from_millis(25 * SECOND)),
+            )
+            .0,
+    };
+    contradictions(&timeouts, fields);
+    timeouts
+}
+
+/// A part that may last longer than the whole never comes to its own end.
+fn contradictions(timeouts: &Timeouts, fields: &mut Fields<'_>) {
+    let parts = [
+        ("body_idle", timeouts.body_idle),
+        ("connect", timeouts.connect),
+        ("response_head", timeouts.response_head),
+        ("response_idle", timeouts.response_idle),
+    ];
+    for (key, part) in parts {
+        if part <= timeouts.total {
+            continue;
+        }
+        // The fault stands at the key that somebody wrote; if both are written, at the part.
+        let place = fields.place_of(if fields.has(key) { key } else { "total" });
+        let total = timeouts.total;
+        let message = format!("`{key}` ({part:?}) is longer than `total` ({total:?})");
+        fields.error(&place, message, format!("lower `{key}`, or raise `total`"));
+    }
+}

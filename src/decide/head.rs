@@ -1,0 +1,70 @@
+//! Step 2: with the caller known, everything that needs no body. Nothing has been read from the body yet, so a refused
+//! upload is never invited in.
+
+use crate::ledger::Ledger;
+use crate::model::caller::Caller;
+use crate::model::clock::Now;
+use crate::model::denial::Denial;
+use crate::model::facts::Facts;
+
+use super::Spend;
+use super::admit::Entry;
+use super::body::BodyNeeds;
+use super::guards::Ask;
+use super::policy::{Policy, Route};
+use super::tally::Tally;
+use super::trace::Trace;
+
+/// A request whose head is in order.
+#[derive(Debug)]
+pub struct HeadOk<'p> {
+    pub(super) policy: &'p Policy,
+    pub(super) route: &'p Route,
+    pub(super) tally: Tally,
+}
+
+impl HeadOk<'_> {
+    /// How the body is to be taken in.
+    #[must_use]
+    pub fn body_needs(&self) -> BodyNeeds {
+        let bytes_max = self.route.body_bytes_max;
+        if self.route.rules.body.is_empty() && self.policy.shared.body.is_empty() {
+            BodyNeeds::Stream { bytes_max }
+        } else {
+            BodyNeeds::Whole { bytes_max }
+        }
+    }
+}
+
+/// Asks the rules of the head: first the route's, then the listener's.
+pub fn head<'p>(
+    entry: Entry<'p>,
+    facts: &Facts,
+    caller: &Caller,
+    ledger: &Ledger,
+    now: Now,
+    spend: Spend,
+    trace: &mut Trace,
+) -> Result<HeadOk<'p>, Box<Denial>> {
+    let Entry {
+        policy,
+        route,
+        mut tally,
+        ..
+    } = entry;
+    let ask = Ask {
+        facts,
+        route: Some(route),
+        caller,
+        body: &[],
+        ledger,
+        now,
+    };
+    tally.ask(&route.rules.head, &ask, spend, trace)?;
+    tally.ask(&policy.shared.head, &ask, spend, trace)?;
+    Ok(HeadOk {
+        policy,
+        route,
+        tally,
+    })
+}

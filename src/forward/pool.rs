@@ -1,0 +1,147 @@
+//! The connections of one worker: how many there are, and those that wait for a request. Last in, first out, so that few
+//! stay warm and the rest grow old. Never waits and never reads from a connection.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::request_body::Watched;
+use super::{PoolLimits, Spawner};
+use crate::model::settings::{Timeouts, Upstream};
+
+/// What is known of the way to the service, and its idle connections.
+pub(super) struct Pool<B> {
+    pub(super) upstream: Upstream,
+    pub(super) connect: Duration,
+    pub(super) response_head: Duration,
+    pub(super) response_idle: Duration,
+    pub(super) spawn: Spawner,
+    idle_for: Duration,
+    limits: PoolLimits,
+    open: Arc<AtomicU32>,
+    kept: Mutex<Kept<B>>,
+}
+
+struct Kept<B> {
+    /// The oldest first.
+    idle: Vec<Idle<B>>,
+    /// After a stop nothing is kept any more.
+    closed: bool,
+}
+
+struct Idle<B> {
+    connection: Connection<B>,
+    since: Instant,
+}
+
+/// One connection. When it is dropped the socket closes, whatever is under way on it.
+pub(super) struct Connection<B> {
+    pub(super) sender: SendRequest<Watched<B>>,
+    /// The driver ends when this is dropped.
+    pub(super) _hold: oneshot::Sender<()>,
+}
+
+impl<B> Pool<B> {
+    pub(super) fn new(
+        upstream: Upstream,
+        timeouts: &Timeouts,
+        limits: PoolLimits,
+        spawn: Spawner,
+    ) -> Self {
+        Self {
+            upstream,
+            connect: timeouts.connect,
+            response_head: timeouts.response_head,
+            response_idle: timeouts.response_idle,
+            spawn,
+            idle_for: timeouts.upstream_idle,
+            limits,
+            open: Arc::default(),
+            kept: Mutex::new(Kept {
+                idle: Vec::new(),
+                closed: false,
+            }),
+        }
+    }
+
+    /// The youngest connection that still stands. Those found closed or too old are dropped on the way.
+    pub(super) fn take_idle(&self) -> Option<Connection<B>> {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        while let Some(Idle { connection, since }) = kept.idle.pop() {
+            let fresh = now.duration_since(since) < self.idle_for;
+            if fresh && connection.sender.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Takes a connection back if it is certain that both messages on it ended: hyper says that it is ready only once
+    /// the answer was read to its end, the request was written to its end, and nothing else was read.
+    pub(super) fn give_back(&self, connection: Connection<B>) {
+        if !connection.sender.is_ready() {
+            return;
+        }
+        let mut kept = self.kept();
+        let room = kept.idle.len() < self.limits.idle_max as usize;
+        if room && !kept.closed {
+            kept.idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(super) fn reserve(&self) -> Option<Place> {
+        let max = self.limits.connections_max;
+        let more = |open: u32| (open < max).then(|| open + 1);
+        let taken = self
+            .open
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.is_ok().then(|| Place(Arc::clone(&self.open)))
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.kept().idle.len()
+    }
+
+    pub(super) async fn tend(&self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        while tokio::time::timeout(self.idle_for, &mut stop)
+            .await
+            .is_err()
+        {
+            self.sweep();
+        }
+        let mut kept = self.kept();
+        kept.closed = true;
+        kept.idle.clear();
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        self.kept().idle.retain(|idle| {
+            now.duration_since(idle.since) < self.idle_for && idle.connection.sender.is_ready()
+        });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<B>> {
+        // A list of whole entries is whole after a panic elsewhere.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the connections that may be open; given back when the socket closes.
+pub(super) struct Place(Arc<AtomicU32>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

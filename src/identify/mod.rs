@@ -1,0 +1,86 @@
+//! Room 2: who is calling. A bearer token becomes a [`Caller`]; what the caller may do is decided elsewhere.
+//! No file, no network, no clock, no `async`: keys come as text at load, `now` comes with each request.
+//!
+//! A token is good if all of this holds: at most `token_bytes_max` bytes; three base64url parts; a header with unique
+//! names, `alg` RS256, no `crit`, `typ` absent, `JWT` or `at+jwt`; a `kid` that names one of the keys (or none, if there
+//! is exactly one key); a valid signature; claims with unique names; `iss` the issuer, `aud` naming the audience, `sub`
+//! a name; `tokenType` absent or `access`; `exp`, `nbf` and `iat` good at `now` with `clock_skew`; a life of at most
+//! `lifetime_max`. `jsonwebtoken` verifies the signature, `iss`, `aud` and what must be there; the rest it does not check.
+//!
+//! **The cache** remembers identities of verified tokens by the SHA-256 of the token, never a token and never a decision.
+//! It holds at most `cache_entries_max` of them in at most `cache_entries_max` x [`cache::ENTRY_BYTES`] (2 KiB) bytes,
+//! its own bookkeeping included: an identity that is larger takes the place of several, so 10,000 entries are at most
+//! 20 MB. It is sharded; which entry goes when it is full is the library's S3-FIFO. On every hit the token's times are
+//! judged again, with the same answer as a new verification would give. It belongs to its [`Verifier`], so new keys
+//! begin with an empty one.
+
+pub mod cache;
+mod header;
+pub mod identity;
+mod json;
+pub mod keys;
+mod provider;
+mod reason;
+mod times;
+mod verifier;
+
+use std::time::Duration;
+
+pub use provider::install_provider;
+pub use reason::Reason;
+pub use times::Window;
+pub use verifier::Verifier;
+
+use crate::model::caller::Caller;
+use crate::model::clock::Now;
+use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::facts::{Credentials, Facts};
+
+/// Whether this client address may still make us verify a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// It may.
+    Allowed,
+    /// It sent too many bad ones: only tokens in the cache pass until so much time is over.
+    BudgetSpent(Duration),
+}
+
+/// Says who is calling. Without `tokens` no token is looked at and every caller is anonymous, also one with a token.
+///
+/// # Errors
+/// [`Cause::CredentialsSeveral`], [`Cause::TokenInvalid`] (the reason is the denial's detail and nothing else of it
+/// differs), or [`Cause::FailureBudget`].
+pub fn caller(
+    facts: &Facts,
+    tokens: Option<&Verifier>,
+    verification: Verification,
+    now: Now,
+) -> Result<Caller, Box<Denial>> {
+    let bearer = match &facts.credentials {
+        Credentials::None => return Ok(Caller::Anonymous),
+        Credentials::Several(what) => return Err(Denial::new(Cause::CredentialsSeveral, *what)),
+        Credentials::Malformed(what) => return Err(Denial::new(Cause::TokenInvalid, *what)),
+        Credentials::Bearer(token) => token.expose_token(),
+    };
+    let Some(tokens) = tokens else {
+        return Ok(Caller::Anonymous);
+    };
+    let fingerprint = tokens.fingerprint(bearer).map_err(invalid)?;
+    if let Some(identity) = tokens.cached(&fingerprint, now) {
+        return Ok(Caller::Token(identity));
+    }
+    if let Verification::BudgetSpent(wait) = verification {
+        return Err(
+            Denial::new(Cause::FailureBudget, "budget of failures spent")
+                .advising(Advice::RetryAfter(wait)),
+        );
+    }
+    let verified = tokens.verify(bearer, now).map_err(invalid)?;
+    let caller = Caller::Token(verified.identity.clone());
+    tokens.remember(fingerprint, verified);
+    Ok(caller)
+}
+
+fn invalid(reason: Reason) -> Box<Denial> {
+    Denial::new(Cause::TokenInvalid, reason.as_str())
+}

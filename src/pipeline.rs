@@ -1,0 +1,314 @@
+//! The whole walk of a request on one screen: accept, identify, decide, transform, forward, record.
+//! Never decides anything itself; imported by nothing but `roles` and `cli`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
+use crate::accept::facts::{FactRules, facts};
+use crate::accept::http::{Arrival, Handler, HeadRefusal};
+use crate::accept::raw_head::HeadFault;
+use crate::decide::policy::{AuditMode, Policy, Route};
+use crate::decide::{self, BodyNeeds, Permit, Spend, Trace};
+use crate::forward::Forwarder;
+use crate::identify::{self, Verification, Verifier};
+use crate::ledger::Ledger;
+use crate::model::caller::Caller;
+use crate::model::clock::{Clock, Now};
+use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::facts::Facts;
+use crate::model::settings::Timeouts;
+use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics};
+use crate::transform::{self, Answers, RequestBody, Stamp};
+
+mod answer;
+mod question;
+mod upload;
+
+pub use answer::AnswerBody;
+pub use question::{Assumed, Explanation, Question, Verdict, explain};
+pub use upload::Upload;
+
+/// Everything a request goes by, made at load and never changed; a reload makes another one.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// How heads are judged.
+    pub fact_rules: FactRules,
+    /// Routes and rules.
+    pub policy: Policy,
+    /// The counters of the policy's limits.
+    pub ledger: Ledger,
+    /// How tokens are verified, if any are taken.
+    pub tokens: Option<Verifier>,
+    /// What answers carry.
+    pub answers: Answers,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+}
+
+/// A snapshot in service, with the counters of its routes.
+pub struct Live {
+    /// What requests go by.
+    pub snapshot: Snapshot,
+    /// In the order of the policy's routes.
+    routes: Vec<Arc<RouteMetrics>>,
+}
+
+impl Live {
+    /// Makes the routes' counters once, so that no request looks one up.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, metrics: &Metrics) -> Self {
+        let counters = |route: &Route| metrics.route(&route.name, route.matching.path.as_str());
+        let routes = snapshot.policy.routes.iter().map(counters).collect();
+        Self { snapshot, routes }
+    }
+
+    /// Tells the metrics what is only known here.
+    pub fn show(&self, metrics: &Metrics) {
+        if let Some(tokens) = &self.snapshot.tokens {
+            metrics.token_cache_entries(tokens.cached_tokens());
+        }
+    }
+}
+
+/// The walk of one worker's requests. What is live and the recorder are shared by all workers, the connections to the
+/// service are the worker's own.
+pub struct Pipeline {
+    /// What requests go by; each takes the newest at its start and keeps it to its end.
+    pub live: Arc<ArcSwap<Live>>,
+    /// Where requests are recorded.
+    pub recorder: Recorder,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// The way to the service.
+    pub forwarder: Forwarder<Upload>,
+}
+
+/// One request on its walk: what is known of it from the first moment, and what refusing it would need to know.
+struct Visit<'l> {
+    id: RequestId,
+    now: Now,
+    record: OpenRecord,
+    route: Option<&'l Route>,
+    body: RequestBody,
+}
+
+impl Pipeline {
+    /// One request, from its head to the head of the answer. Read it from top to bottom: each step is a room.
+    async fn walk<'l>(
+        &self,
+        live: &'l Live,
+        arrival: Arrival,
+        visit: &mut Visit<'l>,
+    ) -> Result<Response<AnswerBody>, Box<Denial>> {
+        let Live {
+            snapshot: snap,
+            routes,
+        } = live;
+        let Visit {
+            id, now, record, ..
+        } = visit;
+        let (now, trace) = (*now, &mut Trace::Off);
+        let deadline = Instant::now() + snap.timeouts.total;
+        let (head, body) = arrival.request.into_parts();
+        let facts = judge(&head, arrival.peer, arrival.fault, snap, record)?;
+        let entry = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
+        visit.route = Some(entry.route());
+        if let Some(counters) = routes.get(entry.route().index) {
+            record.route(counters);
+        }
+        let caller = caller(snap, &facts, entry.failures_spent(), now)?;
+        record.caller(&caller);
+        let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
+        let body = admit(body, ok.body_needs(), &snap.timeouts).await?;
+        let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
+        let permit = decide::body(
+            ok,
+            &facts,
+            &caller,
+            whole,
+            &snap.ledger,
+            now,
+            Spend::Yes,
+            trace,
+        )?;
+        record.shadow(permit.shadow());
+        self.intend(&permit, record).await?;
+        let slot = self.forwarder.checkout(&permit).await?;
+        let upload = Upload::new(body, facts.framing, record);
+        let stamp = Stamp {
+            request_id: &id.header,
+            secure: false,
+        };
+        let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
+        record.forwarded(self.clock.now());
+        let reply = slot.send(out, deadline).await?;
+        let reply = transform::reply(&permit, reply, &snap.answers, &id.header);
+        Ok(reply.map(AnswerBody::Reply))
+    }
+
+    /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
+    /// while records find no room.
+    async fn intend(
+        &self,
+        permit: &Permit<'_>,
+        record: &mut OpenRecord,
+    ) -> Result<(), Box<Denial>> {
+        match permit.route().audit {
+            AuditMode::BeforeForward => record.intent().await,
+            AuditMode::WithAnswer if self.recorder.is_saturated() => {
+                let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+                Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
+            }
+            AuditMode::WithAnswer => Ok(()),
+        }
+    }
+}
+
+impl Handler for Pipeline {
+    type Body = RecordedBody<AnswerBody>;
+
+    async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
+        let live = self.live.load_full();
+        let now = self.clock.now();
+        let id = RequestId::choose(arrival.request.headers());
+        let record = self.recorder.open(now, id.uuid, arrival.peer);
+        let body = match arrival.request.body().is_end_stream() {
+            true => RequestBody::Settled,
+            false => RequestBody::Unread,
+        };
+        let mut visit = Visit {
+            id,
+            now,
+            record,
+            route: None,
+            body,
+        };
+        let answer = self.walk(&live, arrival, &mut visit).await;
+        let Visit {
+            id,
+            mut record,
+            route,
+            body,
+            ..
+        } = visit;
+        let answer = answer.unwrap_or_else(|denial| {
+            record.denied(&denial);
+            let answers = &live.snapshot.answers;
+            transform::refusal(&denial, answers, &id.header, route, body).map(AnswerBody::whole)
+        });
+        let status = answer.status();
+        record.answered(self.clock.now(), status);
+        answer.map(|body| RecordedBody::new(body, status, record))
+    }
+
+    fn refused_head(&self, refusal: HeadRefusal) {
+        let now = self.clock.now();
+        let mut record = self.recorder.open(now, Uuid::now_v7(), refusal.peer);
+        record.denied(&Denial::new(refusal.cause, refusal.detail));
+        record.close(now);
+    }
+}
+
+/// Room 1: what is recorded of a head that is refused is the head as it came.
+fn judge(
+    head: &Parts,
+    peer: SocketAddr,
+    hidden: Option<HeadFault>,
+    snap: &Snapshot,
+    record: &mut OpenRecord,
+) -> Result<Facts, Box<Denial>> {
+    if let Some(traceparent) = head.headers.get("traceparent") {
+        record.traceparent(traceparent);
+    }
+    let judged = match hidden {
+        Some(fault) => Err(fault.denial()),
+        None => facts(peer, head, &snap.fact_rules),
+    };
+    match &judged {
+        Ok(facts) => record.facts(facts),
+        Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
+    }
+    judged
+}
+
+/// Room 2, and what it costs to be wrong there.
+fn caller(
+    snap: &Snapshot,
+    facts: &Facts,
+    failures_spent: Option<Duration>,
+    now: Now,
+) -> Result<Caller, Box<Denial>> {
+    let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
+    let caller = identify::caller(facts, snap.tokens.as_ref(), verification, now);
+    if let Err(denial) = &caller
+        && denial.cause == Cause::TokenInvalid
+    {
+        snap.ledger.note_failure(facts.client_ip, now);
+    }
+    caller
+}
+
+async fn admit(
+    body: Incoming,
+    needs: BodyNeeds,
+    timeouts: &Timeouts,
+) -> Result<Admitted, Box<Denial>> {
+    let (need, bytes_max) = match needs {
+        BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
+        BodyNeeds::Whole { bytes_max } => (Need::Whole, bytes_max),
+    };
+    let (idle, total) = (timeouts.body_idle, timeouts.total);
+    bodies::admit(
+        body,
+        need,
+        BodyLimits {
+            bytes_max: bytes_max.0,
+            idle,
+            total,
+        },
+    )
+    .await
+}
+
+/// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes
+/// by our own in any case, because a client may use a name twice.
+struct RequestId {
+    uuid: Uuid,
+    header: HeaderValue,
+}
+
+/// The longest name that is taken from a client, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+impl RequestId {
+    fn choose(headers: &http::HeaderMap) -> Self {
+        let uuid = Uuid::now_v7();
+        let mut sent = headers.get_all("x-request-id").iter();
+        let only = sent.next().filter(|_| sent.next().is_none());
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        let sound = only.filter(|name| {
+            let bytes = name.as_bytes();
+            (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
+        });
+        let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
+        Self { uuid, header }
+    }
+
+    fn own(uuid: Uuid) -> HeaderValue {
+        let mut text = Uuid::encode_buffer();
+        let text = uuid.hyphenated().encode_lower(&mut text);
+        // Hexadecimal digits and hyphens are a header value.
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
+    }
+}

@@ -1,0 +1,144 @@
+//! The same walk for a question instead of a request: every guard is asked, nothing is spent, nothing is sent.
+//! `outrider explain` and policy tests come in here. Never touches the network.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::accept::facts::facts;
+use crate::decide::{self, Line, Spend, Trace};
+use crate::identify::{self, Verification};
+use crate::model::caller::{Caller, Identity};
+use crate::model::clock::Now;
+use crate::model::denial::Denial;
+use crate::model::facts::Facts;
+
+use super::Snapshot;
+
+/// What would happen to this request?
+#[derive(Debug)]
+pub struct Question {
+    /// Its head, as it would come in.
+    pub head: Parts,
+    /// Its body; empty where none is sent.
+    pub body: Bytes,
+    /// Who would be at the other end of the connection.
+    pub peer: SocketAddr,
+    /// Who would be calling.
+    pub assumed: Assumed,
+    /// When.
+    pub now: Now,
+}
+
+/// Whether the caller is taken from the request or given.
+#[derive(Clone, Debug)]
+pub enum Assumed {
+    /// As the request's credentials say.
+    Nothing,
+    /// This identity, as if its token had been verified.
+    Verified(Arc<Identity>),
+}
+
+/// The answer to a question.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The request as it was judged, if it got so far.
+    pub facts: Option<Facts>,
+    /// Who is calling, as far as was found out.
+    pub caller: Caller,
+    /// Why nobody is, if credentials were refused.
+    pub identity_refused: Option<Box<Denial>>,
+    /// The route, by its position in the policy.
+    pub route: Option<usize>,
+    /// What every guard said, in order.
+    pub lines: Vec<Line>,
+    /// What it comes to.
+    pub verdict: Verdict,
+}
+
+/// What it comes to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The request would be forwarded; rules in shadow mode would have refused it for these reasons.
+    Forwarded {
+        /// Refusals that were only noted.
+        shadow: Vec<Denial>,
+    },
+    /// It would be refused.
+    Refused(Box<Denial>),
+}
+
+impl Verdict {
+    /// The status of our own answer; `None` where the service answers.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Forwarded { .. } => None,
+            Self::Refused(denial) => Some(denial.cause.status()),
+        }
+    }
+}
+
+/// Answers a question. Limits are named, not spent.
+#[must_use]
+pub fn explain(snap: &Snapshot, question: &Question) -> Explanation {
+    let mut explanation = Explanation {
+        facts: None,
+        caller: Caller::Anonymous,
+        identity_refused: None,
+        route: None,
+        lines: Vec::new(),
+        verdict: Verdict::Forwarded { shadow: Vec::new() },
+    };
+    let mut trace = Trace::On(Vec::new());
+    match walk(snap, question, &mut trace, &mut explanation) {
+        Ok(shadow) => explanation.verdict = Verdict::Forwarded { shadow },
+        Err(denial) => explanation.verdict = Verdict::Refused(denial),
+    }
+    if let Trace::On(lines) = trace {
+        explanation.lines = lines;
+    }
+    explanation
+}
+
+fn walk(
+    snap: &Snapshot,
+    question: &Question,
+    trace: &mut Trace,
+    found: &mut Explanation,
+) -> Result<Vec<Denial>, Box<Denial>> {
+    let Snapshot { policy, ledger, .. } = snap;
+    let now = question.now;
+    let facts = facts(question.peer, &question.head, &snap.fact_rules)?;
+    found.facts = Some(facts.clone());
+    let mut entry = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
+    found.route = Some(entry.route().index);
+    let caller = match caller(snap, &facts, question) {
+        Ok(caller) => caller,
+        Err(denial) => {
+            found.identity_refused = Some(denial.clone());
+            entry.refuse_later(denial);
+            Caller::Anonymous
+        }
+    };
+    found.caller = caller.clone();
+    let head = decide::head(entry, &facts, &caller, ledger, now, Spend::No, trace)?;
+    let body = &question.body;
+    let permit = decide::body(head, &facts, &caller, body, ledger, now, Spend::No, trace)?;
+    Ok(permit.shadow().to_vec())
+}
+
+fn caller(snap: &Snapshot, facts: &Facts, question: &Question) -> Result<Caller, Box<Denial>> {
+    match &question.assumed {
+        Assumed::Verified(identity) => Ok(Caller::Token(Arc::clone(identity))),
+        Assumed::Nothing => identify::caller(
+            facts,
+            snap.tokens.as_ref(),
+            Verification::Allowed,
+            question.now,
+        ),
+    }
+}

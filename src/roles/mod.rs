@@ -1,0 +1,5 @@
+//! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
+
+pub mod load;
+pub mod proxy;
+mod workers;

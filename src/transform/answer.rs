@@ -1,0 +1,136 @@
+//! The service's answer as the client gets it: fields of the other hop and of the service's framework off, security
+//! fields and limits on. Never looks at the body.
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, Entry, REFERRER_POLICY, SERVER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
+
+use super::problem::Challenges;
+use super::{REQUEST_ID, hop_by_hop, quota};
+use crate::decide::Permit;
+use crate::model::settings::{HeaderPreset, LimitHeaders};
+
+/// What a service says of its make, and `Alt-Svc`, which would invite clients to come past this proxy.
+static NOT_FOR_CLIENTS: [HeaderName; 8] = [
+    SERVER,
+    HeaderName::from_static("x-powered-by"),
+    HeaderName::from_static("x-aspnet-version"),
+    HeaderName::from_static("x-aspnetmvc-version"),
+    HeaderName::from_static("x-generator"),
+    HeaderName::from_static("x-runtime"),
+    HeaderName::from_static("x-served-by"),
+    HeaderName::from_static("alt-svc"),
+];
+
+/// A client in clear ignores it (RFC 6797 section 8.1); behind something that ends TLS for us it is needed.
+const TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const NO_FEATURES: HeaderValue = HeaderValue::from_static(
+    "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()",
+);
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+
+/// For programs: nothing is embedded, cached or sniffed.
+static API: [(HeaderName, HeaderValue); 8] = [
+    (STRICT_TRANSPORT_SECURITY, TRANSPORT),
+    (X_CONTENT_TYPE_OPTIONS, NOSNIFF),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (X_FRAME_OPTIONS, DENY),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (PERMISSIONS_POLICY, NO_FEATURES),
+    (RESOURCE_POLICY, SAME_ORIGIN),
+];
+
+/// For pages: scripts, styles and images of their own origin work, caching is left to the page.
+static WEB: [(HeaderName, HeaderValue); 8] = [
+    (STRICT_TRANSPORT_SECURITY, TRANSPORT),
+    (X_CONTENT_TYPE_OPTIONS, NOSNIFF),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+        ),
+    ),
+    (X_FRAME_OPTIONS, DENY),
+    (
+        REFERRER_POLICY,
+        HeaderValue::from_static("strict-origin-when-cross-origin"),
+    ),
+    (PERMISSIONS_POLICY, NO_FEATURES),
+    (RESOURCE_POLICY, SAME_ORIGIN),
+    (OPENER_POLICY, SAME_ORIGIN),
+];
+
+/// The most fields that are set here beside a preset.
+const SET_BESIDE_PRESET: usize = 6;
+
+/// All about answers that is known at load, shared by those of the service and our own.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    preset: &'static [(HeaderName, HeaderValue)],
+    pub(super) limit_headers: LimitHeaders,
+    pub(super) challenges: Challenges,
+}
+
+impl Answers {
+    /// `realm` names the service in challenges; what cannot stand in one is left out of it.
+    #[must_use]
+    pub fn new(preset: HeaderPreset, limit_headers: LimitHeaders, realm: &str) -> Self {
+        Self {
+            preset: match preset {
+                HeaderPreset::Api => &API,
+                HeaderPreset::Web => &WEB,
+                HeaderPreset::None => &[],
+            },
+            limit_headers,
+            challenges: Challenges::new(realm),
+        }
+    }
+
+    /// Sets the preset's fields that nobody has set, so that a service can have its own.
+    pub(super) fn set_security(&self, headers: &mut HeaderMap) {
+        headers.reserve(self.preset.len() + SET_BESIDE_PRESET);
+        for (name, value) in self.preset {
+            if let Entry::Vacant(place) = headers.entry(name) {
+                place.insert(value.clone());
+            }
+        }
+    }
+}
+
+/// Makes the client's answer out of the service's. The length that the service stated stays, so that an answer to HEAD
+/// keeps it; all other framing is made anew.
+pub fn reply<B>(
+    permit: &Permit<'_>,
+    mut response: Response<B>,
+    answers: &Answers,
+    request_id: &HeaderValue,
+) -> Response<B> {
+    // A reason phrase of the service's own, or an upgrade, is nothing for the client.
+    response.extensions_mut().clear();
+    *response.version_mut() = Version::HTTP_11;
+    let headers = response.headers_mut();
+    hop_by_hop::strip(headers);
+    for name in &NOT_FOR_CLIENTS {
+        headers.remove(name);
+    }
+    answers.set_security(headers);
+    quota::tell(
+        headers,
+        permit.quota(),
+        Some(permit.route()),
+        answers.limit_headers,
+    );
+    headers.insert(REQUEST_ID, request_id.clone());
+    response
+}

@@ -1,0 +1,21 @@
+//! Room 4: what leaves for the service, and what goes back to the client. Takes off what must not pass, puts on what is
+//! ours, and turns a refusal into its answer. Never decides, never waits, never reads a body.
+
+mod answer;
+mod hop_by_hop;
+mod problem;
+mod quota;
+mod request;
+mod trace_context;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answers, reply};
+pub use problem::{RequestBody, refusal};
+pub use request::{Outbound, Stamp, prepare};
+
+use http::HeaderName;
+
+/// The id of a request, the same in its record, towards the service and in the answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,172 @@
+//! The one table from a cause of refusal to its answer: RFC 9457 problems, RFC 6750 and 9470 challenges, times to wait.
+//! Never tells the operator's detail or the rule that decided.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response};
+use serde::Serialize;
+
+use super::answer::Answers;
+use super::{REQUEST_ID, quota};
+use crate::decide::policy::Route;
+use crate::model::denial::{Advice, Cause, Denial, Quota};
+use crate::model::units::seconds_up;
+
+/// Where each code is explained. With the code behind it, the `type` of a problem.
+const PROBLEMS: &str = "https://outrider.dev/problems/";
+
+/// The methods of `Allow` for a method that is refused wherever it goes.
+const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Whether the client may still be sending the body of the request that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// There is none, or it was read to its end.
+    Settled,
+    /// Bytes of it may follow; the connection closes rather than take them in or mistake them for a request.
+    Unread,
+}
+
+/// The answer to a refused request. To HEAD too it has a body, whose length hyper states and whose bytes it leaves out.
+#[must_use]
+pub fn refusal(
+    denial: &Denial,
+    answers: &Answers,
+    request_id: &HeaderValue,
+    route: Option<&Route>,
+    body: RequestBody,
+) -> Response<Bytes> {
+    let wait = wait_seconds(denial);
+    let mut response = Response::new(problem(denial.cause, request_id, wait));
+    *response.status_mut() = denial.cause.status();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    answers.set_security(headers);
+    headers.insert(REQUEST_ID, request_id.clone());
+    if denial.cause.closes() || body == RequestBody::Unread {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(challenge) = answers.challenges.challenge(denial) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(seconds) = wait {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    set_allow(headers, denial);
+    if let Advice::Quota(spent) = &denial.advice {
+        let spent: &Quota = spent;
+        quota::tell(headers, Some(spent), route, answers.limit_headers);
+    }
+    response
+}
+
+/// RFC 9457, with `code` and `retry_after` as extensions. The instance is the request's id.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    instance: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+fn problem(cause: Cause, request_id: &HeaderValue, retry_after: Option<u64>) -> Bytes {
+    let problem = Problem {
+        r#type: format!("{PROBLEMS}{}", cause.code()),
+        title: cause.title(),
+        status: cause.status().as_u16(),
+        instance: request_id.to_str().unwrap_or_default(),
+        code: cause.code(),
+        retry_after,
+    };
+    // Text and numbers always have a JSON form.
+    serde_json::to_vec(&problem).unwrap_or_default().into()
+}
+
+/// When to try again: as advised, or for a cause that passes by itself a guess on the short side.
+fn wait_seconds(denial: &Denial) -> Option<u64> {
+    match &denial.advice {
+        Advice::RetryAfter(wait) => return Some(seconds_up(*wait)),
+        Advice::Quota(spent) => return Some(seconds_up(spent.more_in)),
+        Advice::None | Advice::Methods(_) | Advice::Scope(_) | Advice::StepUp(_) => {}
+    }
+    match denial.cause.status().as_u16() {
+        429 | 503 => Some(1),
+        _ => None,
+    }
+}
+
+/// A 405 names the methods that would do (RFC 9110 section 15.5.6).
+fn set_allow(headers: &mut HeaderMap, denial: &Denial) {
+    let allow = match (&denial.advice, denial.cause) {
+        (Advice::Methods(methods), _) => HeaderValue::try_from(methods.as_str()).ok(),
+        (_, Cause::MethodRefused) => Some(HeaderValue::from_static(FORWARDED_METHODS)),
+        _ => None,
+    };
+    if let Some(allow) = allow {
+        headers.insert(ALLOW, allow);
+    }
+}
+
+/// `WWW-Authenticate` values; those that never change are made at load.
+#[derive(Clone, Debug)]
+pub(super) struct Challenges {
+    plain: HeaderValue,
+    invalid_token: HeaderValue,
+    invalid_request: HeaderValue,
+    realm: String,
+}
+
+impl Challenges {
+    pub(super) fn new(realm: &str) -> Self {
+        let quotable = |char: &char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\');
+        let realm: String = realm.chars().filter(quotable).collect();
+        Self {
+            plain: bearer(&realm, ""),
+            invalid_token: bearer(&realm, r#", error="invalid_token""#),
+            invalid_request: bearer(&realm, r#", error="invalid_request""#),
+            realm,
+        }
+    }
+
+    /// RFC 6750 section 3.1, and RFC 9470 section 3 for the second factor. A request without credentials is told no
+    /// error.
+    fn challenge(&self, denial: &Denial) -> Option<HeaderValue> {
+        match (denial.cause, &denial.advice) {
+            (Cause::CredentialsMissing, _) => Some(self.plain.clone()),
+            (Cause::TokenInvalid, _) => Some(self.invalid_token.clone()),
+            (Cause::CredentialsSeveral, _) => Some(self.invalid_request.clone()),
+            (Cause::PermissionMissing, Advice::Scope(scope)) => Some(bearer(
+                &self.realm,
+                &format!(r#", error="insufficient_scope", scope="{scope}""#),
+            )),
+            (Cause::PermissionMissing, _) => {
+                Some(bearer(&self.realm, r#", error="insufficient_scope""#))
+            }
+            (Cause::MfaRequired, Advice::StepUp(within)) => Some(bearer(
+                &self.realm,
+                &format!(
+                    r#", error="insufficient_user_authentication", max_age="{}""#,
+                    within.as_secs()
+                ),
+            )),
+            (Cause::MfaRequired, _) => Some(bearer(
+                &self.realm,
+                r#", error="insufficient_user_authentication""#,
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// A bearer challenge; without a realm if that has no form in a header.
+fn bearer(realm: &str, rest: &str) -> HeaderValue {
+    HeaderValue::try_from(format!(r#"Bearer realm="{realm}"{rest}"#))
+        .unwrap_or(HeaderValue::from_static("Bearer"))
+}

@@ -1,0 +1,71 @@
+//! The example that everybody copies: taken without a warning, and it names every key there is.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use outrider::config;
+use serde_json::Value as Json;
+
+use crate::here;
+
+const NAME: &str = "sidecar.yaml.example";
+
+#[test]
+fn the_example_is_taken_without_a_warning() {
+    let loaded = config::load(&here(NAME), [])
+        .map_err(|report| report.render(false))
+        .unwrap();
+    assert_eq!(loaded.warnings.render(false), "");
+    assert_eq!(loaded.config.inbound.policy.routes.len(), 5);
+}
+
+#[test]
+fn the_example_names_every_key_of_the_schema() {
+    let text = fs::read_to_string(here(NAME)).unwrap();
+    let mut keys = BTreeSet::new();
+    collect(&config::schema(), &mut keys);
+    assert!(keys.len() > 60, "{keys:?}");
+    let missing: Vec<&String> = keys
+        .iter()
+        .filter(|key| !text.contains(&format!("{key}:")))
+        .collect();
+    assert!(missing.is_empty(), "not in the example: {missing:?}");
+}
+
+#[test]
+fn defaults_in_comments_are_the_defaults() {
+    let text = fs::read_to_string(here(NAME)).unwrap();
+    let mut defaults = Vec::new();
+    collect_defaults(&config::schema(), &mut defaults);
+    for (key, default) in defaults {
+        for line in text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("# "))
+        {
+            let said = line.trim_start().strip_prefix(&format!("{key}: "));
+            if let Some(said) = said.and_then(|rest| rest.split_whitespace().next()) {
+                assert_eq!(said, default, "{key}");
+            }
+        }
+    }
+}
+
+fn collect(schema: &Json, keys: &mut BTreeSet<String>) {
+    for (key, described) in schema["properties"].as_object().into_iter().flatten() {
+        keys.insert(key.clone());
+        collect(described, keys);
+        collect(&described["items"], keys);
+    }
+}
+
+fn collect_defaults(schema: &Json, defaults: &mut Vec<(String, String)>) {
+    for (key, described) in schema["properties"].as_object().into_iter().flatten() {
+        match &described["default"] {
+            Json::Null => {}
+            Json::String(default) => defaults.push((key.clone(), default.clone())),
+            other => defaults.push((key.clone(), other.to_string())),
+        }
+        collect_defaults(described, defaults);
+        collect_defaults(&described["items"], defaults);
+    }
+}
