@@ -73,7 +73,8 @@ pub fn run(args: &AuditArgs, out: &mut dyn Write, errors: &mut dyn Write) -> u8 
 }
 
 fn show(tail: &TailArgs, out: &mut dyn Write, errors: &mut dyn Write) -> io::Result<()> {
-    let mut reader = Reader::new(&tail.spool);
+    tell_damaged(&tail.spool, errors)?;
+    let mut reader = Reader::new(&tail.spool, tail.lines)?;
     let mut last = VecDeque::new();
     reader.read(errors, |event| {
         last.push_back(event.to_vec());
@@ -96,22 +97,48 @@ fn show(tail: &TailArgs, out: &mut dyn Write, errors: &mut dyn Write) -> io::Res
     }
 }
 
+/// Segments that recovery has set aside are not shown, and that is said.
+fn tell_damaged(folder: &Path, errors: &mut dyn Write) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "damaged") {
+            let name = path.display();
+            writeln!(
+                errors,
+                "outrider: {name} was set aside as damaged, its events are not shown"
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads a folder from where it stopped the last time.
 struct Reader<'a> {
     folder: &'a Path,
     /// The segment being read, where its next frame begins, and which event that is.
     at: Option<(Header, u64, u64)>,
-    /// A damaged segment is told of once.
-    told: bool,
 }
 
 impl<'a> Reader<'a> {
-    const fn new(folder: &'a Path) -> Self {
-        Self {
-            folder,
-            at: None,
-            told: false,
+    /// Begins at the latest segment from which on at least `lines` events follow.
+    fn new(folder: &'a Path, lines: usize) -> io::Result<Self> {
+        let mut later: Option<Header> = None;
+        let mut known = 0;
+        let mut first = None;
+        for (_, header) in list_segments(folder)?.iter().rev() {
+            if known >= lines as u64 && first.is_some() {
+                break;
+            }
+            // How many events the last segment of an epoch holds, only reading it would tell.
+            let successor = later.filter(|later| later.epoch == header.epoch);
+            known += successor.map_or(0, |later| later.first_seq - header.first_seq);
+            first = Some(*header);
+            later = Some(*header);
         }
+        Ok(Self {
+            folder,
+            at: first.map(|header| (header, HEADER_BYTES as u64, header.first_seq)),
+        })
     }
 
     fn read(
@@ -139,15 +166,15 @@ impl<'a> Reader<'a> {
             let reached = seq + events;
             self.at = Some((*header, from + length, reached));
             let short = until != u64::MAX && reached < until;
-            // The end of the segment being written may be half of an event at this moment.
-            if (short || (!sound && next.is_some())) && !self.told {
+            // The end of the segment being written may be half of an event at this moment; others are told of, once,
+            // because the next look begins behind them.
+            if short || (!sound && next.is_some()) {
                 let name = path.display();
                 writeln!(
                     errors,
                     "outrider: {name} cannot be read behind event {reached}"
                 )?;
             }
-            self.told = short;
         }
         Ok(())
     }
@@ -248,78 +275,4 @@ fn line(event: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(events: &[&str], tail: &[u8]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let header = Header {
-            epoch: uuid::Uuid::from_u128(7),
-            first_seq: 0,
-        };
-        let mut bytes = header.encode();
-        let mut frames = Vec::new();
-        for event in events {
-            segment::push_frame(&mut frames, [event.as_bytes(), b"", b""]);
-        }
-        segment::seal(&mut frames);
-        bytes.extend_from_slice(&frames);
-        bytes.extend_from_slice(tail);
-        std::fs::write(folder.path().join(header.file_name()), bytes).unwrap();
-        folder
-    }
-
-    fn tail(folder: &Path, lines: usize, format: Format) -> (String, String) {
-        let args = AuditArgs {
-            command: AuditCommand::Tail(TailArgs {
-                spool: folder.to_owned(),
-                follow: false,
-                lines,
-                format,
-            }),
-        };
-        let (mut out, mut errors) = (Vec::new(), Vec::new());
-        run(&args, &mut out, &mut errors);
-        (
-            String::from_utf8(out).unwrap(),
-            String::from_utf8(errors).unwrap(),
-        )
-    }
-
-    #[test]
-    fn shows_the_last_events_and_stops_at_the_zeros() {
-        let folder = folder(&["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"], &[0; 500]);
-        let (out, errors) = tail(folder.path(), 2, Format::Json);
-        assert_eq!(
-            (out.as_str(), errors.as_str()),
-            ("{\"a\":2}\n{\"a\":3}\n", "")
-        );
-    }
-
-    #[test]
-    fn half_an_event_at_the_end_is_not_shown() {
-        let folder = folder(&["{\"a\":1}"], &[9, 0, 0, 0, 1, 2]);
-        assert_eq!(tail(folder.path(), 9, Format::Json).0, "{\"a\":1}\n");
-    }
-
-    #[test]
-    fn a_line_of_text_says_who_what_and_why() {
-        let event = r#"{"action":{"type":"http.request"},"actor":{"id":"tr\u001b[31m","ip":"192.0.2.1"},
-            "outcome":"denied","reason":{"code":"authz.insufficient_scope","rule":"orders/require"},
-            "request":{"method":"POST","path":"/o","route":"orders"},
-            "response":{"duration_us":1234,"status":403},"ts":"T"}"#;
-        let folder = folder(&[event], &[]);
-        assert_eq!(
-            tail(folder.path(), 9, Format::Text).0,
-            "T denied 403 POST /o route=orders who=tr\\u001b[31m ip=192.0.2.1 \
-             code=authz.insufficient_scope rule=orders/require 1.234ms\n"
-        );
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_an_error() {
-        let (out, errors) = tail(Path::new("/nowhere/at/all"), 9, Format::Text);
-        assert_eq!(out, "");
-        assert!(errors.contains("cannot read the audit spool"), "{errors}");
-    }
-}
+mod tests;

@@ -310,3 +310,106 @@ fn is_full(error: &io::Error) -> bool {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::recovery::recover;
+    use crate::record::segment::{Next, push_frame};
+
+    const EVENT: &[u8] = b"{\"a\":1}";
+
+    fn disk(folder: &Path) -> Disk {
+        Disk::begin(folder, Uuid::from_u128(7), 1 << 20, 1 << 30, Vec::new()).unwrap()
+    }
+
+    fn put(disk: &mut Disk, events: usize) {
+        let mut frames = Vec::new();
+        for _ in 0..events {
+            push_frame(&mut frames, [EVENT, b"", b""]);
+        }
+        disk.accept(&mut frames);
+        assert!(frames.is_empty());
+        disk.write().unwrap();
+    }
+
+    fn events(path: &Path) -> usize {
+        let bytes = fs::read(path).unwrap();
+        let mut rest = Header::decode(&bytes).unwrap().1;
+        let mut count = 0;
+        while let Next::Event(_, behind) = segment::next(rest) {
+            rest = behind;
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn a_segment_given_up_loses_nothing_and_its_rest_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = disk(folder.path());
+        put(&mut disk, 3);
+        disk.sync().unwrap();
+        put(&mut disk, 2);
+        // As if the sync of the last two had failed, and cutting them off as well.
+        let failed = disk.live.as_ref().unwrap().path.clone();
+        let bytes = fs::read(&failed).unwrap();
+        disk.give_up();
+        fs::write(&failed, &bytes).unwrap();
+        assert_eq!(disk.held(), 2 * (EVENT.len() + FRAME_BYTES));
+        put(&mut disk, 1);
+        disk.finish().unwrap();
+        assert_eq!(events(&failed), 5);
+        let recovery = recover(folder.path()).unwrap();
+        assert_eq!(recovery.missing_events, 0);
+        assert!(recovery.quarantined.is_empty());
+        assert_eq!(recovery.previous.unwrap().last_seq, Some(5));
+        let counts: Vec<u64> = recovery.sealed.iter().map(|sealed| sealed.events).collect();
+        assert_eq!(counts, [3, 3]);
+        assert_eq!(events(&failed), 3);
+    }
+
+    #[test]
+    fn a_segment_given_up_before_its_first_sync_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = disk(folder.path());
+        put(&mut disk, 2);
+        disk.give_up();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        put(&mut disk, 0);
+        disk.finish().unwrap();
+        assert_eq!(
+            recover(folder.path()).unwrap().previous.unwrap().last_seq,
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn a_segment_that_was_removed_is_a_failure_not_a_success() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = disk(folder.path());
+        put(&mut disk, 1);
+        fs::remove_file(&disk.live.as_ref().unwrap().path).unwrap();
+        assert_eq!(disk.sync().unwrap_err().kind(), io::ErrorKind::NotFound);
+        disk.give_up();
+        disk.write().unwrap();
+        disk.sync().unwrap();
+        disk.finish().unwrap();
+        assert_eq!(
+            recover(folder.path()).unwrap().previous.unwrap().last_seq,
+            Some(0)
+        );
+    }
+
+    #[test]
+    fn an_event_longer_than_a_segment_gets_one_for_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk =
+            Disk::begin(folder.path(), Uuid::from_u128(7), 44, 1 << 30, Vec::new()).unwrap();
+        put(&mut disk, 3);
+        disk.finish().unwrap();
+        let recovery = recover(folder.path()).unwrap();
+        let counts: Vec<u64> = recovery.sealed.iter().map(|sealed| sealed.events).collect();
+        assert_eq!(counts, [1, 1, 1]);
+    }
+}

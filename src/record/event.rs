@@ -13,7 +13,7 @@ use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
 use super::outcome::{Outcome, outcome};
 use super::recovery::Recovery;
-use super::redact::push_path;
+use super::redact::{push_detail, push_path};
 use super::told::{Asked, Reason, Shadowed, Told};
 
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
@@ -21,7 +21,6 @@ const ROLES_MAX: usize = 16;
 const SHADOW_MAX: usize = 16;
 const WORD_BYTES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 256;
-const DETAIL_BYTES_MAX: usize = 512;
 
 /// Who writes: the same in every event of a process, and so written once.
 pub(super) struct Source(String);
@@ -246,7 +245,7 @@ fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
     push_plain(out, reason.cause.code());
     if !reason.detail.is_empty() {
         push_raw(out, ",\"detail\":");
-        push_text(out, &reason.detail, DETAIL_BYTES_MAX);
+        push_detail(out, &reason.detail);
     }
     if let Some(rule) = &reason.rule {
         push_raw(out, ",\"rule\":");

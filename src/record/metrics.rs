@@ -1,10 +1,9 @@
 //! The metrics and their text form. Labels come from the configuration and from closed lists only, so that no client
 //! can make a series; children are resolved once, so that a request counts without a hash.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -12,7 +11,7 @@ use prometheus::{
 
 use crate::model::denial::Cause;
 
-use super::outcome::Outcome;
+use super::route_metrics::RouteMetrics;
 use super::told::Shadowed;
 
 /// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
@@ -24,16 +23,6 @@ const STAGE_BUCKETS: &[f64] = &[
     0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005,
     0.01, 0.025, 0.05,
 ];
-/// The methods that have a name of their own (RFC 9110, RFC 5789); others are `_OTHER`.
-const METHODS: [&str; 10] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER",
-];
-/// The statuses that have a series of their own; others go by their class. Sorted.
-const STATUSES: [u16; 32] = [
-    200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409,
-    410, 412, 413, 414, 415, 417, 422, 429, 431, 500, 502, 503, 504,
-];
-const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 /// The name of the route of requests that have none.
 const NO_ROUTE: &str = "_NONE";
 
@@ -46,9 +35,9 @@ pub struct Metrics {
     audit: AuditMetrics,
 }
 
-struct Families {
-    requests: IntCounterVec,
-    durations: HistogramVec,
+pub(super) struct Families {
+    pub(super) requests: IntCounterVec,
+    pub(super) durations: HistogramVec,
     denials: Box<[IntCounter]>,
     shadow_denials: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
@@ -225,105 +214,6 @@ impl Metrics {
     }
 }
 
-/// The counters of one route, each made when it is first needed: at most one for each outcome and cause, and one for
-/// each method and status of the closed lists.
-pub struct RouteMetrics {
-    /// The route's name.
-    pub name: String,
-    /// Its path template, as written.
-    pub template: String,
-    families: Arc<Families>,
-    requests: Box<[OnceLock<Option<IntCounter>>]>,
-    durations: Box<[OnceLock<Option<Histogram>>]>,
-}
-
-impl RouteMetrics {
-    fn new(name: &str, template: &str, families: Arc<Families>) -> Self {
-        let requests = Outcome::ALL.len() * (Cause::ALL.len() + 1);
-        let durations = METHODS.len() * (STATUSES.len() + STATUS_CLASSES.len());
-        Self {
-            name: name.to_owned(),
-            template: template.to_owned(),
-            families,
-            requests: std::iter::repeat_with(OnceLock::new)
-                .take(requests)
-                .collect(),
-            durations: std::iter::repeat_with(OnceLock::new)
-                .take(durations)
-                .collect(),
-        }
-    }
-
-    pub(super) fn count(&self, outcome: Outcome, cause: Option<Cause>) {
-        let column = cause.map_or(0, |cause| cause as usize + 1);
-        let slot = (outcome as usize) * (Cause::ALL.len() + 1) + column;
-        let make = || {
-            let code = cause.map_or("", Cause::code);
-            let labels = [self.name.as_str(), outcome.as_str(), code];
-            self.families
-                .requests
-                .get_metric_with_label_values(&labels)
-                .ok()
-        };
-        if let Some(Some(counter)) = self.requests.get(slot).map(|slot| slot.get_or_init(make)) {
-            counter.inc();
-        }
-    }
-
-    pub(super) fn observe(
-        &self,
-        method: Option<&Method>,
-        status: Option<StatusCode>,
-        took: Duration,
-    ) {
-        let (row, column) = (method_index(method), status_index(status));
-        let slot = row * (STATUSES.len() + STATUS_CLASSES.len()) + column;
-        let make = || {
-            let method = METHODS.get(row).copied().unwrap_or("_OTHER");
-            let labels = [self.name.as_str(), method, &status_name(column)];
-            self.families
-                .durations
-                .get_metric_with_label_values(&labels)
-                .ok()
-        };
-        if let Some(Some(histogram)) = self.durations.get(slot).map(|slot| slot.get_or_init(make)) {
-            histogram.observe(took.as_secs_f64());
-        }
-    }
-}
-
-fn method_index(method: Option<&Method>) -> usize {
-    let other = METHODS.len() - 1;
-    let known = method.and_then(|method| METHODS.iter().position(|name| *name == method.as_str()));
-    known.unwrap_or(other)
-}
-
-fn status_index(status: Option<StatusCode>) -> usize {
-    let class = |code: u16| match code / 100 {
-        1 => 0,
-        2 => 1,
-        3 => 2,
-        4 => 3,
-        _ => 4,
-    };
-    let index = status.map(|status| status.as_u16()).map(|code| {
-        let known = STATUSES.binary_search(&code);
-        known.unwrap_or_else(|_| STATUSES.len() + class(code))
-    });
-    index.unwrap_or(STATUSES.len() + STATUS_CLASSES.len() - 1)
-}
-
-fn status_name(index: usize) -> String {
-    match STATUSES.get(index) {
-        Some(code) => code.to_string(),
-        None => {
-            let class = index.checked_sub(STATUSES.len());
-            let name = class.and_then(|class| STATUS_CLASSES.get(class));
-            name.copied().unwrap_or("none").to_owned()
-        }
-    }
-}
-
 impl Families {
     fn new(make: &Make<'_>) -> prometheus::Result<Self> {
         let denials = make.counters("outrider_denials_total", "Refusals by cause", &["code"])?;
@@ -452,4 +342,49 @@ impl Make<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use http::{Method, StatusCode};
+
+    use super::*;
+    use crate::record::Outcome;
+
+    #[test]
+    fn a_hostile_client_cannot_grow_the_series() {
+        let metrics = Metrics::new("1").unwrap();
+        let route = metrics.route("orders", "/orders");
+        let round = |from: u32| {
+            for at in from..from + 20_000 {
+                let method = Method::from_bytes(format!("M{at}").as_bytes()).unwrap();
+                let status = StatusCode::from_u16(100 + u16::try_from(at % 900).unwrap()).unwrap();
+                route.observe(Some(&method), Some(status), Duration::ZERO);
+                metrics
+                    .unrouted()
+                    .observe(Some(&method), Some(status), Duration::ZERO);
+                route.count(Outcome::Success, None);
+            }
+            metrics.text().lines().count()
+        };
+        let before = round(0);
+        assert_eq!(round(1_000_000), before);
+    }
+
+    #[test]
+    fn the_text_names_the_families() {
+        let metrics = Metrics::new("1.2.3").unwrap();
+        let route = metrics.route("orders", "/orders");
+        route.count(Outcome::Denied, Some(Cause::TokenInvalid));
+        metrics.denied(Cause::TokenInvalid);
+        metrics.connection_refused(ConnectionRefused::PerIp);
+        let text = metrics.text();
+        for line in [
+            "outrider_build_info{version=\"1.2.3\"} 1",
+            "outrider_requests_total{code=\"authn.invalid_token\",outcome=\"denied\",route=\"orders\"} 1",
+            "outrider_denials_total{code=\"authn.invalid_token\"} 1",
+            "outrider_connections_refused_total{reason=\"per_ip\"} 1",
+            "outrider_audit_events_total 0",
+            "process_open_fds",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod open;
 mod outcome;
 mod recovery;
 mod redact;
+mod route_metrics;
 pub mod segment;
 mod spool;
 mod told;
@@ -30,10 +31,11 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use metrics::{ConnectionRefused, Metrics, RouteMetrics, Stage};
+pub use metrics::{ConnectionRefused, Metrics, Stage};
 pub use open::OpenRecord;
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
+pub use route_metrics::RouteMetrics;
 pub use told::{ByteCounter, Trace};
 
 use disk::Disk;

@@ -16,9 +16,10 @@ use crate::model::facts::Facts;
 
 use super::Recorder;
 use super::event::{self, Moment, Split};
-use super::metrics::{RouteMetrics, Stage};
+use super::metrics::Stage;
 use super::outcome::Outcome;
 use super::redact;
+use super::route_metrics::RouteMetrics;
 use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told, Trace};
 
 /// How long a request waits for its intent to be durable.

@@ -44,7 +44,7 @@ pub(super) fn recover(folder: &Path) -> io::Result<Recovery> {
         let bytes = fs::read(path)?;
         let verdict = judge(&bytes, *named, until.map(|next| next.first_seq));
         recovery.apply(path, *named, bytes.len() as u64, verdict)?;
-        recovery.check_gap(*named, until);
+        recovery.check_gap(until);
     }
     sync_folder(folder)?;
     Ok(recovery)
@@ -156,11 +156,9 @@ impl Recovery {
         Ok(())
     }
 
-    fn check_gap(&mut self, named: Header, until: Option<Header>) {
+    fn check_gap(&mut self, until: Option<Header>) {
         let last = self.previous.and_then(|previous| previous.last_seq);
-        if let (Some(until), Some(last)) = (until, last)
-            && last + 1 >= named.first_seq
-        {
+        if let (Some(until), Some(last)) = (until, last) {
             self.missing_events += until.first_seq.saturating_sub(last + 1);
         }
     }

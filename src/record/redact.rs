@@ -7,6 +7,10 @@ use crate::model::json::push_text;
 pub(super) const PATH_BYTES_MAX: usize = 1024;
 /// A segment of a path that is longer says nothing to a reader, but may be a credential.
 const SEGMENT_BYTES_MAX: usize = 128;
+/// Bytes of an operator's explanation that an event keeps.
+const DETAIL_BYTES_MAX: usize = 512;
+/// How a JSON object begins in base64url, and so every JWT.
+const JWT_START: &str = "eyJ";
 
 /// Appends a path. Segments that may hold a credential are named, not shown.
 pub(super) fn push_path(out: &mut Vec<u8>, path: &str) {
@@ -16,6 +20,17 @@ pub(super) fn push_path(out: &mut Vec<u8>, path: &str) {
     } else {
         push_text(out, path, PATH_BYTES_MAX);
     }
+}
+
+/// Appends what the operator is told of a refusal. By contract it holds no secret; one that a guard quoted by mistake
+/// does not get through here either.
+pub(super) fn push_detail(out: &mut Vec<u8>, detail: &str) {
+    let kept = if detail.contains(JWT_START) {
+        "[withheld: it looks like a token]"
+    } else {
+        detail
+    };
+    push_text(out, kept, DETAIL_BYTES_MAX);
 }
 
 /// The part of an unjudged request target that may be kept: no query, no fragment, no scheme, no user information.
@@ -43,12 +58,11 @@ pub(super) fn unjudged_path(target: &[u8]) -> String {
 }
 
 fn is_suspect(segment: &str) -> bool {
-    segment.len() > SEGMENT_BYTES_MAX || segment.contains("eyJ")
+    segment.len() > SEGMENT_BYTES_MAX || segment.contains(JWT_START)
 }
 
-/// `eyJ` is how a JSON object begins in base64url, and so every JWT.
 fn shown_segment(segment: &str) -> &str {
-    if segment.contains("eyJ") {
+    if segment.contains(JWT_START) {
         "[token]"
     } else if segment.len() > SEGMENT_BYTES_MAX {
         "[long]"
@@ -77,6 +91,15 @@ mod tests {
             push_path(&mut out, path);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn a_detail_that_quotes_a_token_is_withheld() {
+        let mut out = Vec::new();
+        push_detail(&mut out, "bad token eyJhbGciOiJub25lIn0.e30.");
+        push_detail(&mut out, "the audience is not ours");
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains("eyJ") && text.contains("the audience is not ours"));
     }
 
     #[test]

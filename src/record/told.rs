@@ -14,7 +14,7 @@ use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 
-use super::metrics::RouteMetrics;
+use super::route_metrics::RouteMetrics;
 
 /// Everything known so far.
 pub(super) struct Told {

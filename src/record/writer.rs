@@ -5,12 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::model::clock::{Clock, Now, SystemClock};
 
 use super::disk::Disk;
 use super::event::{self, Own, Source};
+use super::new_id;
 use super::spool::{Spool, Waiter};
 
 /// How often the queue is taken while events come.
@@ -138,13 +137,8 @@ impl Writer {
     fn tell_loss(&self, count: u64, why: &'static str) -> bool {
         let mut out = Vec::new();
         let told = Own::Dropped { count, why };
-        let split = event::own(
-            &mut out,
-            &told,
-            Uuid::now_v7(),
-            self.clock.now(),
-            &self.source,
-        );
+        let now = self.clock.now();
+        let split = event::own(&mut out, &told, new_id(now), now, &self.source);
         self.spool.append(&out, split).is_ok()
     }
 }

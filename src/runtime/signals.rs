@@ -27,3 +27,25 @@ impl StopSignals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_signal_is_seen_and_does_not_kill() {
+        let mut signals = StopSignals::install().unwrap();
+        for (flag, name) in [
+            ("-TERM", "SIGTERM"),
+            ("-INT", "SIGINT"),
+            ("-TERM", "SIGTERM"),
+        ] {
+            let sent = std::process::Command::new("kill")
+                .args([flag, &std::process::id().to_string()])
+                .status()
+                .unwrap();
+            assert!(sent.success());
+            assert_eq!(signals.next().await, name);
+        }
+    }
+}

@@ -13,7 +13,7 @@ use outrider::record::{
 };
 use serde_json::Value;
 
-pub fn settings(folder: &Path) -> SpoolSettings {
+pub(crate) fn settings(folder: &Path) -> SpoolSettings {
     SpoolSettings {
         folder: folder.to_owned(),
         segment_bytes_max: ByteSize(1 << 20),
@@ -22,20 +22,20 @@ pub fn settings(folder: &Path) -> SpoolSettings {
     }
 }
 
-pub fn start(settings: &SpoolSettings) -> Result<(Recorder, Recovery), SpoolError> {
+pub(crate) fn start(settings: &SpoolSettings) -> Result<(Recorder, Recovery), SpoolError> {
     let clock = Arc::new(SystemClock::new());
     let metrics = Metrics::new("test").expect("the metrics are sound");
     Recorder::start(settings, "gateway", "test", clock, metrics)
 }
 
-pub fn open(recorder: &Recorder) -> OpenRecord {
+pub(crate) fn open(recorder: &Recorder) -> OpenRecord {
     let now = SystemClock::new().now();
     let peer = "192.0.2.1:1".parse().expect("an address");
     recorder.open(now, new_id(now), peer)
 }
 
 /// Every event of a folder, as text, in order; a later segment has the last word.
-pub fn events(folder: &Path) -> Vec<String> {
+pub(crate) fn events(folder: &Path) -> Vec<String> {
     let segments = list_segments(folder).expect("the folder can be read");
     let mut all = Vec::new();
     for (at, (path, header)) in segments.iter().enumerate() {
@@ -56,7 +56,7 @@ pub fn events(folder: &Path) -> Vec<String> {
     all
 }
 
-pub fn parsed(folder: &Path) -> Vec<Value> {
+pub(crate) fn parsed(folder: &Path) -> Vec<Value> {
     let texts = events(folder);
     texts
         .iter()
@@ -64,12 +64,12 @@ pub fn parsed(folder: &Path) -> Vec<Value> {
         .collect()
 }
 
-pub fn kind(event: &Value) -> &str {
+pub(crate) fn kind(event: &Value) -> &str {
     event["action"]["type"].as_str().unwrap_or_default()
 }
 
 /// The sequence numbers of an epoch's events are 0, 1, 2 and so on.
-pub fn assert_gap_free(events: &[Value]) {
+pub(crate) fn assert_gap_free(events: &[Value]) {
     for (at, event) in events.iter().enumerate() {
         assert_eq!(event["seq"], at, "{event}");
     }

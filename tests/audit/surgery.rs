@@ -88,7 +88,11 @@ fn a_flipped_byte_in_an_old_record_is_reported_and_the_segment_kept() {
         let (folder, path) = copy(&segment, &bytes);
         let (recorder, recovery) = bench::start(&bench::settings(folder.path())).unwrap();
         let aside = path.with_extension("seg.damaged");
-        assert_eq!(recovery.quarantined, [aside.clone()], "byte {at}");
+        assert_eq!(
+            recovery.quarantined,
+            std::slice::from_ref(&aside),
+            "byte {at}"
+        );
         assert_eq!(fs::read(&aside).unwrap(), bytes, "byte {at}");
         drop(recorder);
         let start = &bench::parsed(folder.path())[0];
@@ -201,7 +205,7 @@ fn a_folder_that_cannot_be_used_is_known_at_the_start() {
     ));
 }
 
-pub fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
