@@ -1,13 +1,12 @@
-//! How the plain values of the language are read: lists, maps, texts, booleans, numbers. Never guesses one kind from another.
+//! How plain types are read: lists, maps of the user's names, text, truth values and whole numbers. Never a type of ours.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::model::fault::Faults;
-use crate::model::node::{Node, Value};
-
-use super::{Decode, decode_list, decode_scalar, one_of};
+use super::super::fault::Faults;
+use super::super::node::{Node, Value};
+use super::{Decode, decode_list, decode_scalar, one_of, refuse_quotes};
 
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
@@ -59,11 +58,7 @@ impl Decode for String {
 
 impl Decode for bool {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        if let Value::Scalar { text, quoted: true } = &node.value {
-            let message = format!("expected true or false, found the text \"{text}\"");
-            faults.error_with_help(&node.place, message, "leave the quotes away");
-            return None;
-        }
+        refuse_quotes(node, faults, "true or false")?;
         if let Value::Scalar { text, .. } = &node.value {
             // What other programs take for a truth value.
             let meant = match text.to_ascii_lowercase().as_str() {
@@ -87,6 +82,7 @@ impl Decode for bool {
 
 impl Decode for u32 {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        refuse_quotes(node, faults, "a whole number")?;
         decode_scalar(node, "a whole number", faults, |text| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             let plain = digits && (text == "0" || !text.starts_with('0'));
