@@ -56,7 +56,9 @@ pub fn caller(
     verification: Verification,
     now: Now,
 ) -> Result<Caller, Box<Denial>> {
-    let Some(tokens) = tokens else { return Ok(Caller::Anonymous) };
+    let Some(tokens) = tokens else {
+        return Ok(Caller::Anonymous);
+    };
     let bearer = match &facts.credentials {
         Credentials::None => return Ok(Caller::Anonymous),
         Credentials::Several(what) => return Err(Denial::new(Cause::CredentialsSeveral, *what)),

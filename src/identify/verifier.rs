@@ -118,7 +118,9 @@ impl Verifier {
         }
         let names_us = |aud: &Json| aud.as_text() == Some(&self.audience);
         let audience = claims.get("aud");
-        let listed = audience.and_then(Json::as_list).is_some_and(|list| list.iter().any(names_us));
+        let listed = audience
+            .and_then(Json::as_list)
+            .is_some_and(|list| list.iter().any(names_us));
         if !listed && !audience.is_some_and(names_us) {
             return Err(Reason::Audience);
         }
