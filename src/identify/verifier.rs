@@ -14,7 +14,7 @@ use crate::model::settings::{RoleMap, TokenSettings};
 use super::cache::{Fingerprint, TokenCache, Verified};
 use super::header::Header;
 use super::identity;
-use super::json::Object;
+use super::json::{Json, Object};
 use super::keys::{DroppedKey, KeyError, KeySet};
 use super::provider;
 use super::reason::Reason;
