@@ -133,6 +133,7 @@ async fn an_answer_that_does_not_begin_in_time_is_given_up() {
         ..patient()
     };
     let way = way_to(service.upstream(), &timeouts);
+    let began = Instant::now();
     let (answer, mut stream) = exchange(
         &way,
         &service,
@@ -140,6 +141,7 @@ async fn an_answer_that_does_not_begin_in_time_is_given_up() {
         "HTTP/1.1 100 Continue\r\n\r\n",
     )
     .await;
+    assert!(began.elapsed() < SOON / 2, "the deadline came first");
     assert_eq!(cause(answer), Cause::UpstreamTimeout);
     read_to_close(&mut stream).await;
     assert_eq!(way.idle(), 0);
