@@ -30,6 +30,8 @@ pub struct Setup<'a> {
     pub top: &'a str,
     /// How many workers.
     pub workers: u32,
+    /// Further entries of `audit`, such as `segment_bytes_max: 64KiB`.
+    pub audit: &'a str,
     /// `inbound.listen`.
     pub listen: &'a str,
     /// Files beside the configuration.
@@ -44,6 +46,7 @@ impl<'a> Setup<'a> {
             inbound,
             top: "",
             workers: 1,
+            audit: "",
             listen: "127.0.0.1:0",
             files: &[],
         }
@@ -61,10 +64,11 @@ impl<'a> Setup<'a> {
 
     fn yaml(&self, spool: &Path) -> String {
         format!(
-            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {} }}\n{}\n\
+            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n\
              inbound:\n  listen: {}\n  forward_to: {}\n{}\n",
             self.workers,
             spool.display(),
+            self.audit,
             self.top,
             self.listen,
             self.forward_to,

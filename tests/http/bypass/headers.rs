@@ -69,9 +69,7 @@ fn steering(issuer: &Issuer) -> Vec<Case> {
     let asked = request("GET", "/orders/1", &format!("{}{all}{proto}", bearer(&token(issuer))));
     cases.push(Case::forwarded("50 all of them on an allowed request", asked, |got, _| {
         for name in STEERING {
-            // A method is no address; nothing here decides by it, and it is the service's to read.
-            let kept = name == "X-HTTP-Method-Override";
-            demand(kept || !got.has(name), format!("{name} arrives"))?;
+            demand(!got.has(name), format!("{name} arrives"))?;
         }
         demand(got.one("x-forwarded-proto") == Some("http"), format!("X-Forwarded-Proto: {:?}", got.all("x-forwarded-proto")))?;
         demand(got.one("x-forwarded-for") == Some("127.0.0.1"), format!("X-Forwarded-For: {:?}", got.all("x-forwarded-for")))
