@@ -5,6 +5,8 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::print_stderr,
+    unreachable_pub,
     reason = "a test that cannot go on stops with a panic"
 )]
 

@@ -114,6 +114,14 @@ impl Case {
         self
     }
 
+    /// The same, cut into pieces of so many bytes.
+    #[must_use]
+    pub fn in_pieces(mut self, size: usize) -> Self {
+        let whole = self.pieces.concat();
+        self.pieces = whole.chunks(size).map(<[u8]>::to_vec).collect();
+        self
+    }
+
     /// The same from another address of this machine.
     #[must_use]
     pub fn from(mut self, address: &str) -> Self {

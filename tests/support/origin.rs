@@ -116,6 +116,8 @@ impl Origin {
         let server = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
+                // What the script sends apart leaves apart.
+                stream.set_nodelay(true).unwrap();
                 let server = Arc::clone(&server);
                 thread::spawn(move || server.serve(stream));
             }

@@ -36,6 +36,8 @@ pub struct Setup<'a> {
     pub listen: &'a str,
     /// Files beside the configuration.
     pub files: &'a [(&'a str, &'a str)],
+    /// How many files the process may open.
+    pub open_files: Option<u32>,
 }
 
 impl<'a> Setup<'a> {
@@ -49,7 +51,29 @@ impl<'a> Setup<'a> {
             audit: "",
             listen: "127.0.0.1:0",
             files: &[],
+            open_files: None,
         }
+    }
+
+    fn command(&self, folder: &TempDir) -> Command {
+        let binary = env!("CARGO_BIN_EXE_outrider");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, binary]);
+                shell
+            }
+        };
+        command
+            .args(["proxy", "-c"])
+            .arg(folder.path().join("sidecar.yaml"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     fn lay_out(&self) -> TempDir {
@@ -106,7 +130,7 @@ impl Sidecar {
     /// Starts one and waits until it is ready.
     pub fn start(setup: &Setup<'_>) -> Self {
         let folder = setup.lay_out();
-        let mut child = command(&folder).spawn().unwrap();
+        let mut child = setup.command(&folder).spawn().unwrap();
         let output = Arc::new(Output::default());
         output.collect(child.stdout.take().unwrap(), |texts| &mut texts.stdout);
         output.collect(child.stderr.take().unwrap(), |texts| &mut texts.stderr);
@@ -129,7 +153,7 @@ impl Sidecar {
     /// Starts one that must refuse its configuration: its exit code, and what it said.
     pub fn fails_to_start(setup: &Setup<'_>) -> (Option<i32>, String) {
         let folder = setup.lay_out();
-        let mut child = command(&folder).spawn().unwrap();
+        let mut child = setup.command(&folder).spawn().unwrap();
         let until = Instant::now() + START;
         while child.try_wait().unwrap().is_none() {
             if Instant::now() > until {
@@ -314,18 +338,6 @@ impl Drop for Sidecar {
             eprintln!("--- last lines of the sidecar\n{}{}", tail(&stdout), tail(&stderr));
         }
     }
-}
-
-fn command(folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
-    command
-        .args(["proxy", "-c"])
-        .arg(folder.path().join("sidecar.yaml"))
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
 }
 
 fn tail(text: &str) -> String {

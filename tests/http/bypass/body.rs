@@ -53,6 +53,7 @@ fn innocent_texts_pass_unchanged() {
         sent += 1;
     }
     stage.expect("139", demand(sent >= 400, format!("only {sent} texts in the corpus")));
+    drop(wire);
     stage.settle();
 }
 

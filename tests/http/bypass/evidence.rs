@@ -52,7 +52,7 @@ fn no_order_leaves_without_its_durable_record() {
     assert!(refused.one("retry-after").is_some(), "503 says when to come again");
     let upstream = origin.since(0).iter().filter(|got| got.target == "/order").count();
     assert_eq!(upstream, allowed, "the service has what was allowed and nothing more");
-    let read = wire.ask(get("/open/read")).unwrap();
+    let read = sidecar.connect().ask(get("/open/read")).unwrap();
     assert_eq!(read.status, 200, "reads go on while there is room: {read}");
     assert_eq!(sidecar.ask_health("/readyz").status, 503);
 
@@ -98,6 +98,7 @@ fn strangers_cannot_grow_the_metrics() {
     for foreign in ["p1499", "host-1", "agent-1", "X1", "id-1", "PROPFIND", "t1."] {
         stage.expect("127", demand(!text.contains(foreign), format!("{foreign} stands in the metrics")));
     }
+    drop(wire);
     stage.settle();
 }
 
@@ -127,7 +128,8 @@ fn the_health_port_tells_no_configuration() {
         let answer = stage.sidecar.ask_health(path);
         assert_eq!(answer.status, 200, "{path}: {answer}");
         let text = answer.text();
-        for told in ["issuer.test", "keys.json", &stage.origin.url, &secret, "trader", "spool"] {
+        let folder = stage.sidecar.folder().display().to_string();
+        for told in ["issuer.test", "keys.json", &stage.origin.url, &secret, "trader", &folder] {
             assert!(!text.contains(told), "{path} tells {told}");
         }
         let kind = answer.one("content-type").unwrap_or_default().to_owned();

@@ -64,6 +64,7 @@ fn a_refused_requests_body_is_not_the_next_request() {
     }
     let smuggled = stage.origin.since(before).iter().any(|got| got.target == "/admin");
     stage.expect("20", demand(!smuggled, "the body was forwarded as a request"));
+    drop(wire);
     stage.settle();
 }
 
@@ -83,6 +84,7 @@ fn pipelined_answers_do_not_shift() {
     }
     let forwarded = stage.origin.since(1).iter().filter(|got| got.target == "/admin").count();
     stage.expect("23", demand(forwarded == 0, "the refused one was forwarded"));
+    drop(wire);
     stage.settle();
 }
 

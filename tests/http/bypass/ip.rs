@@ -37,8 +37,7 @@ fn only_trusted_hops_speak_for_others() {
         let told = last.one("x-forwarded-for").unwrap_or_default().to_owned();
         let peer = wire.local().to_string();
         stage.expect("85", demand(answer.status == 200, format!("{headers:?}: {answer}")));
-        let ends = told.split(", ").last() == Some(from) || told == from;
-        stage.expect("85", demand(ends && told.contains(client), format!("{headers:?}: forwarded {told:?}")));
+        stage.expect("85", demand(told == client, format!("{headers:?}: forwarded {told:?}")));
         let mut recorded = None;
         stage.sidecar.wait_until("recorded", || {
             let events = stage.sidecar.requests(0);
@@ -128,6 +127,7 @@ fn an_ipv4_client_of_a_dual_stack_listener_is_itself() {
     stage.expect("83", demand(answer.status == 200, format!("its neighbour got {answer}")));
     let told = stage.origin.since(0).last().and_then(|got| got.one("x-forwarded-for").map(str::to_owned));
     stage.expect("83", demand(told.as_deref() == Some("127.0.0.67"), format!("forwarded for {told:?}")));
+    drop(wire);
     stage.settle();
 }
 

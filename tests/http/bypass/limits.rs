@@ -153,5 +153,6 @@ fn the_burst_is_exact_and_retry_after_holds() {
     stage.expect("92", demand(last.status == 200 || last.code().as_deref() == Some(EXCEEDED), format!("{last}")));
     std::thread::sleep(Duration::from_secs(wait.unwrap_or_default()));
     stage.run(Case::forwarded("92 after the wait", get("/burst"), super::framing::anything));
+    drop(wire);
     stage.settle();
 }
