@@ -262,6 +262,6 @@ fn body_on_get() -> Case {
 }
 
 /// A check for cases in which nothing but forwarding counts.
-pub(super) fn anything(_: &Received, response: &Response) -> Result<(), String> {
+pub(crate) fn anything(_: &Received, response: &Response) -> Result<(), String> {
     demand(response.status == 200, format!("answered {response}"))
 }

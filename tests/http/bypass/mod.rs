@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use crate::support::oracle::Case;
 
+pub(crate) use framing::anything;
+
 mod body;
 mod evidence;
 mod framing;
