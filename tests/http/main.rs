@@ -1,0 +1,21 @@
+//! The whole program against raw bytes: the real binary, a scripted service behind it, and one oracle for every refusal.
+//! Nothing here reaches into the program; what an operator cannot see is not asserted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test that cannot go on stops with a panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bypass;
+mod desync;
+mod journey;
+mod leaks;
+mod pitfalls;
+mod world;

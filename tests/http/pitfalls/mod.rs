@@ -1,0 +1,5 @@
+//! The pitfalls of a proxy built on hyper, each by raw bytes in and raw bytes out.
+
+mod connections;
+mod messages;
+mod timeouts;
