@@ -28,7 +28,7 @@ use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::Facts;
 use crate::model::settings::Timeouts;
-use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics};
+use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id};
 use crate::transform::{self, Answers, RequestBody, Stamp};
 
 mod answer;
@@ -181,7 +181,7 @@ impl Handler for Pipeline {
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
         let live = self.live.load_full();
         let now = self.clock.now();
-        let id = RequestId::choose(arrival.request.headers());
+        let id = RequestId::choose(arrival.request.headers(), now);
         let record = self.recorder.open(now, id.uuid, arrival.peer);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
@@ -214,7 +214,7 @@ impl Handler for Pipeline {
 
     fn refused_head(&self, refusal: HeadRefusal) {
         let now = self.clock.now();
-        let mut record = self.recorder.open(now, Uuid::now_v7(), refusal.peer);
+        let mut record = self.recorder.open(now, new_id(now), refusal.peer);
         record.denied(&Denial::new(refusal.cause, refusal.detail));
         record.close(now);
     }
@@ -292,8 +292,8 @@ struct RequestId {
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
 impl RequestId {
-    fn choose(headers: &http::HeaderMap) -> Self {
-        let uuid = Uuid::now_v7();
+    fn choose(headers: &http::HeaderMap, now: Now) -> Self {
+        let uuid = new_id(now);
         let mut sent = headers.get_all("x-request-id").iter();
         let only = sent.next().filter(|_| sent.next().is_none());
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);

@@ -223,8 +223,14 @@ fn push_identity(out: &mut Vec<u8>, identity: &Identity, ip: IpAddr) {
     push_raw(out, ",\"ip\":");
     push_plain(out, ip);
     push_raw(out, ",\"mfa\":");
-    let mfa = identity.methods.iter().any(|method| method == "mfa");
-    push_raw(out, if mfa { "true" } else { "false" });
+    push_raw(
+        out,
+        if identity.has_second_factor() {
+            "true"
+        } else {
+            "false"
+        },
+    );
     push_raw(out, ",\"roles\":[");
     for (at, role) in identity.roles.iter().take(ROLES_MAX).enumerate() {
         if at > 0 {

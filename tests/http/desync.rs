@@ -11,8 +11,16 @@ use crate::support::wire::{NoAnswer, PATIENCE, QUIET, Response, describe, shown}
 use crate::world::shared;
 
 const FILES: &[&str] = &[
-    "acceptable", "ambiguous", "bad-header-characters", "edge-cases", "more-compliant-tests", "real-life-test-cases", "rfc-compliant",
-    "severe", "single-case", "uri-specific-test-cases",
+    "acceptable",
+    "ambiguous",
+    "bad-header-characters",
+    "edge-cases",
+    "more-compliant-tests",
+    "real-life-test-cases",
+    "rfc-compliant",
+    "severe",
+    "single-case",
+    "uri-specific-test-cases",
 ];
 
 const ROUTES: &str = "  bounds: { headers_max: 100 }
@@ -63,9 +71,12 @@ enum Outcome {
 
 #[test]
 fn every_case_is_judged_as_the_corpus_says_or_has_a_reason() {
-    let exceptions: Vec<Exception> = serde_saphyr::from_str(include_str!("desync-exceptions.yaml")).unwrap();
-    let mut exceptions: BTreeMap<String, Exception> =
-        exceptions.into_iter().map(|exception| (exception.case.clone(), exception)).collect();
+    let exceptions: Vec<Exception> =
+        serde_saphyr::from_str(include_str!("desync-exceptions.yaml")).unwrap();
+    let mut exceptions: BTreeMap<String, Exception> = exceptions
+        .into_iter()
+        .map(|exception| (exception.case.clone(), exception))
+        .collect();
     let mut stage = Stage::start(ROUTES);
     let mut seen = BTreeMap::new();
     for file in FILES {
@@ -74,7 +85,10 @@ fn every_case_is_judged_as_the_corpus_says_or_has_a_reason() {
         };
         let cases: Vec<Listed> = serde_saphyr::from_str(&text).unwrap();
         for case in cases {
-            let turn = seen.entry(format!("{file}/{}", case.name)).and_modify(|turn| *turn += 1).or_insert(1);
+            let turn = seen
+                .entry(format!("{file}/{}", case.name))
+                .and_modify(|turn| *turn += 1)
+                .or_insert(1);
             let id = match turn {
                 1 => format!("{file}/{}", case.name),
                 turn => format!("{file}/{} ({turn})", case.name),
@@ -109,17 +123,37 @@ fn try_one(stage: &mut Stage, id: &str, case: &Listed, exception: Option<Excepti
         (1, true) => Outcome::Forwarded,
         (1, false) => Outcome::Last,
         (count, _) => {
-            stage.fail(id, format!("{count} requests at the service\n    sent {}", shown(&bytes)));
+            stage.fail(
+                id,
+                format!(
+                    "{count} requests at the service\n    sent {}",
+                    shown(&bytes)
+                ),
+            );
             return;
         }
     };
     if let Err(why) = judge(&case.expected.tier, outcome, &answer, exception) {
-        stage.fail(id, format!("{why}; answered {}\n    sent {}", describe(&answer), shown(&bytes)));
+        stage.fail(
+            id,
+            format!(
+                "{why}; answered {}\n    sent {}",
+                describe(&answer),
+                shown(&bytes)
+            ),
+        );
     }
 }
 
-fn judge(tier: &str, outcome: Outcome, answer: &Result<Response, NoAnswer>, exception: Option<Exception>) -> Result<(), String> {
-    let refusal = answer.as_ref().map_or(true, |response| (400..500).contains(&response.status));
+fn judge(
+    tier: &str,
+    outcome: Outcome,
+    answer: &Result<Response, NoAnswer>,
+    exception: Option<Exception>,
+) -> Result<(), String> {
+    let refusal = answer
+        .as_ref()
+        .map_or(true, |response| (400..500).contains(&response.status));
     if (outcome == Outcome::Refused) != refusal {
         return Err(format!("{outcome:?}, but not so answered"));
     }
@@ -132,9 +166,16 @@ fn judge(tier: &str, outcome: Outcome, answer: &Result<Response, NoAnswer>, exce
     match exception {
         None if expected => Ok(()),
         None => Err(format!("{tier}, but {outcome:?}")),
-        Some(_) if expected => Err(format!("{tier} and {outcome:?}: the exception is not needed any more")),
-        Some(exception) if exception.got != outcome => Err(format!("{tier} and {outcome:?}, the exception says {:?}", exception.got)),
-        Some(exception) if exception.reason.len() < 20 => Err("the exception has no reason".to_owned()),
+        Some(_) if expected => Err(format!(
+            "{tier} and {outcome:?}: the exception is not needed any more"
+        )),
+        Some(exception) if exception.got != outcome => Err(format!(
+            "{tier} and {outcome:?}, the exception says {:?}",
+            exception.got
+        )),
+        Some(exception) if exception.reason.len() < 20 => {
+            Err("the exception has no reason".to_owned())
+        }
         Some(_) => Ok(()),
     }
 }
@@ -145,15 +186,25 @@ impl Listed {
     fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} {}\r\n", self.method, self.uri, self.version);
         for header in self.headers() {
-            head.push_str(&format!("{}: {}\r\n", header.name, header.value.as_deref().unwrap_or_default()));
+            head.push_str(&format!(
+                "{}: {}\r\n",
+                header.name,
+                header.value.as_deref().unwrap_or_default()
+            ));
         }
-        if !self.headers().iter().any(|header| header.name.trim().eq_ignore_ascii_case("host")) {
+        if !self
+            .headers()
+            .iter()
+            .any(|header| header.name.trim().eq_ignore_ascii_case("host"))
+        {
             head.push_str("Host: a\r\n");
         }
         head.push_str("\r\n");
         head.push_str(&self.body());
         // The corpus writes bytes as the characters of the same number.
-        head.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
+        head.chars()
+            .map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?'))
+            .collect()
     }
 
     fn headers(&self) -> &[Header] {
@@ -162,13 +213,21 @@ impl Listed {
 
     fn body(&self) -> String {
         let values = |wanted: &str| -> Vec<&str> {
-            let same = self.headers().iter().filter(|header| header.name.trim().eq_ignore_ascii_case(wanted));
+            let same = self
+                .headers()
+                .iter()
+                .filter(|header| header.name.trim().eq_ignore_ascii_case(wanted));
             same.filter_map(|header| header.value.as_deref()).collect()
         };
-        if values("transfer-encoding").iter().any(|value| value.to_ascii_lowercase().contains("chunked")) {
+        if values("transfer-encoding")
+            .iter()
+            .any(|value| value.to_ascii_lowercase().contains("chunked"))
+        {
             return "5\r\nhello\r\n0\r\n\r\n".to_owned();
         }
-        let length = values("content-length").first().and_then(|value| value.trim().parse::<usize>().ok());
+        let length = values("content-length")
+            .first()
+            .and_then(|value| value.trim().parse::<usize>().ok());
         "x".repeat(length.unwrap_or(0).min(100_000))
     }
 }

@@ -16,25 +16,68 @@ fn secret(name: &str) -> String {
 fn no_secret_of_a_run_is_in_any_output() {
     let issuer = issuer();
     let forger = Issuer::new(2048);
-    let (mut sidecar, origin) = pair(&guarded().replace("  routes:", "  headers: api\n  routes:"), Some(&issuer));
+    let (mut sidecar, origin) = pair(
+        &guarded().replace("  routes:", "  headers: api\n  routes:"),
+        Some(&issuer),
+    );
     let good = token(&issuer);
     let claim = secret("claim");
     let carrying = token_with(&issuer, &json!({"private": claim}));
     let forged = forger.sign(&forger.header(), &crate::world::claims());
     let expired = token_with(&issuer, &json!({"iat": 1000, "exp": 2000}));
-    let [cookie, query, body, form, basic, header, answer, fragment, user] =
-        ["cookie", "query", "body", "form", "basic", "header", "answer", "fragment", "user"].map(secret);
+    let [
+        cookie,
+        query,
+        body,
+        form,
+        basic,
+        header,
+        answer,
+        fragment,
+        user,
+    ] = [
+        "cookie", "query", "body", "form", "basic", "header", "answer", "fragment", "user",
+    ]
+    .map(secret);
     let signature = |token: &str| token.rsplit('.').next().unwrap_or_default().to_owned();
-    let mut secrets = vec![signature(&good), signature(&carrying), signature(&forged), signature(&expired)];
-    secrets.extend([good.clone(), carrying.clone(), forged.clone(), expired.clone(), claim]);
-    secrets.extend([&cookie, &query, &body, &form, &basic, &header, &answer, &fragment, &user].map(Clone::clone));
+    let mut secrets = vec![
+        signature(&good),
+        signature(&carrying),
+        signature(&forged),
+        signature(&expired),
+    ];
+    secrets.extend([
+        good.clone(),
+        carrying.clone(),
+        forged.clone(),
+        expired.clone(),
+        claim,
+    ]);
+    secrets.extend(
+        [
+            &cookie, &query, &body, &form, &basic, &header, &answer, &fragment, &user,
+        ]
+        .map(Clone::clone),
+    );
     let leaked = answer.clone();
     origin.answer(move |got: &Received| match got.target.as_str() {
-        "/open/garbled" => vec![send(format!("HTTP/1.1 200 OK\r\nX-A: {leaked}\r\nContent-Length: {leaked}\r\n\r\n")), Act::Close],
-        "/open/cut" => vec![send(format!("HTTP/1.1 200 OK\r\nSet-Cookie: {leaked}\r\nContent-Length: 500\r\n\r\n{leaked}")), Act::Close],
+        "/open/garbled" => vec![
+            send(format!(
+                "HTTP/1.1 200 OK\r\nX-A: {leaked}\r\nContent-Length: {leaked}\r\n\r\n"
+            )),
+            Act::Close,
+        ],
+        "/open/cut" => vec![
+            send(format!(
+                "HTTP/1.1 200 OK\r\nSet-Cookie: {leaked}\r\nContent-Length: 500\r\n\r\n{leaked}"
+            )),
+            Act::Close,
+        ],
         _ => tagged(got),
     });
-    let lines = format!("Cookie: session={cookie}\r\nX-Api-Key: {header}\r\nX-Signature: {header}\r\nUser-Agent: {user}\r\n");
+    let lines = format!(
+        "Cookie: session={cookie}\r\nX-Api-Key: {header}\r\nX-Signature: {header}\r\nUser-Agent: {user}\r\n"
+    );
     let requests: Vec<Vec<u8>> = vec![
         request("POST", "/orders", &format!("{}{lines}Content-Length: {}\r\n", bearer(&good), body.len())).into_bytes().into_iter().chain(body.bytes()).collect(),
         request("GET", &format!("/orders/1?api_key={query}&access_token2={query}"), &format!("{}{lines}", bearer(&carrying))).into(),
@@ -75,11 +118,16 @@ fn no_secret_of_a_run_is_in_any_output() {
         }
     }
     let metrics = ("metrics".to_owned(), sidecar.metrics().into_bytes());
-    let ready = ("readyz".to_owned(), sidecar.ask_health("/readyz?verbose").text().into_bytes());
+    let ready = (
+        "readyz".to_owned(),
+        sidecar.ask_health("/readyz?verbose").text().into_bytes(),
+    );
     assert!(sidecar.stop().success());
     let mut outputs = sidecar.outputs();
     outputs.extend([metrics, ready]);
-    let enough = outputs.iter().any(|(name, bytes)| name == "audit tail" && bytes.len() > 5_000);
+    let enough = outputs
+        .iter()
+        .any(|(name, bytes)| name == "audit tail" && bytes.len() > 5_000);
     assert!(enough, "the run has left too little to search in");
     let leaks = find_leaks(&outputs, &secrets);
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));

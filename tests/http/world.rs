@@ -131,7 +131,10 @@ pub fn token_headed(issuer: &Issuer, changes: &Value) -> String {
 
 /// A token of this payload, signed by the right key.
 pub fn token_of(issuer: &Issuer, payload: &str) -> String {
-    issuer.sign_parts(&b64(issuer.header().to_string().as_bytes()), &b64(payload.as_bytes()))
+    issuer.sign_parts(
+        &b64(issuer.header().to_string().as_bytes()),
+        &b64(payload.as_bytes()),
+    )
 }
 
 /// A request without a body; `headers` are whole lines.
@@ -173,7 +176,10 @@ pub fn shared(path: &str) -> Option<String> {
         Err(error) => {
             let needed = std::env::var("CI").is_ok_and(|value| value == "true");
             assert!(!needed, "{}: {error}; set OUTRIDER_SHARED", file.display());
-            eprintln!("not tested: {} is not there; set OUTRIDER_SHARED", file.display());
+            eprintln!(
+                "not tested: {} is not there; set OUTRIDER_SHARED",
+                file.display()
+            );
             None
         }
     }

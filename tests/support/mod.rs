@@ -1,7 +1,10 @@
 //! What the whole-program tests stand on: the real binary, a scripted service behind it, and raw bytes in front of it.
 //! Nothing here knows what a test expects of the proxy.
 
-#![allow(dead_code, reason = "each test binary uses its own part of the support")]
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of the support"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -54,7 +54,12 @@ pub struct Case {
 
 impl Case {
     /// A case that is refused, and whose connection ends with the answer.
-    pub fn refused(id: impl Into<String>, bytes: impl AsRef<[u8]>, status: u16, code: &'static str) -> Self {
+    pub fn refused(
+        id: impl Into<String>,
+        bytes: impl AsRef<[u8]>,
+        status: u16,
+        code: &'static str,
+    ) -> Self {
         let want = Want::Refused {
             statuses: vec![status],
             codes: vec![code],
@@ -64,7 +69,12 @@ impl Case {
     }
 
     /// A case that is refused on a connection that goes on.
-    pub fn denied(id: impl Into<String>, bytes: impl AsRef<[u8]>, status: u16, code: &'static str) -> Self {
+    pub fn denied(
+        id: impl Into<String>,
+        bytes: impl AsRef<[u8]>,
+        status: u16,
+        code: &'static str,
+    ) -> Self {
         let want = Want::Refused {
             statuses: vec![status],
             codes: vec![code],
@@ -238,7 +248,10 @@ impl Stage {
                 thread::sleep(Duration::from_millis(2));
             }
         }
-        let head_only = case.pieces.first().is_some_and(|piece| piece.starts_with(b"HEAD "));
+        let head_only = case
+            .pieces
+            .first()
+            .is_some_and(|piece| piece.starts_with(b"HEAD "));
         let cut = matches!(case.want, Want::Cut { .. });
         let first = if cut { QUIET } else { PATIENCE };
         let mut answer = wire.answer_to(head_only, first);
@@ -249,7 +262,9 @@ impl Stage {
         let must_close = matches!(case.want, Want::Refused { closes: true, .. });
         let closed = wire.ends_within(if must_close { PATIENCE } else { Duration::ZERO });
         wire.finish();
-        let behind = wire.rest(PATIENCE).unwrap_or_else(|open| [open, b"(and still open)".to_vec()].concat());
+        let behind = wire
+            .rest(PATIENCE)
+            .unwrap_or_else(|open| [open, b"(and still open)".to_vec()].concat());
         let probed = self.probe();
         if let Err(why) = probed {
             self.fail(&case.id, format!("the next client: {why}"));
@@ -271,23 +286,29 @@ impl Stage {
         for ran in &self.ran {
             let upstream = self.origin.since(ran.upstream.0);
             let upstream = &upstream[..ran.upstream.1 - ran.upstream.0];
-            let upstream: Vec<&Received> = upstream.iter().filter(|got| got.target != PROBE).collect();
-            let mine = events.iter().filter(|event| event["request"]["peer"] == ran.peer.as_str());
+            let upstream: Vec<&Received> =
+                upstream.iter().filter(|got| got.target != PROBE).collect();
+            let mine = events
+                .iter()
+                .filter(|event| event["request"]["peer"] == ran.peer.as_str());
             let mine: Vec<&Value> = mine.collect();
             let judged = judge(ran, &upstream, &mine).and_then(|()| judge_detail(ran, &mine));
             if let Err(why) = judged {
                 let sent = shown(&ran.case.pieces.concat());
-                self.failures.push(format!("{}: {why}\n    sent {sent}", ran.case.id));
+                self.failures
+                    .push(format!("{}: {why}\n    sent {sent}", ran.case.id));
             }
         }
         let stray = self.origin.violations();
         if !stray.is_empty() {
-            self.failures.push(format!("the service got what is no request: {stray:?}"));
+            self.failures
+                .push(format!("the service got what is no request: {stray:?}"));
         }
         let sockets = self.sockets_at_rest();
         if sockets > self.at_rest {
             let before = self.at_rest;
-            self.failures.push(format!("{sockets} sockets are open, {before} were at rest"));
+            self.failures
+                .push(format!("{sockets} sockets are open, {before} were at rest"));
         }
         let leaks = self.leaks();
         self.failures.extend(leaks);
@@ -311,7 +332,9 @@ impl Stage {
     /// Asks for something that everybody may have.
     pub fn probe(&mut self) -> Result<(), String> {
         let mut wire = self.fresh(None);
-        let answer = wire.ask(format!("GET {PROBE} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        let answer = wire.ask(format!(
+            "GET {PROBE} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        ));
         match &answer {
             Ok(response) if response.status == 200 => Ok(()),
             Ok(_) | Err(_) => Err(describe(&answer)),
@@ -330,7 +353,8 @@ impl Stage {
         loop {
             let sockets = self.sidecar.sockets();
             thread::sleep(Duration::from_millis(20));
-            let done = sockets <= self.at_rest || (self.at_rest == 0 && sockets == self.sidecar.sockets());
+            let done =
+                sockets <= self.at_rest || (self.at_rest == 0 && sockets == self.sidecar.sockets());
             if done || Instant::now() > until {
                 return sockets;
             }
@@ -357,9 +381,16 @@ impl Stage {
 /// Every place in which one of the secrets stands. Says which secret only by its number.
 pub fn find_leaks(outputs: &[(String, Vec<u8>)], secrets: &[String]) -> Vec<String> {
     let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-    let texts: Vec<_> = outputs.iter().map(|(name, bytes)| (name, text(bytes))).collect();
+    let texts: Vec<_> = outputs
+        .iter()
+        .map(|(name, bytes)| (name, text(bytes)))
+        .collect();
     let mut leaks = Vec::new();
-    for (number, secret) in secrets.iter().enumerate().filter(|(_, secret)| !secret.is_empty()) {
+    for (number, secret) in secrets
+        .iter()
+        .enumerate()
+        .filter(|(_, secret)| !secret.is_empty())
+    {
         for (name, text) in &texts {
             if text.contains(secret.as_str()) {
                 leaks.push(format!("secret {number} stands in {name}"));
@@ -378,10 +409,19 @@ fn judge(ran: &Ran, upstream: &[&Received], events: &[&Value]) -> Result<(), Str
             closes,
         } => {
             let told = describe(&ran.answer);
-            let response = ran.answer.as_ref().map_err(|_| format!("expected {statuses:?}, got {told}"))?;
-            demand(statuses.contains(&response.status), format!("expected {statuses:?}, got {told}"))?;
+            let response = ran
+                .answer
+                .as_ref()
+                .map_err(|_| format!("expected {statuses:?}, got {told}"))?;
+            demand(
+                statuses.contains(&response.status),
+                format!("expected {statuses:?}, got {told}"),
+            )?;
             demand(count == 0, format!("{count} requests at the service"))?;
-            demand(ran.behind.is_empty(), format!("behind the answer: {}", shown(&ran.behind)))?;
+            demand(
+                ran.behind.is_empty(),
+                format!("behind the answer: {}", shown(&ran.behind)),
+            )?;
             demand(!closes || ran.closed, "the connection was left open")?;
             judge_problem(response, codes)?;
             judge_record(events, codes)
@@ -389,11 +429,17 @@ fn judge(ran: &Ran, upstream: &[&Received], events: &[&Value]) -> Result<(), Str
         Want::Cut { codes } => {
             if let Ok(response) = &ran.answer {
                 let expected = (400..500).contains(&response.status);
-                demand(expected, format!("expected a refusal or an end, got {response}"))?;
+                demand(
+                    expected,
+                    format!("expected a refusal or an end, got {response}"),
+                )?;
                 judge_problem(response, codes)?;
             }
             demand(count == 0, format!("{count} requests at the service"))?;
-            demand(ran.behind.is_empty(), format!("behind the answer: {}", shown(&ran.behind)))?;
+            demand(
+                ran.behind.is_empty(),
+                format!("behind the answer: {}", shown(&ran.behind)),
+            )?;
             judge_record(events, codes)
         }
         Want::Forwarded(check) => {
@@ -401,9 +447,15 @@ fn judge(ran: &Ran, upstream: &[&Received], events: &[&Value]) -> Result<(), Str
             let [request] = upstream else {
                 return Err(format!("{count} requests at the service, answered {told}"));
             };
-            let response = ran.answer.as_ref().map_err(|_| format!("expected an answer, got {told}"))?;
+            let response = ran
+                .answer
+                .as_ref()
+                .map_err(|_| format!("expected an answer, got {told}"))?;
             check(request, response)?;
-            demand(ran.behind.is_empty(), format!("behind the answer: {}", shown(&ran.behind)))?;
+            demand(
+                ran.behind.is_empty(),
+                format!("behind the answer: {}", shown(&ran.behind)),
+            )?;
             let [event] = events else {
                 return Err(format!("{} records", events.len()));
             };
@@ -418,7 +470,10 @@ fn judge_detail(ran: &Ran, events: &[&Value]) -> Result<(), String> {
         return Ok(());
     };
     let told = events.first().map(|event| &event["reason"]["detail"]);
-    demand(told.is_some_and(|told| told == detail), format!("expected {detail}, recorded {told:?}"))
+    demand(
+        told.is_some_and(|told| told == detail),
+        format!("expected {detail}, recorded {told:?}"),
+    )
 }
 
 /// An answer of the proxy says the same as its record; hyper's own answers say nothing.
@@ -427,9 +482,15 @@ fn judge_problem(response: &Response, codes: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let code = response.code().unwrap_or_default();
-    demand(codes.contains(&code.as_str()), format!("expected {codes:?}, got {response}"))?;
+    demand(
+        codes.contains(&code.as_str()),
+        format!("expected {codes:?}, got {response}"),
+    )?;
     let kind = response.one("content-type").unwrap_or_default();
-    demand(kind == "application/problem+json", format!("the content type is {kind:?}"))?;
+    demand(
+        kind == "application/problem+json",
+        format!("the content type is {kind:?}"),
+    )?;
     demand(response.one("x-request-id").is_some(), "no X-Request-Id")
 }
 
@@ -438,5 +499,8 @@ fn judge_record(events: &[&Value], codes: &[&str]) -> Result<(), String> {
         return Err(format!("{} records: {events:?}", events.len()));
     };
     let reason = event["reason"]["code"].as_str().unwrap_or_default();
-    demand(codes.contains(&reason), format!("expected {codes:?}, recorded {event}"))
+    demand(
+        codes.contains(&reason),
+        format!("expected {codes:?}, recorded {event}"),
+    )
 }

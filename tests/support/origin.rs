@@ -99,7 +99,11 @@ pub struct Origin {
 /// The answer that tells which request it belongs to.
 pub fn tagged(request: &Received) -> Vec<Act> {
     let body = format!("tag={} {} {}", request.tag, request.method, request.target);
-    let shown = if request.method == "HEAD" { "" } else { body.as_str() };
+    let shown = if request.method == "HEAD" {
+        ""
+    } else {
+        body.as_str()
+    };
     vec![send(format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nX-Tag: {}\r\n\r\n{shown}",
         body.len(),
@@ -341,7 +345,10 @@ fn parse(connection: usize, tag: usize, bytes: &[u8]) -> Result<Option<(Received
         trailers: Vec::new(),
     };
     let rest = &bytes[length..];
-    let taken = match (request.all("transfer-encoding").as_slice(), request.all("content-length").as_slice()) {
+    let taken = match (
+        request.all("transfer-encoding").as_slice(),
+        request.all("content-length").as_slice(),
+    ) {
         ([], []) => 0,
         ([], [value]) => {
             let plain = value.bytes().all(|byte| byte.is_ascii_digit());

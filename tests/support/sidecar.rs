@@ -163,7 +163,10 @@ impl Sidecar {
         }
         let output = child.wait_with_output().unwrap();
         let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
     }
 
     /// A connection to the inbound listener.
@@ -191,7 +194,9 @@ impl Sidecar {
             let end = line.find(['{', ' ']).unwrap_or(line.len());
             &line[..end] == name && labels.iter().all(|label| line.contains(label))
         });
-        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        series
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Where the spool is.
@@ -241,8 +246,12 @@ impl Sidecar {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {
             return 0;
         };
-        let targets = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
-        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+        let targets = entries
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
     }
 
     /// Resident memory in bytes.
@@ -258,7 +267,12 @@ impl Sidecar {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let behind = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<&str> = behind.split_whitespace().collect();
-        let number = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let number = |at: usize| {
+            fields
+                .get(at)
+                .and_then(|text| text.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
         number(11) + number(12)
     }
 
@@ -272,7 +286,12 @@ impl Sidecar {
         let until = Instant::now() + PATIENCE;
         while !holds() {
             let late = Instant::now() > until;
-            assert!(!late, "not {what} in time\n{}\n{}", self.stdout(), self.stderr());
+            assert!(
+                !late,
+                "not {what} in time\n{}\n{}",
+                self.stdout(),
+                self.stderr()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -280,7 +299,10 @@ impl Sidecar {
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let command = format!("kill -{name} {}", self.pid);
-        let status = Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status();
+        let status = Command::new("sh")
+            .args(["-c", &command])
+            .stderr(Stdio::null())
+            .status();
         assert!(status.is_ok());
     }
 
@@ -335,7 +357,11 @@ impl Drop for Sidecar {
         }
         if thread::panicking() {
             let (stdout, stderr) = (self.stdout(), self.stderr());
-            eprintln!("--- last lines of the sidecar\n{}{}", tail(&stdout), tail(&stderr));
+            eprintln!(
+                "--- last lines of the sidecar\n{}{}",
+                tail(&stdout),
+                tail(&stderr)
+            );
         }
     }
 }
@@ -343,7 +369,10 @@ impl Drop for Sidecar {
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(10);
-    lines[from..].iter().map(|line| format!("{line}\n")).collect()
+    lines[from..]
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 impl Output {
@@ -356,7 +385,10 @@ impl Output {
         thread::spawn(move || {
             let mut lines = BufReader::new(from);
             let mut line = Vec::new();
-            while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            while lines
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|count| count > 0)
+            {
                 let text = String::from_utf8_lossy(&line).into_owned();
                 into(&mut output.text.lock().unwrap()).push_str(&text);
                 output.changed.notify_all();
@@ -372,13 +404,18 @@ impl Output {
         loop {
             let lines = texts.stdout.lines();
             let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found = lines.find(|line| line["msg"] == "listening" && line["listener"] == listener);
+            let found =
+                lines.find(|line| line["msg"] == "listening" && line["listener"] == listener);
             if let Some(line) = found {
                 return line["address"].as_str().unwrap().parse().unwrap();
             }
             let ended = child.try_wait().unwrap();
             let waits = Instant::now() < until && ended.is_none();
-            assert!(waits, "no {listener} ({ended:?})\n{}\n{}", texts.stdout, texts.stderr);
+            assert!(
+                waits,
+                "no {listener} ({ended:?})\n{}\n{}",
+                texts.stdout, texts.stderr
+            );
             let pause = Duration::from_millis(20);
             texts = self.changed.wait_timeout(texts, pause).unwrap().0;
         }
@@ -406,6 +443,8 @@ pub fn events(text: &str) -> Vec<Value> {
 
 /// The events of one type.
 pub fn of_type(events: &[Value], name: &str) -> Vec<Value> {
-    let same = events.iter().filter(|event| event["action"]["type"] == name);
+    let same = events
+        .iter()
+        .filter(|event| event["action"]["type"] == name);
     same.cloned().collect()
 }

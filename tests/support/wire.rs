@@ -85,7 +85,11 @@ impl fmt::Display for Response {
         write!(out, "{}", self.status)?;
         match self.code() {
             Some(code) => write!(out, " {code}"),
-            None => write!(out, " {:?}", self.text().chars().take(120).collect::<String>()),
+            None => write!(
+                out,
+                " {:?}",
+                self.text().chars().take(120).collect::<String>()
+            ),
         }
     }
 }
@@ -103,7 +107,13 @@ pub fn describe(answer: &Result<Response, NoAnswer>) -> String {
 
 /// Bytes for a person, the beginning of them.
 pub fn shown(bytes: &[u8]) -> String {
-    bytes.iter().take(400).copied().collect::<Vec<u8>>().escape_ascii().to_string()
+    bytes
+        .iter()
+        .take(400)
+        .copied()
+        .collect::<Vec<u8>>()
+        .escape_ascii()
+        .to_string()
 }
 
 impl Wire {
@@ -246,7 +256,10 @@ fn is_gone(error: &std::io::Error) -> bool {
 
 /// Where a message's head ends.
 pub fn head_length(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
+    bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map(|at| at + 4)
 }
 
 enum Parsed {
@@ -315,7 +328,9 @@ fn parse_head(head: &[u8]) -> Result<Response, String> {
 
 /// `name: value`, strictly.
 pub fn header_line(line: &str) -> Result<(String, String), String> {
-    let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?} has no colon"))?;
+    let (name, value) = line
+        .split_once(':')
+        .ok_or_else(|| format!("{line:?} has no colon"))?;
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) || value.contains(['\r', '\n', '\0']) {
         return Err(format!("{line:?} is not a header line"));
@@ -341,8 +356,12 @@ pub fn dechunk(bytes: &[u8]) -> Result<Option<Chunks>, String> {
         let Some(line) = line_at(bytes, at) else {
             return Ok(None);
         };
-        let plain = !line.is_empty() && line.len() <= 16 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let size = plain.then(|| usize::from_str_radix(&line, 16).ok()).flatten();
+        let plain = !line.is_empty()
+            && line.len() <= 16
+            && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let size = plain
+            .then(|| usize::from_str_radix(&line, 16).ok())
+            .flatten();
         let size = size.ok_or_else(|| format!("{line:?} is not a chunk size"))?;
         at += line.len() + 2;
         if size == 0 {

@@ -56,10 +56,6 @@ struct MfaGuard {
     within: Duration,
 }
 
-/// Values of `amr` (RFC 8176) that say a second factor was used: several factors, a one-time password, a hardware
-/// key, a smart card. A password, a PIN or a network location is none.
-const SECOND_FACTORS: &[&str] = &["mfa", "otp", "hwk", "sc"];
-
 /// How far `auth_time` may lie ahead of our clock, in seconds.
 const AHEAD_MAX: i64 = 30;
 
@@ -69,11 +65,7 @@ impl MfaGuard {
         let Some(identity) = ask.caller.identity() else {
             return Some("nobody is known".to_owned());
         };
-        if !identity
-            .methods
-            .iter()
-            .any(|method| SECOND_FACTORS.contains(&method.as_str()))
-        {
+        if !identity.has_second_factor() {
             return Some("the token names no second factor (amr)".to_owned());
         }
         let Some(authenticated) = identity.authenticated_at else {

@@ -41,7 +41,9 @@ fn innocent_texts_pass_unchanged() {
     };
     let mut stage = Stage::start(&policy());
     let mut wire = stage.fresh(None);
-    let lines = corpus.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let lines = corpus
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let mut sent = 0;
     for line in lines {
         let before = stage.origin.mark();
@@ -49,10 +51,19 @@ fn innocent_texts_pass_unchanged() {
         let answer = wire.ask(post("/json", JSON, &body)).unwrap();
         let upstream = stage.origin.since(before);
         let same = upstream.len() == 1 && upstream[0].body == body.as_bytes();
-        stage.expect(&format!("139 {line:?}"), demand(answer.status == 200 && same, format!("{answer}, forwarded {}", upstream.len())));
+        stage.expect(
+            &format!("139 {line:?}"),
+            demand(
+                answer.status == 200 && same,
+                format!("{answer}, forwarded {}", upstream.len()),
+            ),
+        );
         sent += 1;
     }
-    stage.expect("139", demand(sent >= 400, format!("only {sent} texts in the corpus")));
+    stage.expect(
+        "139",
+        demand(sent >= 400, format!("only {sent} texts in the corpus")),
+    );
     drop(wire);
     stage.settle();
 }
@@ -60,19 +71,41 @@ fn innocent_texts_pass_unchanged() {
 fn same(id: impl Into<String>, body: &str) -> Case {
     let expected = body.as_bytes().to_vec();
     Case::forwarded(id, post("/json", JSON, body), move |got, _| {
-        demand(got.body == expected, format!("forwarded {}", got.body.escape_ascii()))?;
-        demand(got.one("content-length") == Some(&expected.len().to_string()), "the length is not told once")
+        demand(
+            got.body == expected,
+            format!("forwarded {}", got.body.escape_ascii()),
+        )?;
+        demand(
+            got.one("content-length") == Some(&expected.len().to_string()),
+            "the length is not told once",
+        )
     })
 }
 
 fn refused(id: &str, body: impl AsRef<[u8]>) -> Case {
-    Case::denied(format!("140 {id}"), post("/json", JSON, body), 400, "body.json")
+    Case::denied(
+        format!("140 {id}"),
+        post("/json", JSON, body),
+        400,
+        "body.json",
+    )
 }
 
 fn innocent() -> Vec<Case> {
     [
-        "AND.L", "select-500-index", "UNION PACIFIC", "O'Reilly", "buy 100 OR 1=1 lots", "exec-id:8841;leg=2", "/* algo: TWAP */",
-        "Moody's -- A1", "DELETE", "<script>", "../../x", "${jndi:x}", "%00",
+        "AND.L",
+        "select-500-index",
+        "UNION PACIFIC",
+        "O'Reilly",
+        "buy 100 OR 1=1 lots",
+        "exec-id:8841;leg=2",
+        "/* algo: TWAP */",
+        "Moody's -- A1",
+        "DELETE",
+        "<script>",
+        "../../x",
+        "${jndi:x}",
+        "%00",
     ]
     .map(|text| same(format!("139 {text}"), &format!("{{\"note\":\"{text}\"}}")))
     .into()
@@ -81,25 +114,54 @@ fn innocent() -> Vec<Case> {
 fn sound() -> Vec<Case> {
     vec![
         same("140 -0", "{\"x\":-0}"),
-        same("140 forty digits", "{\"x\":0.1000000000000000055511151231257827021181583404541015625}"),
-        same("140 a large whole number", "{\"x\":123456789012345678901234567890}"),
-        same("140 blanks and order", " { \"b\" : 1 ,\r\n\t\"a\" : [ ] } \n"),
-        same("140 escapes", "{\"\\u0061b\":\"\\ud83d\\ude00 \\/ \u{e9}\"}"),
-        same("140 depth at the limit", &format!("{}{}", "[".repeat(32), "]".repeat(32))),
+        same(
+            "140 forty digits",
+            "{\"x\":0.1000000000000000055511151231257827021181583404541015625}",
+        ),
+        same(
+            "140 a large whole number",
+            "{\"x\":123456789012345678901234567890}",
+        ),
+        same(
+            "140 blanks and order",
+            " { \"b\" : 1 ,\r\n\t\"a\" : [ ] } \n",
+        ),
+        same(
+            "140 escapes",
+            "{\"\\u0061b\":\"\\ud83d\\ude00 \\/ \u{e9}\"}",
+        ),
+        same(
+            "140 depth at the limit",
+            &format!("{}{}", "[".repeat(32), "]".repeat(32)),
+        ),
         Case::forwarded("140 in chunks", chunked("{\"a\":\n1}"), |got, _| {
-            demand(got.body == b"{\"a\":\n1}", format!("forwarded {}", got.body.escape_ascii()))
+            demand(
+                got.body == b"{\"a\":\n1}",
+                format!("forwarded {}", got.body.escape_ascii()),
+            )
         }),
     ]
 }
 
 fn chunked(body: &str) -> String {
     let (one, other) = body.split_at(3);
-    let head = request("POST", "/json", &format!("{JSON}Transfer-Encoding: chunked\r\n"));
-    format!("{head}{:x}\r\n{one}\r\n{:x}\r\n{other}\r\n0\r\n\r\n", one.len(), other.len())
+    let head = request(
+        "POST",
+        "/json",
+        &format!("{JSON}Transfer-Encoding: chunked\r\n"),
+    );
+    format!(
+        "{head}{:x}\r\n{one}\r\n{:x}\r\n{other}\r\n0\r\n\r\n",
+        one.len(),
+        other.len()
+    )
 }
 
 fn ambiguous() -> Vec<Case> {
-    let sixteen: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let sixteen: Vec<u8> = "{\"a\":1}"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let marked = [b"\xff\xfe".as_slice(), &sixteen].concat();
     vec![
         refused("a name twice", "{\"side\":\"buy\",\"side\":\"sell\"}"),
@@ -137,29 +199,72 @@ fn ambiguous() -> Vec<Case> {
 
 fn large() -> Vec<Case> {
     let elements = format!("[{}1]", "1,".repeat(40_000));
-    let told = request("POST", "/json", &format!("{JSON}Content-Length: 20000000\r\n"));
-    let head = request("POST", "/json", &format!("{JSON}Transfer-Encoding: chunked\r\n"));
+    let told = request(
+        "POST",
+        "/json",
+        &format!("{JSON}Content-Length: 20000000\r\n"),
+    );
+    let head = request(
+        "POST",
+        "/json",
+        &format!("{JSON}Transfer-Encoding: chunked\r\n"),
+    );
     let chunk = "1,".repeat(8_192);
     let endless = format!("{head}{}", format!("4000\r\n{chunk}\r\n").repeat(6));
     vec![
-        Case::refused("140 many elements", post("/json", JSON, &elements), 413, "body.too_large"),
-        Case::refused("140 a length that is too large", told, 413, "body.too_large"),
+        Case::refused(
+            "140 many elements",
+            post("/json", JSON, &elements),
+            413,
+            "body.too_large",
+        ),
+        Case::refused(
+            "140 a length that is too large",
+            told,
+            413,
+            "body.too_large",
+        ),
         Case::refused("140 chunks without end", endless, 413, "body.too_large"),
     ]
 }
 
 fn typed() -> Vec<Case> {
-    let sent = |id: &str, headers: &str| Case::denied(format!("140 {id}"), post("/json", headers, "{}"), 415, "body.content_type");
+    let sent = |id: &str, headers: &str| {
+        Case::denied(
+            format!("140 {id}"),
+            post("/json", headers, "{}"),
+            415,
+            "body.content_type",
+        )
+    };
     vec![
         sent("no type", ""),
         sent("text", "Content-Type: text/plain\r\n"),
-        sent("another charset", "Content-Type: application/json; charset=utf-16\r\n"),
-        sent("two types", "Content-Type: application/json\r\nContent-Type: text/plain\r\n"),
-        sent("two types in one line", "Content-Type: application/json, text/plain\r\n"),
-        sent("a form", "Content-Type: application/x-www-form-urlencoded\r\n"),
+        sent(
+            "another charset",
+            "Content-Type: application/json; charset=utf-16\r\n",
+        ),
+        sent(
+            "two types",
+            "Content-Type: application/json\r\nContent-Type: text/plain\r\n",
+        ),
+        sent(
+            "two types in one line",
+            "Content-Type: application/json, text/plain\r\n",
+        ),
+        sent(
+            "a form",
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+        ),
         sent("nearly", "Content-Type: application/jsonp\r\n"),
-        Case::forwarded("140 with a charset", post("/json", "Content-Type: Application/JSON; charset=\"UTF-8\"\r\n", "{}"), |got, _| {
-            demand(got.body == b"{}", "the body does not arrive")
-        }),
+        Case::forwarded(
+            "140 with a charset",
+            post(
+                "/json",
+                "Content-Type: Application/JSON; charset=\"UTF-8\"\r\n",
+                "{}",
+            ),
+            |got, _| demand(got.body == b"{}", "the body does not arrive"),
+        ),
     ]
 }

@@ -29,14 +29,22 @@ fn no_order_leaves_without_its_durable_record() {
     let first = wire.ask(post("/order", "", "1")).unwrap();
     assert_eq!(first.status, 200, "{first}");
     let intents = of_type(&sidecar.audit(), "http.intent");
-    assert_eq!(intents.len(), 1, "an intent is durable before its order is answered");
+    assert_eq!(
+        intents.len(),
+        1,
+        "an intent is durable before its order is answered"
+    );
 
     let (spool, aside) = (sidecar.spool(), sidecar.folder().join("aside"));
     fs::rename(&spool, &aside).unwrap();
     fs::write(&spool, "not a folder").unwrap();
     // The open segment still takes events; the next one has nowhere to be.
     let mut refused = None;
-    let mut allowed = origin.since(0).iter().filter(|got| got.target == "/order").count();
+    let mut allowed = origin
+        .since(0)
+        .iter()
+        .filter(|got| got.target == "/order")
+        .count();
     for _ in 0..400 {
         let answer = wire.ask(post("/order", "", "1")).unwrap();
         match answer.status {
@@ -48,27 +56,52 @@ fn no_order_leaves_without_its_durable_record() {
         }
     }
     let refused = refused.expect("an order is refused when its record cannot be durable");
-    assert_eq!((refused.status, refused.code().as_deref()), (503, Some("audit.unavailable")), "{refused}");
-    assert!(refused.one("retry-after").is_some(), "503 says when to come again");
-    let upstream = origin.since(0).iter().filter(|got| got.target == "/order").count();
-    assert_eq!(upstream, allowed, "the service has what was allowed and nothing more");
+    assert_eq!(
+        (refused.status, refused.code().as_deref()),
+        (503, Some("audit.unavailable")),
+        "{refused}"
+    );
+    assert!(
+        refused.one("retry-after").is_some(),
+        "503 says when to come again"
+    );
+    let upstream = origin
+        .since(0)
+        .iter()
+        .filter(|got| got.target == "/order")
+        .count();
+    assert_eq!(
+        upstream, allowed,
+        "the service has what was allowed and nothing more"
+    );
     let read = sidecar.connect().ask(get("/open/read")).unwrap();
     assert_eq!(read.status, 200, "reads go on while there is room: {read}");
     assert_eq!(sidecar.ask_health("/readyz").status, 503);
 
     fs::remove_file(&spool).unwrap();
     fs::rename(&aside, &spool).unwrap();
-    sidecar.wait_until("ready again", || sidecar.ask_health("/readyz").status == 200);
+    sidecar.wait_until("ready again", || {
+        sidecar.ask_health("/readyz").status == 200
+    });
     let again = sidecar.connect().ask(post("/order", "", "1")).unwrap();
     assert_eq!(again.status, 200, "{again}");
-    let upstream = origin.since(0).iter().filter(|got| got.target == "/order").count();
+    let upstream = origin
+        .since(0)
+        .iter()
+        .filter(|got| got.target == "/order")
+        .count();
     sidecar.wait_until("all recorded", || {
         let closed = of_type(&sidecar.audit(), "http.request");
-        let orders = closed.iter().filter(|event| event["request"]["route"] == "order");
+        let orders = closed
+            .iter()
+            .filter(|event| event["request"]["route"] == "order");
         orders.filter(|event| event["outcome"] == "success").count() == upstream
     });
     let intents = of_type(&sidecar.audit(), "http.intent").len();
-    assert!(intents >= upstream, "{upstream} orders left, {intents} intents are durable");
+    assert!(
+        intents >= upstream,
+        "{upstream} orders left, {intents} intents are durable"
+    );
 }
 
 /// 127: series come from the configuration, whatever is asked for.
@@ -77,10 +110,13 @@ fn strangers_cannot_grow_the_metrics() {
     let issuer = issuer();
     let mut stage = stage(&guarded(), &issuer);
     let mut wire = stage.fresh(None);
-    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PROPFIND"] {
+    for method in [
+        "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PROPFIND",
+    ] {
         for path in ["/open/x", "/nowhere", "/orders"] {
             wire.send(request(method, path, ""));
-            wire.answer_to(method == "HEAD", crate::support::wire::PATIENCE).unwrap();
+            wire.answer_to(method == "HEAD", crate::support::wire::PATIENCE)
+                .unwrap();
         }
     }
     let series = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
@@ -88,15 +124,31 @@ fn strangers_cannot_grow_the_metrics() {
     let methods = ["GET", "POST", "X1", "PROPFIND", "REPORT"];
     for number in 0..1500 {
         let method = methods[number % methods.len()];
-        let lines = format!("Host: host-{number}\r\nUser-Agent: agent-{number}\r\nX-Request-Id: id-{number}\r\nAuthorization: Bearer t{number}.x.y\r\n");
+        let lines = format!(
+            "Host: host-{number}\r\nUser-Agent: agent-{number}\r\nX-Request-Id: id-{number}\r\nAuthorization: Bearer t{number}.x.y\r\n"
+        );
         wire.send(format!("{method} /p{number}/open HTTP/1.1\r\n{lines}\r\n"));
         wire.answer().unwrap();
     }
     let text = stage.sidecar.metrics();
     let after = series(&text);
-    stage.expect("127", demand(after <= before + 16, format!("{before} series became {after}")));
-    for foreign in ["p1499", "host-1", "agent-1", "X1", "id-1", "PROPFIND", "t1."] {
-        stage.expect("127", demand(!text.contains(foreign), format!("{foreign} stands in the metrics")));
+    stage.expect(
+        "127",
+        demand(
+            after <= before + 16,
+            format!("{before} series became {after}"),
+        ),
+    );
+    for foreign in [
+        "p1499", "host-1", "agent-1", "X1", "id-1", "PROPFIND", "t1.",
+    ] {
+        stage.expect(
+            "127",
+            demand(
+                !text.contains(foreign),
+                format!("{foreign} stands in the metrics"),
+            ),
+        );
     }
     drop(wire);
     stage.settle();
@@ -107,12 +159,31 @@ fn strangers_cannot_grow_the_metrics() {
 fn the_data_port_gives_nothing_of_the_proxy_away() {
     let mut stage = Stage::start(OPEN);
     for path in [
-        "/metrics", "/config", "/config_dump", "/debug", "/debug/pprof/", "/healthz", "/livez", "/readyz", "/startupz", "/reload", "/quitquitquit",
-        "/stats", "/server_info", "/certs", "/secrets", "/.well-known/jwks.json",
+        "/metrics",
+        "/config",
+        "/config_dump",
+        "/debug",
+        "/debug/pprof/",
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/startupz",
+        "/reload",
+        "/quitquitquit",
+        "/stats",
+        "/server_info",
+        "/certs",
+        "/secrets",
+        "/.well-known/jwks.json",
     ] {
         for method in ["GET", "POST"] {
             let asked = request(method, path, "Content-Length: 0\r\n");
-            stage.run(Case::denied(format!("142 {method} {path}"), asked, 404, "route.none"));
+            stage.run(Case::denied(
+                format!("142 {method} {path}"),
+                asked,
+                404,
+                "route.none",
+            ));
         }
     }
     stage.settle();
@@ -124,23 +195,42 @@ fn the_health_port_tells_no_configuration() {
     let issuer = issuer();
     let stage = stage(&guarded(), &issuer);
     let secret = token(&issuer);
-    for path in ["/livez", "/readyz", "/readyz?verbose", "/startupz", "/healthz", "/metrics"] {
+    for path in [
+        "/livez",
+        "/readyz",
+        "/readyz?verbose",
+        "/startupz",
+        "/healthz",
+        "/metrics",
+    ] {
         let answer = stage.sidecar.ask_health(path);
         assert_eq!(answer.status, 200, "{path}: {answer}");
         let text = answer.text();
         let folder = stage.sidecar.folder().display().to_string();
-        for told in ["issuer.test", "keys.json", &stage.origin.url, &secret, "trader", &folder] {
+        for told in [
+            "issuer.test",
+            "keys.json",
+            &stage.origin.url,
+            &secret,
+            "trader",
+            &folder,
+        ] {
             assert!(!text.contains(told), "{path} tells {told}");
         }
         let kind = answer.one("content-type").unwrap_or_default().to_owned();
-        assert!(kind.starts_with("text/plain") || kind.starts_with("application/json"), "{path}: {kind}");
+        assert!(
+            kind.starts_with("text/plain") || kind.starts_with("application/json"),
+            "{path}: {kind}"
+        );
     }
     for path in ["/", "/config", "/reload", "/drain", "/metrics/../livez"] {
         let status = stage.sidecar.ask_health(path).status;
         assert!((400..500).contains(&status), "{path}: {status}");
     }
     let mut wire = crate::support::wire::Wire::connect(stage.sidecar.health);
-    let posted = wire.ask("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let posted = wire
+        .ask("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
     assert_eq!(posted.status, 405, "{posted}");
     stage.settle();
 }

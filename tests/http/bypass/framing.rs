@@ -37,7 +37,15 @@ fn heads_with_two_readings_are_refused() {
 
 #[test]
 fn the_numbers_are_complete() {
-    let all = [both_framings(), lengths(), codings(), chunks(), lines(), names(), zeros()];
+    let all = [
+        both_framings(),
+        lengths(),
+        codings(),
+        chunks(),
+        lines(),
+        names(),
+        zeros(),
+    ];
     let mut all: Vec<Case> = all.into_iter().flatten().collect();
     all.push(body_on_get());
     demand_numbers(IDS, &all);
@@ -53,17 +61,33 @@ fn a_refused_requests_body_is_not_the_next_request() {
     let mut wire = stage.fresh(None);
     let before = stage.origin.mark();
     let first = wire.ask(post("/orders", "", smuggled)).unwrap();
-    stage.expect("20", demand(first.status == 401, format!("expected 401, got {first}")));
+    stage.expect(
+        "20",
+        demand(first.status == 401, format!("expected 401, got {first}")),
+    );
     wire.send(get("/open/second"));
     match wire.answer() {
         Ok(second) => {
             let own = second.status == 200 && second.text().ends_with("GET /open/second");
             stage.expect("20", demand(own, format!("the second answer is {second}")));
         }
-        Err(_) => stage.expect("20", demand(wire.ends_within(crate::support::wire::PATIENCE), "neither answered nor closed")),
+        Err(_) => stage.expect(
+            "20",
+            demand(
+                wire.ends_within(crate::support::wire::PATIENCE),
+                "neither answered nor closed",
+            ),
+        ),
     }
-    let smuggled = stage.origin.since(before).iter().any(|got| got.target == "/admin");
-    stage.expect("20", demand(!smuggled, "the body was forwarded as a request"));
+    let smuggled = stage
+        .origin
+        .since(before)
+        .iter()
+        .any(|got| got.target == "/admin");
+    stage.expect(
+        "20",
+        demand(!smuggled, "the body was forwarded as a request"),
+    );
     drop(wire);
     stage.settle();
 }
@@ -77,13 +101,36 @@ fn pipelined_answers_do_not_shift() {
     wire.send([get("/open/1"), get("/admin"), get("/open/3")].concat());
     let first = wire.answer().unwrap();
     let second = wire.answer().unwrap();
-    stage.expect("23", demand(first.text().ends_with("GET /open/1"), format!("first: {first}")));
-    stage.expect("23", demand(second.status == 401, format!("second: {second}")));
+    stage.expect(
+        "23",
+        demand(
+            first.text().ends_with("GET /open/1"),
+            format!("first: {first}"),
+        ),
+    );
+    stage.expect(
+        "23",
+        demand(second.status == 401, format!("second: {second}")),
+    );
     if let Ok(third) = wire.answer() {
-        stage.expect("23", demand(third.text().ends_with("GET /open/3"), format!("third: {third}")));
+        stage.expect(
+            "23",
+            demand(
+                third.text().ends_with("GET /open/3"),
+                format!("third: {third}"),
+            ),
+        );
     }
-    let forwarded = stage.origin.since(1).iter().filter(|got| got.target == "/admin").count();
-    stage.expect("23", demand(forwarded == 0, "the refused one was forwarded"));
+    let forwarded = stage
+        .origin
+        .since(1)
+        .iter()
+        .filter(|got| got.target == "/admin")
+        .count();
+    stage.expect(
+        "23",
+        demand(forwarded == 0, "the refused one was forwarded"),
+    );
     drop(wire);
     stage.settle();
 }
@@ -107,11 +154,27 @@ fn both_framings() -> Vec<Case> {
     let length = "Content-Length: 6\r\n";
     vec![
         framed("1 length first", &format!("{length}{chunked}"), rest),
-        framed("1 another header between", &format!("{length}X-A: 1\r\n{chunked}"), rest),
-        framed("1 upper case", "CONTENT-LENGTH: 6\r\nTRANSFER-ENCODING: CHUNKED\r\n", rest),
-        framed("1 length 0", &format!("Content-Length: 0\r\n{chunked}"), "5\r\nhello\r\n0\r\n\r\n"),
+        framed(
+            "1 another header between",
+            &format!("{length}X-A: 1\r\n{chunked}"),
+            rest,
+        ),
+        framed(
+            "1 upper case",
+            "CONTENT-LENGTH: 6\r\nTRANSFER-ENCODING: CHUNKED\r\n",
+            rest,
+        ),
+        framed(
+            "1 length 0",
+            &format!("Content-Length: 0\r\n{chunked}"),
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
         framed("2 coding first", &format!("{chunked}{length}"), rest),
-        framed("2 length twice", &format!("{chunked}{length}{length}"), rest),
+        framed(
+            "2 length twice",
+            &format!("{chunked}{length}{length}"),
+            rest,
+        ),
     ]
 }
 
@@ -126,8 +189,23 @@ fn lengths() -> Vec<Case> {
         framed("4 equal but for zeros", &two("5", "05"), "hello"),
     ];
     for value in [
-        "+5", "-0", "-5", "0x5", "5_0", "5 5", "", "18446744073709551616", "99999999999999999999999", "5.0", "5e0",
-        "\"5\"", "5;", ",5", "5,", "five", "\u{ff15}",
+        "+5",
+        "-0",
+        "-5",
+        "0x5",
+        "5_0",
+        "5 5",
+        "",
+        "18446744073709551616",
+        "99999999999999999999999",
+        "5.0",
+        "5e0",
+        "\"5\"",
+        "5;",
+        ",5",
+        "5,",
+        "five",
+        "\u{ff15}",
     ] {
         cases.push(framed(&format!("5 {value:?}"), &length(value), "hello"));
     }
@@ -141,31 +219,76 @@ fn codings() -> Vec<Case> {
         [head.as_slice(), value, b"\r\n\r\n", body.as_bytes()].concat()
     };
     let refused = |id: String, value: &[u8]| {
-        Case::refused(id, coding(value), 400, FRAMING).or_code(HEAD).or_code("request.header")
+        Case::refused(id, coding(value), 400, FRAMING)
+            .or_code(HEAD)
+            .or_code("request.header")
     };
     let mut cases = vec![
-        refused("7 identity and chunked".into(), b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked"),
-        refused("7 chunked and identity".into(), b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"),
-        refused("7 chunked twice".into(), b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
-        refused("7 in one line".into(), b"Transfer-Encoding: identity, chunked"),
+        refused(
+            "7 identity and chunked".into(),
+            b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+        ),
+        refused(
+            "7 chunked and identity".into(),
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        ),
+        refused(
+            "7 chunked twice".into(),
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        ),
+        refused(
+            "7 in one line".into(),
+            b"Transfer-Encoding: identity, chunked",
+        ),
         refused("7 gzip first".into(), b"Transfer-Encoding: gzip, chunked"),
-        refused("7 chunked not last".into(), b"Transfer-Encoding: chunked, gzip"),
+        refused(
+            "7 chunked not last".into(),
+            b"Transfer-Encoding: chunked, gzip",
+        ),
         refused("7 only identity".into(), b"Transfer-Encoding: identity"),
     ];
     let values: &[&[u8]] = &[
-        b"\x0bchunked", b"chunked\x0b", b"\x0cchunked", b"\xa0chunked", b"chunked\xa0", b",chunked", b"chunked,",
-        b"chunked;", b"chunked;q=1", b"\"chunked\"", b"'chunked'", b"xchunked", b"chunkedx", b"chunk\x00ed", b"",
-        b"chunked chunked", b"chun\tked",
+        b"\x0bchunked",
+        b"chunked\x0b",
+        b"\x0cchunked",
+        b"\xa0chunked",
+        b"chunked\xa0",
+        b",chunked",
+        b"chunked,",
+        b"chunked;",
+        b"chunked;q=1",
+        b"\"chunked\"",
+        b"'chunked'",
+        b"xchunked",
+        b"chunkedx",
+        b"chunk\x00ed",
+        b"",
+        b"chunked chunked",
+        b"chun\tked",
     ];
     for value in values {
         let line = [b"Transfer-Encoding: ".as_slice(), value].concat();
         cases.push(refused(format!("8 {}", value.escape_ascii()), &line));
     }
-    cases.push(refused("8 underscore".into(), b"Transfer_Encoding: chunked"));
-    cases.push(refused("8 underscore beside a length".into(), b"Content-Length: 5\r\nTransfer_Encoding: chunked"));
-    cases.push(refused("8 blank before the colon".into(), b"Transfer-Encoding : chunked"));
-    cases.push(refused("8 tab before the colon".into(), b"Transfer-Encoding\t: chunked"));
-    let old = format!("POST /open/orders HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    cases.push(refused(
+        "8 underscore".into(),
+        b"Transfer_Encoding: chunked",
+    ));
+    cases.push(refused(
+        "8 underscore beside a length".into(),
+        b"Content-Length: 5\r\nTransfer_Encoding: chunked",
+    ));
+    cases.push(refused(
+        "8 blank before the colon".into(),
+        b"Transfer-Encoding : chunked",
+    ));
+    cases.push(refused(
+        "8 tab before the colon".into(),
+        b"Transfer-Encoding\t: chunked",
+    ));
+    let old = format!(
+        "POST /open/orders HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
+    );
     cases.push(Case::refused("8 in HTTP/1.0", old, 400, FRAMING).or_code(HEAD));
     cases
 }
@@ -176,8 +299,21 @@ fn chunks() -> Vec<Case> {
     let cut = |id: String, body: &[u8]| Case::cut(id, [head.as_bytes(), body].concat(), codes);
     let mut cases = Vec::new();
     for size in [
-        "0x5", "+5", "-0", "-5", "5_0", "5these-bytes", " 5", "\t5", "fffffffffffffffff1", "ffffffffffffffff", "", "g",
-        "5.", "\u{ff15}", "\"5\"",
+        "0x5",
+        "+5",
+        "-0",
+        "-5",
+        "5_0",
+        "5these-bytes",
+        " 5",
+        "\t5",
+        "fffffffffffffffff1",
+        "ffffffffffffffff",
+        "",
+        "g",
+        "5.",
+        "\u{ff15}",
+        "\"5\"",
     ] {
         let body = format!("{size}\r\nhello\r\n0\r\n\r\n");
         cases.push(cut(format!("10 {size:?}"), body.as_bytes()));
@@ -204,7 +340,10 @@ fn chunks() -> Vec<Case> {
     let polite = format!("{head}5;secret-extension=1\r\nhello\r\n0\r\n\r\n");
     cases.push(Case::forwarded("11 in good order", polite, |got, _| {
         let clean = !got.head.windows(9).any(|part| part == b"extension");
-        demand(got.body == b"hello" && clean, format!("forwarded {:?}", got.body.escape_ascii().to_string()))
+        demand(
+            got.body == b"hello" && clean,
+            format!("forwarded {:?}", got.body.escape_ascii().to_string()),
+        )
     }));
     cases
 }
@@ -231,33 +370,74 @@ fn lines() -> Vec<Case> {
 fn names() -> Vec<Case> {
     let refused = |id: &str, bytes: &[u8]| Case::refused(id, bytes, 400, HEAD).or_code(FRAMING);
     vec![
-        refused("16 blank before the colon", b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\nhello"),
-        refused("16 tab before the colon", b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length\t: 5\r\n\r\nhello"),
-        refused("16 no colon", b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length 5\r\n\r\nhello"),
-        refused("16 blank before the first name", b"POST /open HTTP/1.1\r\n Content-Length: 5\r\nHost: a\r\n\r\nhello"),
-        refused("16 no name", b"GET /open HTTP/1.1\r\nHost: a\r\n: value\r\n\r\n"),
-        refused("16 blank in a name", b"GET /open HTTP/1.1\r\nHost: a\r\nX A: 1\r\n\r\n"),
-        refused("16 a byte beyond ASCII in a name", b"GET /open HTTP/1.1\r\nHost: a\r\nX-\xff: 1\r\n\r\n"),
+        refused(
+            "16 blank before the colon",
+            b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\nhello",
+        ),
+        refused(
+            "16 tab before the colon",
+            b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length\t: 5\r\n\r\nhello",
+        ),
+        refused(
+            "16 no colon",
+            b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length 5\r\n\r\nhello",
+        ),
+        refused(
+            "16 blank before the first name",
+            b"POST /open HTTP/1.1\r\n Content-Length: 5\r\nHost: a\r\n\r\nhello",
+        ),
+        refused(
+            "16 no name",
+            b"GET /open HTTP/1.1\r\nHost: a\r\n: value\r\n\r\n",
+        ),
+        refused(
+            "16 blank in a name",
+            b"GET /open HTTP/1.1\r\nHost: a\r\nX A: 1\r\n\r\n",
+        ),
+        refused(
+            "16 a byte beyond ASCII in a name",
+            b"GET /open HTTP/1.1\r\nHost: a\r\nX-\xff: 1\r\n\r\n",
+        ),
     ]
 }
 
 fn zeros() -> Vec<Case> {
     let refused = |id: &str, bytes: &[u8]| {
-        Case::refused(id, bytes, 400, HEAD).or_code("request.target").or_code("request.path")
+        Case::refused(id, bytes, 400, HEAD)
+            .or_code("request.target")
+            .or_code("request.path")
     };
     vec![
-        refused("17 in a value", b"GET /open HTTP/1.1\r\nHost: a\r\nX-A: 1\x002\r\n\r\n"),
-        refused("17 in a name", b"GET /open HTTP/1.1\r\nHost: a\r\nX\x00A: 1\r\n\r\n"),
-        refused("17 in the path", b"GET /open\x00/x HTTP/1.1\r\nHost: a\r\n\r\n"),
-        refused("17 in the method", b"G\x00T /open HTTP/1.1\r\nHost: a\r\n\r\n"),
-        refused("17 in the host", b"GET /open HTTP/1.1\r\nHost: a\x00b\r\n\r\n"),
+        refused(
+            "17 in a value",
+            b"GET /open HTTP/1.1\r\nHost: a\r\nX-A: 1\x002\r\n\r\n",
+        ),
+        refused(
+            "17 in a name",
+            b"GET /open HTTP/1.1\r\nHost: a\r\nX\x00A: 1\r\n\r\n",
+        ),
+        refused(
+            "17 in the path",
+            b"GET /open\x00/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        ),
+        refused(
+            "17 in the method",
+            b"G\x00T /open HTTP/1.1\r\nHost: a\r\n\r\n",
+        ),
+        refused(
+            "17 in the host",
+            b"GET /open HTTP/1.1\r\nHost: a\x00b\r\n\r\n",
+        ),
     ]
 }
 
 /// 19: a body of GET is refused unless a route says that it takes one; `pitfalls` has the route that does.
 fn body_on_get() -> Case {
     let hidden = "GET /admin HTTP/1.1\r\nHost: a\r\n\r\n";
-    let bytes = format!("GET /open/x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{hidden}", hidden.len());
+    let bytes = format!(
+        "GET /open/x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{hidden}",
+        hidden.len()
+    );
     Case::refused("19", bytes, 400, "request.body_not_allowed")
 }
 

@@ -40,14 +40,32 @@ const SENT: &[&[u32]] = &[
 
 /// The numbers that wait, and for what.
 const WAITING: &[(&[u32], &str)] = &[
-    (&[31, 32, 94, 95, 97, 98, 100, 101], "HTTP/2 is not spoken yet"),
-    (&[43, 49], "no rule reads a header's value yet: attribute rules come with Cedar"),
+    (
+        &[31, 32, 94, 95, 97, 98, 100, 101],
+        "HTTP/2 is not spoken yet",
+    ),
+    (
+        &[43, 49],
+        "no rule reads a header's value yet: attribute rules come with Cedar",
+    ),
     (&[46], "no route rewrites its path"),
-    (&[73, 79, 80], "keys and revocations from elsewhere, and reload, come later"),
+    (
+        &[73, 79, 80],
+        "keys and revocations from elsewhere, and reload, come later",
+    ),
     (&[77, 82], "keys over the network come later"),
-    (&[103, 104, 106, 107, 109, 110], "TLS to the outside comes with the outbound direction"),
-    (&[112, 113, 115, 116], "signers come with the outbound direction"),
-    (&[118, 119, 121, 122], "WebSocket comes later; what must hold without it stands in `responses` and `headers`"),
+    (
+        &[103, 104, 106, 107, 109, 110],
+        "TLS to the outside comes with the outbound direction",
+    ),
+    (
+        &[112, 113, 115, 116],
+        "signers come with the outbound direction",
+    ),
+    (
+        &[118, 119, 121, 122],
+        "WebSocket comes later; what must hold without it stands in `responses` and `headers`",
+    ),
     (&[125, 128], "the chain and the collector come later"),
     (&[130, 131, 133, 134], "the token authority comes later"),
     (&[136, 137], "the injector comes later"),
@@ -69,7 +87,10 @@ fn demand_numbers(sent: &[u32], cases: &[Case]) {
     let number = |case: &Case| case.id.split(' ').next().and_then(|word| word.parse().ok());
     let numbers: BTreeSet<Option<u32>> = cases.iter().map(number).collect();
     let said: BTreeSet<Option<u32>> = sent.iter().copied().map(Some).collect();
-    assert_eq!(numbers, said, "the numbers of the cases, and those that the module names");
+    assert_eq!(
+        numbers, said,
+        "the numbers of the cases, and those that the module names"
+    );
 }
 
 #[test]
@@ -84,5 +105,8 @@ fn every_case_of_the_shared_file_is_sent_or_listed() {
         assert!(known.insert(*id), "{id} is named twice");
     }
     let there: BTreeSet<u32> = file.cases.iter().map(|case| case.id).collect();
-    assert_eq!(known, there, "what is sent or listed, and what the file holds");
+    assert_eq!(
+        known, there,
+        "what is sent or listed, and what the file holds"
+    );
 }

@@ -43,15 +43,58 @@ fn literal(id: u32, path: &'static str) -> Case {
 
 fn ambiguous() -> Vec<Case> {
     let dots = [
-        "/public/../admin", "/public/./../admin", "/public/..", "/..", "/.", "/public/.", "/public/./x", "/../../etc/passwd",
-        "/public/..;/admin", "/public/..\\admin", "/public\\..\\admin", "/public/;/../admin", "/public/x;a=b",
-        "/public/%2e%2e/admin", "/public/.%2e/admin", "/public/%2E./admin", "/public/%2e", "/public/x%00", "/public/%0d%0aX:%201",
-        "/public/%3b/x", "/public/%5c..%5cadmin", "/public/%", "/public/%2", "/public/%zz", "/public/x\"y", "/public/<x>",
-        "/public/{x}", "/public/x|y", "/public/x^y", "/public/x`y",
+        "/public/../admin",
+        "/public/./../admin",
+        "/public/..",
+        "/..",
+        "/.",
+        "/public/.",
+        "/public/./x",
+        "/../../etc/passwd",
+        "/public/..;/admin",
+        "/public/..\\admin",
+        "/public\\..\\admin",
+        "/public/;/../admin",
+        "/public/x;a=b",
+        "/public/%2e%2e/admin",
+        "/public/.%2e/admin",
+        "/public/%2E./admin",
+        "/public/%2e",
+        "/public/x%00",
+        "/public/%0d%0aX:%201",
+        "/public/%3b/x",
+        "/public/%5c..%5cadmin",
+        "/public/%",
+        "/public/%2",
+        "/public/%zz",
+        "/public/x\"y",
+        "/public/<x>",
+        "/public/{x}",
+        "/public/x|y",
+        "/public/x^y",
+        "/public/x`y",
     ];
-    let slashes = ["//admin", "/public//admin", "///admin/secret", "/public//", "//", "/public///x"];
-    let mut cases: Vec<Case> = dots.iter().map(|path| refused(34, path).or_code("request.head").or_code("request.target")).collect();
-    cases.extend(slashes.iter().map(|path| refused(35, path).or_code("request.target")));
+    let slashes = [
+        "//admin",
+        "/public//admin",
+        "///admin/secret",
+        "/public//",
+        "//",
+        "/public///x",
+    ];
+    let mut cases: Vec<Case> = dots
+        .iter()
+        .map(|path| {
+            refused(34, path)
+                .or_code("request.head")
+                .or_code("request.target")
+        })
+        .collect();
+    cases.extend(
+        slashes
+            .iter()
+            .map(|path| refused(35, path).or_code("request.target")),
+    );
     cases.push(literal(34, "/public/..."));
     cases.push(literal(34, "/public/x..y"));
     cases.push(literal(35, "/public/"));
@@ -59,18 +102,42 @@ fn ambiguous() -> Vec<Case> {
 }
 
 fn respelt() -> Vec<Case> {
-    let mut cases: Vec<Case> = ["/%2e%2e/admin", "/public/%2e%2e%2fadmin", "/public/%2fadmin", "/public%2fx", "/public/%2Fx", "/tidy/%2e%2e/admin", "/tidy/a%2fb"]
-        .map(|path| refused(37, path))
-        .into();
-    cases.extend(["/%252e%252e/admin", "/%2561dmin", "/public/%252f", "/public/%25%32%66", "/public/%2525x"].map(|path| refused(38, path)));
+    let mut cases: Vec<Case> = [
+        "/%2e%2e/admin",
+        "/public/%2e%2e%2fadmin",
+        "/public/%2fadmin",
+        "/public%2fx",
+        "/public/%2Fx",
+        "/tidy/%2e%2e/admin",
+        "/tidy/a%2fb",
+    ]
+    .map(|path| refused(37, path))
+    .into();
+    cases.extend(
+        [
+            "/%252e%252e/admin",
+            "/%2561dmin",
+            "/public/%252f",
+            "/public/%25%32%66",
+            "/public/%2525x",
+        ]
+        .map(|path| refused(38, path)),
+    );
     // Where no route says that it takes another spelling, the path that it means decides which route refuses it.
     for path in ["/%61dmin", "/adm%69n", "/%61%64%6d%69%6e"] {
         cases.push(refused(37, path));
     }
     cases.push(refused(37, "/public/%7Euser"));
-    cases.push(Case::forwarded("37 a route that says normalise", get("/tidy/%61b%2Dc/%7Eu?q=%61"), |got, _| {
-        demand(got.target == "/tidy/ab-c/~u?q=%61", format!("forwarded {}", got.target))
-    }));
+    cases.push(Case::forwarded(
+        "37 a route that says normalise",
+        get("/tidy/%61b%2Dc/%7Eu?q=%61"),
+        |got, _| {
+            demand(
+                got.target == "/tidy/ab-c/~u?q=%61",
+                format!("forwarded {}", got.target),
+            )
+        },
+    ));
     cases.push(literal(37, "/public/caf%C3%A9"));
     cases.push(literal(37, "/public/a%20b"));
     cases.push(literal(38, "/public/100%25"));
@@ -82,8 +149,19 @@ fn near_admin(issuer: &Issuer) -> Vec<Case> {
     let token = token(issuer);
     let asked = |path: &str| get_as(&token, path);
     let nowhere = |path: &str| Case::denied(format!("40 {path:?}"), asked(path), 404, NONE);
-    let refused = |path: &str| Case::refused(format!("40 {path:?}"), asked(path), 400, PATH).or_code("request.head").or_code("request.target");
-    let missing = |path: &str| Case::denied(format!("40 {path:?}"), asked(path), 403, "authz.insufficient_scope");
+    let refused = |path: &str| {
+        Case::refused(format!("40 {path:?}"), asked(path), 400, PATH)
+            .or_code("request.head")
+            .or_code("request.target")
+    };
+    let missing = |path: &str| {
+        Case::denied(
+            format!("40 {path:?}"),
+            asked(path),
+            403,
+            "authz.insufficient_scope",
+        )
+    };
     vec![
         missing("/admin"),
         missing("/admin/"),
@@ -99,15 +177,22 @@ fn near_admin(issuer: &Issuer) -> Vec<Case> {
         refused("/admin;x"),
         refused("/admin%3bx"),
         refused("/admin%09"),
-        Case::denied("40 a method in lower case", format!("get /probe HTTP/1.1\r\nHost: a\r\n\r\n"), 405, "route.method"),
+        Case::denied(
+            "40 a method in lower case",
+            format!("get /probe HTTP/1.1\r\nHost: a\r\n\r\n"),
+            405,
+            "route.method",
+        ),
     ]
 }
 
 fn templates(issuer: &Issuer) -> Vec<Case> {
     let token = token(issuer);
     let asked = |path: &str| get_as(&token, path);
-    let nowhere_as = |id: u32, path: &str| Case::denied(format!("{id} {path}"), asked(path), 404, NONE);
-    let refused_as = |id: u32, path: &str| Case::refused(format!("{id} {path}"), asked(path), 400, PATH);
+    let nowhere_as =
+        |id: u32, path: &str| Case::denied(format!("{id} {path}"), asked(path), 404, NONE);
+    let refused_as =
+        |id: u32, path: &str| Case::refused(format!("{id} {path}"), asked(path), 400, PATH);
     let one = |path: &'static str| {
         Case::forwarded(format!("41 {path}"), asked(path), move |got, _| {
             demand(got.target == path, format!("forwarded {}", got.target))
@@ -128,6 +213,11 @@ fn templates(issuer: &Issuer) -> Vec<Case> {
         nowhere(44, "/publicx"),
         nowhere(44, "/public-x/y"),
         refused_as(44, "/orders/../positions"),
-        Case::denied("44 another method", request("DELETE", "/orders", ""), 405, "route.method"),
+        Case::denied(
+            "44 another method",
+            request("DELETE", "/orders", ""),
+            405,
+            "route.method",
+        ),
     ]
 }

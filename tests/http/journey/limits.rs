@@ -30,30 +30,73 @@ fn policy(fields: &str) -> String {
 
 #[test]
 fn the_tightest_limit_is_told() {
-    for (fields, draft, legacy) in [("draft", true, false), ("legacy", false, true), ("both", true, true), ("none", false, false)] {
+    for (fields, draft, legacy) in [
+        ("draft", true, false),
+        ("legacy", false, true),
+        ("both", true, true),
+        ("none", false, false),
+    ] {
         let mut stage = Stage::start(&policy(fields));
         let mut answers = Vec::new();
         for _ in 0..3 {
             answers.push(stage.fresh(None).ask(get("/limited")).unwrap());
         }
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-        stage.expect(fields, demand(statuses == [200, 200, 429], format!("{statuses:?}")));
+        stage.expect(
+            fields,
+            demand(statuses == [200, 200, 429], format!("{statuses:?}")),
+        );
         for (answer, left) in answers.iter().zip([1, 0, 0]) {
             let told = answer.one("ratelimit").unwrap_or_default().to_owned();
             let sound = told.starts_with(&format!("\"minute\";r={left};t="));
-            stage.expect(fields, demand(sound == draft && told.is_empty() != draft, format!("RateLimit: {told}")));
-            let policy = answer.one("ratelimit-policy").unwrap_or_default().to_owned();
+            stage.expect(
+                fields,
+                demand(
+                    sound == draft && told.is_empty() != draft,
+                    format!("RateLimit: {told}"),
+                ),
+            );
+            let policy = answer
+                .one("ratelimit-policy")
+                .unwrap_or_default()
+                .to_owned();
             let expected = "\"hour\";q=50;w=1800, \"minute\";q=2;w=40";
-            stage.expect(fields, demand((policy == expected) == draft, format!("RateLimit-Policy: {policy}")));
-            let told = (answer.one("x-ratelimit-limit"), answer.one("x-ratelimit-remaining"));
+            stage.expect(
+                fields,
+                demand(
+                    (policy == expected) == draft,
+                    format!("RateLimit-Policy: {policy}"),
+                ),
+            );
+            let told = (
+                answer.one("x-ratelimit-limit"),
+                answer.one("x-ratelimit-remaining"),
+            );
             let left = left.to_string();
             let expected = (Some("2"), Some(left.as_str()));
-            stage.expect(fields, demand((told == expected) == legacy, format!("X-RateLimit: {told:?}")));
-            let reset = answer.one("x-ratelimit-reset").is_some_and(|text| text.parse::<u64>().is_ok());
+            stage.expect(
+                fields,
+                demand(
+                    (told == expected) == legacy,
+                    format!("X-RateLimit: {told:?}"),
+                ),
+            );
+            let reset = answer
+                .one("x-ratelimit-reset")
+                .is_some_and(|text| text.parse::<u64>().is_ok());
             stage.expect(fields, demand(reset == legacy, "X-RateLimit-Reset"));
         }
-        let waits: Vec<Option<u64>> = answers.iter().map(|answer| answer.one("retry-after").and_then(|text| text.parse().ok())).collect();
-        stage.expect(fields, demand(waits[0].is_none() && waits[2].is_some_and(|wait| (1..=20).contains(&wait)), format!("Retry-After {waits:?}")));
+        let waits: Vec<Option<u64>> = answers
+            .iter()
+            .map(|answer| answer.one("retry-after").and_then(|text| text.parse().ok()))
+            .collect();
+        stage.expect(
+            fields,
+            demand(
+                waits[0].is_none() && waits[2].is_some_and(|wait| (1..=20).contains(&wait)),
+                format!("Retry-After {waits:?}"),
+            ),
+        );
         stage.settle();
     }
 }
@@ -65,16 +108,44 @@ fn a_shadowed_limit_only_tells() {
     for turn in 0..3 {
         let answer = stage.fresh(None).ask(get("/trial")).unwrap();
         let told = answer.one("ratelimit").unwrap_or_default().to_owned();
-        stage.expect("trial", demand(answer.status == 200, format!("{turn}: {answer}")));
-        stage.expect("trial", demand(told.starts_with("\"wide\";r="), format!("RateLimit: {told}")));
-        let policy = answer.one("ratelimit-policy").unwrap_or_default().to_owned();
-        stage.expect("trial", demand(!policy.contains("trial"), format!("RateLimit-Policy: {policy}")));
+        stage.expect(
+            "trial",
+            demand(answer.status == 200, format!("{turn}: {answer}")),
+        );
+        stage.expect(
+            "trial",
+            demand(
+                told.starts_with("\"wide\";r="),
+                format!("RateLimit: {told}"),
+            ),
+        );
+        let policy = answer
+            .one("ratelimit-policy")
+            .unwrap_or_default()
+            .to_owned();
+        stage.expect(
+            "trial",
+            demand(
+                !policy.contains("trial"),
+                format!("RateLimit-Policy: {policy}"),
+            ),
+        );
         let quiet = stage.fresh(None).ask(get("/only-shadow")).unwrap();
-        let silent = quiet.status == 200 && quiet.all("ratelimit").is_empty() && quiet.all("x-ratelimit-limit").is_empty();
-        stage.expect("only shadow", demand(silent, format!("{turn}: {:?}", quiet.headers)));
+        let silent = quiet.status == 200
+            && quiet.all("ratelimit").is_empty()
+            && quiet.all("x-ratelimit-limit").is_empty();
+        stage.expect(
+            "only shadow",
+            demand(silent, format!("{turn}: {:?}", quiet.headers)),
+        );
     }
-    let told = stage.sidecar.metric("outrider_shadow_denials_total", &["trial/limits.trial"]);
-    stage.expect("trial", demand((told - 2.0).abs() < 0.1, format!("counted {told}")));
+    let told = stage
+        .sidecar
+        .metric("outrider_shadow_denials_total", &["trial/limits.trial"]);
+    stage.expect(
+        "trial",
+        demand((told - 2.0).abs() < 0.1, format!("counted {told}")),
+    );
     stage.settle();
 }
 
@@ -83,10 +154,24 @@ fn a_shadowed_limit_only_tells() {
 fn refusals_before_the_limit_cost_nothing() {
     let mut stage = Stage::start(&policy("draft"));
     for _ in 0..5 {
-        let answer = stage.fresh(None).ask(request("DELETE", "/limited", "")).unwrap();
-        stage.expect("405", demand(answer.status == 405 && answer.all("ratelimit").is_empty(), format!("{answer}")));
+        let answer = stage
+            .fresh(None)
+            .ask(request("DELETE", "/limited", ""))
+            .unwrap();
+        stage.expect(
+            "405",
+            demand(
+                answer.status == 405 && answer.all("ratelimit").is_empty(),
+                format!("{answer}"),
+            ),
+        );
     }
-    let statuses: Vec<u16> = (0..3).map(|_| stage.fresh(None).ask(get("/limited")).unwrap().status).collect();
-    stage.expect("then", demand(statuses == [200, 200, 429], format!("{statuses:?}")));
+    let statuses: Vec<u16> = (0..3)
+        .map(|_| stage.fresh(None).ask(get("/limited")).unwrap().status)
+        .collect();
+    stage.expect(
+        "then",
+        demand(statuses == [200, 200, 429], format!("{statuses:?}")),
+    );
     stage.settle();
 }

@@ -19,7 +19,13 @@ fn connections_to_the_service_are_used_again() {
         stage.expect("reuse", demand(answer.status == 200, format!("{answer}")));
     }
     let after = stage.origin.connections();
-    stage.expect("reuse", demand(after == before, format!("{} more connections", after - before)));
+    stage.expect(
+        "reuse",
+        demand(
+            after == before,
+            format!("{} more connections", after - before),
+        ),
+    );
     stage.origin.answer(|got: &Received| {
         let mut acts = tagged(got);
         acts.push(Act::Close);
@@ -27,7 +33,10 @@ fn connections_to_the_service_are_used_again() {
     });
     for turn in 0..20 {
         let answer = wire.ask(get(&format!("/open/closing/{turn}"))).unwrap();
-        stage.expect("closing", demand(answer.status == 200, format!("{turn}: {answer}")));
+        stage.expect(
+            "closing",
+            demand(answer.status == 200, format!("{turn}: {answer}")),
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     stage.origin.answer_tagged();
@@ -39,17 +48,34 @@ fn connections_to_the_service_are_used_again() {
 #[test]
 fn nothing_is_sent_twice() {
     let mut stage = Stage::start(OPEN);
-    stage.origin.answer(|got: &Received| if got.target == "/probe" { tagged(got) } else { vec![Act::Close] });
-    for (name, bytes) in [("GET", get("/open/x").into_bytes()), ("POST", post("/open/x", "", "order")), ("PUT", request("PUT", "/open/x", "").into())] {
+    stage.origin.answer(|got: &Received| {
+        if got.target == "/probe" {
+            tagged(got)
+        } else {
+            vec![Act::Close]
+        }
+    });
+    for (name, bytes) in [
+        ("GET", get("/open/x").into_bytes()),
+        ("POST", post("/open/x", "", "order")),
+        ("PUT", request("PUT", "/open/x", "").into()),
+    ] {
         for _ in 0..3 {
             let before = stage.origin.mark();
             // The probe leaves an idle connection behind, which is the one that tempts to try again.
             stage.probe().unwrap();
             let mut wire = stage.fresh(None);
             let answer = wire.ask(&bytes);
-            let told = answer.as_ref().is_ok_and(|answer| answer.status == 502 && answer.code().as_deref() == Some("upstream.broken"));
+            let told = answer.as_ref().is_ok_and(|answer| {
+                answer.status == 502 && answer.code().as_deref() == Some("upstream.broken")
+            });
             stage.expect(name, demand(told, describe(&answer)));
-            let sent = stage.origin.since(before).iter().filter(|got| got.target == "/open/x").count();
+            let sent = stage
+                .origin
+                .since(before)
+                .iter()
+                .filter(|got| got.target == "/open/x")
+                .count();
             stage.expect(name, demand(sent == 1, format!("sent {sent} times")));
         }
     }
@@ -88,8 +114,14 @@ fn a_client_that_hangs_up_is_recorded_as_aborted() {
 fn a_body_that_breaks_off_stays_incomplete() {
     let mut stage = Stage::start(OPEN);
     for (name, bytes) in [
-        ("length", request("POST", "/open/x", "Content-Length: 50\r\n") + "hello"),
-        ("chunks", request("POST", "/open/x", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n"),
+        (
+            "length",
+            request("POST", "/open/x", "Content-Length: 50\r\n") + "hello",
+        ),
+        (
+            "chunks",
+            request("POST", "/open/x", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n",
+        ),
     ] {
         let before = stage.origin.mark();
         let mut wire = stage.fresh(None);
@@ -99,8 +131,16 @@ fn a_body_that_breaks_off_stays_incomplete() {
         for _ in 0..3 {
             stage.probe().unwrap();
         }
-        let complete = stage.origin.since(before).iter().filter(|got| got.target != "/probe").count();
-        stage.expect(name, demand(complete == 0, "the half body became a request"));
+        let complete = stage
+            .origin
+            .since(before)
+            .iter()
+            .filter(|got| got.target != "/probe")
+            .count();
+        stage.expect(
+            name,
+            demand(complete == 0, "the half body became a request"),
+        );
     }
     stage.settle();
 }
@@ -116,7 +156,9 @@ fn an_early_answer_of_the_service_arrives() {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let mut piece = [0; 1024];
             let _head = stream.read(&mut piece);
-            let _answered = stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+            let _answered = stream.write_all(
+                b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     });
@@ -126,8 +168,20 @@ fn an_early_answer_of_the_service_arrives() {
     wire.send(request("POST", "/open/x", "Content-Length: 100000\r\n"));
     wire.send("x".repeat(1000));
     let answer = wire.answer();
-    stage.expect("early", demand(answer.as_ref().is_ok_and(|answer| answer.status == 413), describe(&answer)));
-    stage.expect("early", demand(wire.ends_within(PATIENCE), "the connection goes on with a body to come"));
+    stage.expect(
+        "early",
+        demand(
+            answer.as_ref().is_ok_and(|answer| answer.status == 413),
+            describe(&answer),
+        ),
+    );
+    stage.expect(
+        "early",
+        demand(
+            wire.ends_within(PATIENCE),
+            "the connection goes on with a body to come",
+        ),
+    );
     stage.settle();
 }
 
@@ -148,15 +202,27 @@ fn a_stop_finishes_what_is_in_flight() {
     origin.wait_since(mark, 1);
     sidecar.signal("TERM");
     let stopped = Instant::now();
-    assert!(idle.ends_within(PATIENCE), "an idle connection ends at once");
+    assert!(
+        idle.ends_within(PATIENCE),
+        "an idle connection ends at once"
+    );
     let answer = wire.answer().unwrap();
     assert_eq!(answer.status, 200, "{answer}");
-    assert!(answer.says_close(), "the last answer says that it is the last");
+    assert!(
+        answer.says_close(),
+        "the last answer says that it is the last"
+    );
     assert!(sidecar.wait().success());
     assert!(stopped.elapsed() < Duration::from_secs(5));
-    assert!(std::net::TcpStream::connect(sidecar.inbound).is_err(), "nobody listens any more");
+    assert!(
+        std::net::TcpStream::connect(sidecar.inbound).is_err(),
+        "nobody listens any more"
+    );
     let events = sidecar.audit();
-    let slow = events.iter().filter(|event| event["request"]["path"] == "/open/slow").count();
+    let slow = events
+        .iter()
+        .filter(|event| event["request"]["path"] == "/open/slow")
+        .count();
     assert_eq!(slow, 1, "the last record is flushed");
 }
 
@@ -179,10 +245,20 @@ fn a_stop_has_a_deadline_and_a_second_signal_means_now() {
             sidecar.signal("TERM");
         }
         sidecar.wait();
-        assert!(started.elapsed() < Duration::from_secs(4), "{drain}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(4),
+            "{drain}: {:?}",
+            started.elapsed()
+        );
         let events = sidecar.audit();
-        let endless = events.iter().filter(|event| event["request"]["path"] == "/open/endless");
-        assert_eq!(endless.count(), 1, "{drain}: the request that was cut off is recorded");
+        let endless = events
+            .iter()
+            .filter(|event| event["request"]["path"] == "/open/endless");
+        assert_eq!(
+            endless.count(),
+            1,
+            "{drain}: the request that was cut off is recorded"
+        );
     }
 }
 
@@ -200,13 +276,17 @@ fn exhausted_descriptors_are_survived() {
     let before = sidecar.cpu_ticks();
     std::thread::sleep(Duration::from_millis(300));
     let spent = sidecar.cpu_ticks() - before;
-    assert!(spent <= 10, "{spent} ticks of CPU while nothing can be accepted");
+    assert!(
+        spent <= 10,
+        "{spent} ticks of CPU while nothing can be accepted"
+    );
     assert!(sidecar.is_alive());
     drop(held);
     sidecar.wait_until("answering again", || {
         let mut wire = sidecar.connect();
         wire.send(get("/open/x"));
-        wire.answer_to(false, Duration::from_millis(500)).is_ok_and(|answer| answer.status == 200)
+        wire.answer_to(false, Duration::from_millis(500))
+            .is_ok_and(|answer| answer.status == 200)
     });
 }
 
@@ -239,7 +319,11 @@ fn a_service_that_is_away_is_told_and_comes_back() {
     let sidecar = Sidecar::start(&Setup::new(&url, OPEN));
     let mut wire = sidecar.connect();
     let answer = wire.ask(get("/open/x")).unwrap();
-    assert_eq!((answer.status, answer.code().as_deref()), (502, Some("upstream.unreachable")), "{answer}");
+    assert_eq!(
+        (answer.status, answer.code().as_deref()),
+        (502, Some("upstream.unreachable")),
+        "{answer}"
+    );
     let listener = std::net::TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
         use std::io::{Read, Write};
@@ -251,7 +335,11 @@ fn a_service_that_is_away_is_told_and_comes_back() {
     });
     let answer = wire.ask(get("/open/x")).unwrap();
     assert_eq!(answer.status, 200, "{answer}");
-    assert_eq!(sidecar.ask_health("/readyz").status, 200, "a service that is away does not make the sidecar unready");
+    assert_eq!(
+        sidecar.ask_health("/readyz").status,
+        200,
+        "a service that is away does not make the sidecar unready"
+    );
 }
 
 /// Two answers, two clients: each gets its own, also when both wait at once.
@@ -263,7 +351,10 @@ fn answers_are_not_exchanged_between_clients() {
         let body = format!("{} ", got.target).repeat(50);
         vec![
             Act::Pause(Duration::from_millis(if slow { 20 } else { 1 })),
-            send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())),
+            send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )),
         ]
     });
     std::thread::scope(|scope| {
@@ -272,10 +363,20 @@ fn answers_are_not_exchanged_between_clients() {
             scope.spawn(move || {
                 let mut wire = sidecar.connect();
                 for turn in 0..20 {
-                    let speed = if (client + turn) % 3 == 0 { "slow" } else { "fast" };
+                    let speed = if (client + turn) % 3 == 0 {
+                        "slow"
+                    } else {
+                        "fast"
+                    };
                     let target = format!("/open/{client}/{turn}/{speed}");
                     let answer = wire.ask(get(&target)).unwrap();
-                    assert!(answer.text().split(' ').all(|word| word.is_empty() || word == target), "{target} got {answer}");
+                    assert!(
+                        answer
+                            .text()
+                            .split(' ')
+                            .all(|word| word.is_empty() || word == target),
+                        "{target} got {answer}"
+                    );
                 }
             });
         }

@@ -28,30 +28,130 @@ fn requests_arrive_in_one_framing() {
 }
 
 fn bodies() -> Vec<Case> {
-    let arrives = |id: &str, bytes: Vec<u8>, length: Option<&'static str>, coding: Option<&'static str>, body: &'static [u8]| {
+    let arrives = |id: &str,
+                   bytes: Vec<u8>,
+                   length: Option<&'static str>,
+                   coding: Option<&'static str>,
+                   body: &'static [u8]| {
         Case::forwarded(id, bytes, move |got, _| {
             let framing = (got.one("content-length"), got.one("transfer-encoding"));
-            demand(framing == (length, coding), format!("framed as {framing:?}"))?;
-            demand(got.body == body, format!("the body {}", got.body.escape_ascii()))
+            demand(
+                framing == (length, coding),
+                format!("framed as {framing:?}"),
+            )?;
+            demand(
+                got.body == body,
+                format!("the body {}", got.body.escape_ascii()),
+            )
         })
     };
     let chunked = Some("chunked");
     let line = "Transfer-Encoding: chunked\r\n";
-    let chunks = |method: &str, target: &str, chunks: &str| format!("{}{chunks}", request(method, target, line)).into_bytes();
+    let chunks = |method: &str, target: &str, chunks: &str| {
+        format!("{}{chunks}", request(method, target, line)).into_bytes()
+    };
     vec![
-        arrives("10 a body with a length", post("/open/x", "", "hello"), Some("5"), None, b"hello"),
-        arrives("10 a body in chunks", chunks("POST", "/open/x", "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"), None, chunked, b"hello!"),
-        arrives("10 chunk sizes in any spelling", chunks("POST", "/open/x", "0005\r\nhello\r\nA\r\n0123456789\r\n000\r\n\r\n"), None, chunked, b"hello0123456789"),
-        arrives("10 no chunk but the last", chunks("POST", "/open/x", "0\r\n\r\n"), None, chunked, b""),
-        arrives("10 CHUNKED", format!("{}2\r\nhi\r\n0\r\n\r\n", request("PUT", "/open/x", "Transfer-Encoding: CHUNKED\r\n")).into(), None, chunked, b"hi"),
-        arrives("no body adds no framing", get("/open/x").into(), None, None, b""),
-        arrives("DELETE without a body", request("DELETE", "/open/x", "").into(), None, None, b""),
-        arrives("a length of 0 stays", post("/open/x", "", ""), Some("0"), None, b""),
-        arrives("GET with a length of 0", request("GET", "/open/x", "Content-Length: 0\r\n").into(), Some("0"), None, b""),
-        arrives("10 GET with a body on a route that takes one", request("GET", "/search", "Content-Length: 5\r\n").into_bytes().into_iter().chain(*b"query").collect(), Some("5"), None, b"query"),
-        arrives("10 GET with chunks on a route that takes them", chunks("GET", "/search", "5\r\nquery\r\n0\r\n\r\n"), None, chunked, b"query"),
-        Case::refused("10 GET with chunks elsewhere", chunks("GET", "/open/x", "5\r\nquery\r\n0\r\n\r\n"), 400, "request.body_not_allowed"),
-        Case::refused("10 HEAD with a body", request("HEAD", "/open/x", "Content-Length: 5\r\n"), 400, "request.body_not_allowed"),
+        arrives(
+            "10 a body with a length",
+            post("/open/x", "", "hello"),
+            Some("5"),
+            None,
+            b"hello",
+        ),
+        arrives(
+            "10 a body in chunks",
+            chunks("POST", "/open/x", "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"),
+            None,
+            chunked,
+            b"hello!",
+        ),
+        arrives(
+            "10 chunk sizes in any spelling",
+            chunks(
+                "POST",
+                "/open/x",
+                "0005\r\nhello\r\nA\r\n0123456789\r\n000\r\n\r\n",
+            ),
+            None,
+            chunked,
+            b"hello0123456789",
+        ),
+        arrives(
+            "10 no chunk but the last",
+            chunks("POST", "/open/x", "0\r\n\r\n"),
+            None,
+            chunked,
+            b"",
+        ),
+        arrives(
+            "10 CHUNKED",
+            format!(
+                "{}2\r\nhi\r\n0\r\n\r\n",
+                request("PUT", "/open/x", "Transfer-Encoding: CHUNKED\r\n")
+            )
+            .into(),
+            None,
+            chunked,
+            b"hi",
+        ),
+        arrives(
+            "no body adds no framing",
+            get("/open/x").into(),
+            None,
+            None,
+            b"",
+        ),
+        arrives(
+            "DELETE without a body",
+            request("DELETE", "/open/x", "").into(),
+            None,
+            None,
+            b"",
+        ),
+        arrives(
+            "a length of 0 stays",
+            post("/open/x", "", ""),
+            Some("0"),
+            None,
+            b"",
+        ),
+        arrives(
+            "GET with a length of 0",
+            request("GET", "/open/x", "Content-Length: 0\r\n").into(),
+            Some("0"),
+            None,
+            b"",
+        ),
+        arrives(
+            "10 GET with a body on a route that takes one",
+            request("GET", "/search", "Content-Length: 5\r\n")
+                .into_bytes()
+                .into_iter()
+                .chain(*b"query")
+                .collect(),
+            Some("5"),
+            None,
+            b"query",
+        ),
+        arrives(
+            "10 GET with chunks on a route that takes them",
+            chunks("GET", "/search", "5\r\nquery\r\n0\r\n\r\n"),
+            None,
+            chunked,
+            b"query",
+        ),
+        Case::refused(
+            "10 GET with chunks elsewhere",
+            chunks("GET", "/open/x", "5\r\nquery\r\n0\r\n\r\n"),
+            400,
+            "request.body_not_allowed",
+        ),
+        Case::refused(
+            "10 HEAD with a body",
+            request("HEAD", "/open/x", "Content-Length: 5\r\n"),
+            400,
+            "request.body_not_allowed",
+        ),
     ]
 }
 
@@ -59,42 +159,123 @@ fn versions() -> Vec<Case> {
     let old = |headers: &str| format!("GET /open/x HTTP/1.0\r\n{headers}\r\n");
     vec![
         Case::forwarded("1.0 with Host", old("Host: a\r\n"), |got, response| {
-            demand(got.head.windows(8).any(|part| part == b"HTTP/1.1"), "not sent on as HTTP/1.1")?;
-            demand(response.one("transfer-encoding").is_none(), "chunks for an HTTP/1.0 client")
+            demand(
+                got.head.windows(8).any(|part| part == b"HTTP/1.1"),
+                "not sent on as HTTP/1.1",
+            )?;
+            demand(
+                response.one("transfer-encoding").is_none(),
+                "chunks for an HTTP/1.0 client",
+            )
         }),
-        Case::forwarded("1.0 that wants to stay", old("Host: a\r\nConnection: keep-alive\r\n"), |got, _| {
-            demand(!got.has("connection"), "Connection arrives")
-        }),
+        Case::forwarded(
+            "1.0 that wants to stay",
+            old("Host: a\r\nConnection: keep-alive\r\n"),
+            |got, _| demand(!got.has("connection"), "Connection arrives"),
+        ),
         Case::refused("1.0 without Host", old(""), 400, "request.host"),
-        Case::refused("1.2", "GET /open/x HTTP/1.2\r\nHost: a\r\n\r\n", 400, "request.head").or_status(505),
-        Case::refused("2.0", "GET /open/x HTTP/2.0\r\nHost: a\r\n\r\n", 400, "request.head").or_status(505),
+        Case::refused(
+            "1.2",
+            "GET /open/x HTTP/1.2\r\nHost: a\r\n\r\n",
+            400,
+            "request.head",
+        )
+        .or_status(505),
+        Case::refused(
+            "2.0",
+            "GET /open/x HTTP/2.0\r\nHost: a\r\n\r\n",
+            400,
+            "request.head",
+        )
+        .or_status(505),
         Case::refused("0.9", "GET /open/x\r\n\r\n", 400, "request.head"),
-        Case::cut("the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &["request.head"]),
-        Case::refused("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "request.head"),
+        Case::cut(
+            "the HTTP/2 preface",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            &["request.head"],
+        ),
+        Case::refused(
+            "a TLS hello",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+            400,
+            "request.head",
+        ),
     ]
 }
 
 fn fields() -> Vec<Case> {
     let lines = "Connection: X-One\r\nConnection: x-two , X-Three\r\nX-One: 1\r\nX-Two: 2\r\nX-Three: 3\r\nX-Four: 4\r\nX-Four: 5\r\n";
-    let names = |got: &Received| -> Vec<String> { got.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect() };
+    let names = |got: &Received| -> Vec<String> {
+        got.headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect()
+    };
     vec![
-        Case::forwarded("1 every Connection line counts", request("GET", "/open/x", lines), move |got, _| {
-            let left = names(got);
-            let gone = ["x-one", "x-two", "x-three", "connection"].iter().all(|name| !left.contains(&(*name).to_owned()));
-            demand(gone && got.all("x-four") == ["4", "5"], format!("{left:?}"))
-        }),
-        Case::forwarded("7 Host is written once", request("GET", "/open/x", ""), |got, _| {
-            demand(got.all("host") == ["a"], format!("{:?}", got.all("host")))
-        }),
-        Case::refused("12 another expectation", request("POST", "/open/x", "Expect: 200-ok\r\nContent-Length: 1\r\n"), 417, "request.expectation"),
-        Case::refused("12 two expectations", request("POST", "/open/x", "Expect: 100-continue\r\nExpect: x\r\nContent-Length: 1\r\n"), 417, "request.expectation"),
-        Case::refused("too many lines", request("GET", "/open/x", &"X-A: 1\r\n".repeat(70)), 431, "request.head_too_large"),
-        Case::refused("a head too large", request("GET", "/open/x", &format!("X-A: {}\r\n", "x".repeat(70_000))), 431, "request.head_too_large"),
-        Case::refused("a target too long", get(&format!("/open/{}", "x".repeat(9_000))), 414, "request.target_too_long"),
-        Case::forwarded("values pass as they are", request("GET", "/open/x", "X-A:  a\tb \r\nX-B: \u{e9}\r\nX-C:\r\n"), |got, _| {
-            let same = got.one("x-a") == Some("a\tb") && got.one("x-b") == Some("\u{e9}") && got.one("x-c") == Some("");
-            demand(same, format!("{:?}", got.headers))
-        })
+        Case::forwarded(
+            "1 every Connection line counts",
+            request("GET", "/open/x", lines),
+            move |got, _| {
+                let left = names(got);
+                let gone = ["x-one", "x-two", "x-three", "connection"]
+                    .iter()
+                    .all(|name| !left.contains(&(*name).to_owned()));
+                demand(gone && got.all("x-four") == ["4", "5"], format!("{left:?}"))
+            },
+        ),
+        Case::forwarded(
+            "7 Host is written once",
+            request("GET", "/open/x", ""),
+            |got, _| demand(got.all("host") == ["a"], format!("{:?}", got.all("host"))),
+        ),
+        Case::refused(
+            "12 another expectation",
+            request("POST", "/open/x", "Expect: 200-ok\r\nContent-Length: 1\r\n"),
+            417,
+            "request.expectation",
+        ),
+        Case::refused(
+            "12 two expectations",
+            request(
+                "POST",
+                "/open/x",
+                "Expect: 100-continue\r\nExpect: x\r\nContent-Length: 1\r\n",
+            ),
+            417,
+            "request.expectation",
+        ),
+        Case::refused(
+            "too many lines",
+            request("GET", "/open/x", &"X-A: 1\r\n".repeat(70)),
+            431,
+            "request.head_too_large",
+        ),
+        Case::refused(
+            "a head too large",
+            request(
+                "GET",
+                "/open/x",
+                &format!("X-A: {}\r\n", "x".repeat(70_000)),
+            ),
+            431,
+            "request.head_too_large",
+        ),
+        Case::refused(
+            "a target too long",
+            get(&format!("/open/{}", "x".repeat(9_000))),
+            414,
+            "request.target_too_long",
+        ),
+        Case::forwarded(
+            "values pass as they are",
+            request("GET", "/open/x", "X-A:  a\tb \r\nX-B: \u{e9}\r\nX-C:\r\n"),
+            |got, _| {
+                let same = got.one("x-a") == Some("a\tb")
+                    && got.one("x-b") == Some("\u{e9}")
+                    && got.one("x-c") == Some("");
+                demand(same, format!("{:?}", got.headers))
+            },
+        )
         .in_pieces(7),
     ]
 }
@@ -104,13 +285,26 @@ fn fields() -> Vec<Case> {
 fn answers_arrive_in_one_framing() {
     let mut stage = start();
     for (name, asked, acts, check) in answers() {
-        stage.origin.answer(move |got: &Received| if got.target == "/probe" { tagged(got) } else { acts.clone() });
-        stage.run(Case::forwarded(name, asked, move |_, response| check(response)));
+        stage.origin.answer(move |got: &Received| {
+            if got.target == "/probe" {
+                tagged(got)
+            } else {
+                acts.clone()
+            }
+        });
+        stage.run(Case::forwarded(name, asked, move |_, response| {
+            check(response)
+        }));
     }
     stage.settle();
 }
 
-type Checked = (&'static str, String, Vec<Act>, fn(&Response) -> Result<(), String>);
+type Checked = (
+    &'static str,
+    String,
+    Vec<Act>,
+    fn(&Response) -> Result<(), String>,
+);
 
 fn answers() -> Vec<Checked> {
     let asked = || get("/open/x");
@@ -119,56 +313,177 @@ fn answers() -> Vec<Checked> {
     let hops = "HTTP/1.1 200 OK\r\nConnection: X-Inner\r\nConnection: keep-alive\r\nX-Inner: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n\
                 Proxy-Connection: x\r\nUpgrade: h2c\r\nServer: inner/1.0\r\nX-Powered-By: php\r\nX-Kept: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nok";
     vec![
-        ("a length", asked(), vec![send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")], |answer| {
-            demand(answer.one("content-length") == Some("5") && answer.body == b"hello", format!("{answer:?}"))
-        }),
-        ("a length of 0", asked(), vec![send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")], |answer| {
-            demand(answer.one("content-length") == Some("0"), format!("{answer:?}"))
-        }),
-        ("6 chunks, without trailers", asked(), vec![send(chunks)], |answer| {
-            demand(answer.body == b"hello" && answer.one("trailer").is_none(), format!("{answer:?}"))
-        }),
-        ("chunks with extensions", asked(), vec![send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n")], |answer| {
-            demand(answer.body == b"hello", format!("{answer:?}"))
-        }),
-        ("ended by the end of the connection", asked(), vec![send("HTTP/1.1 200 OK\r\n\r\nhello"), Act::Close], |answer| {
-            demand(answer.body == b"hello", format!("{answer:?}"))
-        }),
-        ("HTTP/1.0 ended by the end", asked(), vec![send("HTTP/1.0 200 OK\r\nX-Kept: 1\r\n\r\nhello"), Act::Close], |answer| {
-            demand(answer.body == b"hello" && answer.version == "HTTP/1.1", format!("{answer:?}"))
-        }),
-        ("204", asked(), vec![send("HTTP/1.1 204 No Content\r\n\r\n")], |answer| {
-            let bare = answer.one("content-length").is_none() && answer.one("transfer-encoding").is_none();
-            demand(answer.status == 204 && bare, format!("{answer:?}"))
-        }),
-        ("304", asked(), vec![send("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n")], |answer| {
-            demand(answer.status == 304 && answer.one("etag") == Some("\"x\""), format!("{answer:?}"))
-        }),
-        ("HEAD keeps the length", head(), vec![send("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n")], |answer| {
-            demand(answer.one("content-length") == Some("1234"), format!("{answer:?}"))
-        }),
-        ("HEAD of chunks", head(), vec![send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")], |answer| {
-            demand(answer.status == 200 && answer.body.is_empty(), format!("{answer:?}"))
-        }),
-        ("HEAD without framing", head(), vec![send("HTTP/1.1 200 OK\r\n\r\n")], |answer| {
-            demand(answer.status == 200, format!("{answer:?}"))
-        }),
-        ("1 hop-by-hop fields stay behind", asked(), vec![send(hops)], |answer| {
-            for name in ["x-inner", "keep-alive", "proxy-authenticate", "proxy-connection", "upgrade", "server", "x-powered-by"] {
-                demand(answer.all(name).is_empty(), format!("{name} comes out"))?;
-            }
-            let kept = answer.one("x-kept") == Some("1") && answer.all("set-cookie") == ["a=1", "b=2"];
-            demand(kept && answer.body == b"ok", format!("{answer:?}"))
-        }),
-        ("statuses pass as they are", asked(), vec![send("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\nLocation: /x\r\n\r\n")], |answer| {
-            demand(answer.status == 418 && answer.one("location") == Some("/x"), format!("{answer:?}"))
-        }),
-        ("500 of the service is its own", asked(), vec![send("HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\noops")], |answer| {
-            demand(answer.status == 500 && answer.body == b"oops", format!("{answer:?}"))
-        }),
-        ("pieces", asked(), vec![send("HTTP/1.1 200 O"), Act::Pause(Duration::from_millis(5)), send("K\r\nContent-Length: 5\r\n\r\nhe"), Act::Pause(Duration::from_millis(5)), send("llo")], |answer| {
-            demand(answer.body == b"hello", format!("{answer:?}"))
-        }),
+        (
+            "a length",
+            asked(),
+            vec![send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")],
+            |answer| {
+                demand(
+                    answer.one("content-length") == Some("5") && answer.body == b"hello",
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "a length of 0",
+            asked(),
+            vec![send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")],
+            |answer| {
+                demand(
+                    answer.one("content-length") == Some("0"),
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "6 chunks, without trailers",
+            asked(),
+            vec![send(chunks)],
+            |answer| {
+                demand(
+                    answer.body == b"hello" && answer.one("trailer").is_none(),
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "chunks with extensions",
+            asked(),
+            vec![send(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
+            )],
+            |answer| demand(answer.body == b"hello", format!("{answer:?}")),
+        ),
+        (
+            "ended by the end of the connection",
+            asked(),
+            vec![send("HTTP/1.1 200 OK\r\n\r\nhello"), Act::Close],
+            |answer| demand(answer.body == b"hello", format!("{answer:?}")),
+        ),
+        (
+            "HTTP/1.0 ended by the end",
+            asked(),
+            vec![
+                send("HTTP/1.0 200 OK\r\nX-Kept: 1\r\n\r\nhello"),
+                Act::Close,
+            ],
+            |answer| {
+                demand(
+                    answer.body == b"hello" && answer.version == "HTTP/1.1",
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "204",
+            asked(),
+            vec![send("HTTP/1.1 204 No Content\r\n\r\n")],
+            |answer| {
+                let bare = answer.one("content-length").is_none()
+                    && answer.one("transfer-encoding").is_none();
+                demand(answer.status == 204 && bare, format!("{answer:?}"))
+            },
+        ),
+        (
+            "304",
+            asked(),
+            vec![send("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n")],
+            |answer| {
+                demand(
+                    answer.status == 304 && answer.one("etag") == Some("\"x\""),
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "HEAD keeps the length",
+            head(),
+            vec![send("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n")],
+            |answer| {
+                demand(
+                    answer.one("content-length") == Some("1234"),
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "HEAD of chunks",
+            head(),
+            vec![send(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            )],
+            |answer| {
+                demand(
+                    answer.status == 200 && answer.body.is_empty(),
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "HEAD without framing",
+            head(),
+            vec![send("HTTP/1.1 200 OK\r\n\r\n")],
+            |answer| demand(answer.status == 200, format!("{answer:?}")),
+        ),
+        (
+            "1 hop-by-hop fields stay behind",
+            asked(),
+            vec![send(hops)],
+            |answer| {
+                for name in [
+                    "x-inner",
+                    "keep-alive",
+                    "proxy-authenticate",
+                    "proxy-connection",
+                    "upgrade",
+                    "server",
+                    "x-powered-by",
+                ] {
+                    demand(answer.all(name).is_empty(), format!("{name} comes out"))?;
+                }
+                let kept =
+                    answer.one("x-kept") == Some("1") && answer.all("set-cookie") == ["a=1", "b=2"];
+                demand(kept && answer.body == b"ok", format!("{answer:?}"))
+            },
+        ),
+        (
+            "statuses pass as they are",
+            asked(),
+            vec![send(
+                "HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\nLocation: /x\r\n\r\n",
+            )],
+            |answer| {
+                demand(
+                    answer.status == 418 && answer.one("location") == Some("/x"),
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "500 of the service is its own",
+            asked(),
+            vec![send(
+                "HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\noops",
+            )],
+            |answer| {
+                demand(
+                    answer.status == 500 && answer.body == b"oops",
+                    format!("{answer:?}"),
+                )
+            },
+        ),
+        (
+            "pieces",
+            asked(),
+            vec![
+                send("HTTP/1.1 200 O"),
+                Act::Pause(Duration::from_millis(5)),
+                send("K\r\nContent-Length: 5\r\n\r\nhe"),
+                Act::Pause(Duration::from_millis(5)),
+                send("llo"),
+            ],
+            |answer| demand(answer.body == b"hello", format!("{answer:?}")),
+        ),
     ]
 }
 
@@ -176,19 +491,34 @@ fn answers() -> Vec<Checked> {
 #[test]
 fn a_body_is_asked_for_only_after_the_decision() {
     let mut stage = start();
-    let asked = |target: &str| request("POST", target, "Expect: 100-continue\r\nContent-Length: 5\r\n");
+    let asked = |target: &str| {
+        request(
+            "POST",
+            target,
+            "Expect: 100-continue\r\nContent-Length: 5\r\n",
+        )
+    };
     let mut wire = stage.fresh(None);
     wire.send(asked("/nowhere"));
     let answer = wire.answer().unwrap();
-    stage.expect("12 refused", demand(answer.status == 404, format!("{answer}")));
+    stage.expect(
+        "12 refused",
+        demand(answer.status == 404, format!("{answer}")),
+    );
     let mut wire = stage.fresh(None);
     let before = stage.origin.mark();
     wire.send(asked("/open/x"));
     let first = wire.answer().unwrap();
-    stage.expect("12 allowed", demand(first.status == 100, format!("first {first}")));
+    stage.expect(
+        "12 allowed",
+        demand(first.status == 100, format!("first {first}")),
+    );
     wire.send("hello");
     let answer = wire.answer().unwrap();
-    stage.expect("12 allowed", demand(answer.status == 200, format!("then {answer}")));
+    stage.expect(
+        "12 allowed",
+        demand(answer.status == 200, format!("then {answer}")),
+    );
     let upstream = stage.origin.since(before);
     let clean = upstream.len() == 1 && !upstream[0].has("expect") && upstream[0].body == b"hello";
     stage.expect("12 allowed", demand(clean, format!("{upstream:?}")));
@@ -203,9 +533,18 @@ fn a_refusal_does_not_wait_for_the_body() {
     let mut wire = stage.fresh(None);
     let asked = request("POST", "/nowhere", "Content-Length: 1000000\r\n");
     let answer = wire.ask(asked).unwrap();
-    stage.expect("13", demand(answer.status == 404 && answer.says_close(), format!("{answer} {:?}", answer.headers)));
+    stage.expect(
+        "13",
+        demand(
+            answer.status == 404 && answer.says_close(),
+            format!("{answer} {:?}", answer.headers),
+        ),
+    );
     let ended = wire.ends_within(PATIENCE);
-    stage.expect("13", demand(ended, "the connection is left open with a body to come"));
+    stage.expect(
+        "13",
+        demand(ended, "the connection is left open with a body to come"),
+    );
     drop(wire);
     stage.settle();
 }
@@ -221,7 +560,9 @@ fn bodies_pass_without_being_held() {
         if got.target == "/probe" {
             return tagged(got);
         }
-        let mut acts = vec![send(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"))];
+        let mut acts = vec![send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"
+        ))];
         acts.extend(vec![Act::Send(script.clone()); 40]);
         acts
     });
@@ -233,9 +574,18 @@ fn bodies_pass_without_being_held() {
     // The client does not read on; what the service sends has nowhere to go.
     std::thread::sleep(Duration::from_millis(300));
     let held = stage.sidecar.resident().saturating_sub(before);
-    assert!(held < 8 << 20, "{held} bytes are held for a client that does not read");
+    assert!(
+        held < 8 << 20,
+        "{held} bytes are held for a client that does not read"
+    );
     let answer = wire.answer_to(false, Duration::from_secs(20));
-    assert!(answer.as_ref().is_ok_and(|answer| answer.body.len() == size), "{}", describe(&answer).len());
+    assert!(
+        answer
+            .as_ref()
+            .is_ok_and(|answer| answer.body.len() == size),
+        "{}",
+        describe(&answer).len()
+    );
     drop(wire);
     stage.settle();
 }
@@ -245,10 +595,28 @@ fn bodies_pass_without_being_held() {
 fn a_broken_answer_is_seen_as_broken() {
     let mut stage = start();
     for (name, acts) in [
-        ("in a length", vec![send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), Act::Close]),
-        ("in chunks", vec![send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), Act::Close]),
+        (
+            "in a length",
+            vec![
+                send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"),
+                Act::Close,
+            ],
+        ),
+        (
+            "in chunks",
+            vec![
+                send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+                Act::Close,
+            ],
+        ),
     ] {
-        stage.origin.answer(move |got: &Received| if got.target == "/probe" { tagged(got) } else { acts.clone() });
+        stage.origin.answer(move |got: &Received| {
+            if got.target == "/probe" {
+                tagged(got)
+            } else {
+                acts.clone()
+            }
+        });
         let mut wire = stage.fresh(None);
         let answer = wire.ask(get("/open/x"));
         let broken = match &answer {

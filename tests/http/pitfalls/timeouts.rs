@@ -31,7 +31,11 @@ fn recorded(sidecar: &Sidecar, wire: &Wire) -> Value {
 }
 
 fn told(answer: &Response, status: u16, code: &str) {
-    assert_eq!((answer.status, answer.code().as_deref()), (status, Some(code)), "{answer}");
+    assert_eq!(
+        (answer.status, answer.code().as_deref()),
+        (status, Some(code)),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -47,8 +51,16 @@ fn a_head_that_does_not_come_ends_the_connection() {
             }
         }
         assert!(wire.ends_within(PATIENCE), "{name}: left open");
-        assert!(started.elapsed() < Duration::from_millis(1500), "{name}: {:?}", started.elapsed());
-        assert_eq!(recorded(&sidecar, &wire)["reason"]["code"], "request.head_timeout", "{name}");
+        assert!(
+            started.elapsed() < Duration::from_millis(1500),
+            "{name}: {:?}",
+            started.elapsed()
+        );
+        assert_eq!(
+            recorded(&sidecar, &wire)["reason"]["code"],
+            "request.head_timeout",
+            "{name}"
+        );
     }
     assert_eq!(origin.mark(), 0);
 }
@@ -61,7 +73,11 @@ fn a_silent_or_idle_connection_ends_without_a_record() {
     assert_eq!(idle.ask(get("/open/x")).unwrap().status, 200);
     assert!(silent.ends_within(PATIENCE), "the silent one is left open");
     assert!(idle.ends_within(PATIENCE), "the idle one is left open");
-    assert_eq!(idle.rest(PATIENCE).unwrap(), b"", "an idle connection ends without a word");
+    assert_eq!(
+        idle.rest(PATIENCE).unwrap(),
+        b"",
+        "an idle connection ends without a word"
+    );
     assert_eq!(sidecar.requests(1).len(), 1, "only the request is recorded");
 }
 
@@ -73,7 +89,13 @@ fn a_body_that_stops_is_408() {
         wire.send(request("POST", "/open/x", headers));
         wire.send("5\r\nhello\r\n");
         let answer = wire.answer();
-        told(answer.as_ref().unwrap_or_else(|_| panic!("{headers:?}: {}", describe(&answer))), 408, "body.timeout");
+        told(
+            answer
+                .as_ref()
+                .unwrap_or_else(|_| panic!("{headers:?}: {}", describe(&answer))),
+            408,
+            "body.timeout",
+        );
         assert!(wire.ends_within(PATIENCE));
         assert_eq!(recorded(&sidecar, &wire)["reason"]["code"], "body.timeout");
     }
@@ -95,7 +117,11 @@ fn a_body_in_drops_ends_with_the_total() {
     let answer = wire.answer();
     let ended = matches!(&answer, Ok(answer) if matches!(answer.status, 408 | 504));
     assert!(ended, "{}", describe(&answer));
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(origin.mark(), 0);
 }
 
@@ -107,10 +133,23 @@ fn a_service_that_does_not_answer_is_504() {
     let started = Instant::now();
     let answer = wire.ask(get("/open/x")).unwrap();
     told(&answer, 504, "upstream.timeout");
-    assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
-    assert_eq!(recorded(&sidecar, &wire)["reason"]["code"], "upstream.timeout");
+    assert!(
+        started.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        recorded(&sidecar, &wire)["reason"]["code"],
+        "upstream.timeout"
+    );
     // Half a head is no head.
-    origin.answer(|_: &Received| vec![send("HTTP/1.1 200 OK\r\nConte"), Act::Pause(Duration::from_millis(1500)), Act::Close]);
+    origin.answer(|_: &Received| {
+        vec![
+            send("HTTP/1.1 200 OK\r\nConte"),
+            Act::Pause(Duration::from_millis(1500)),
+            Act::Close,
+        ]
+    });
     let mut wire = sidecar.connect();
     told(&wire.ask(get("/open/x")).unwrap(), 504, "upstream.timeout");
 }
@@ -120,12 +159,22 @@ fn an_answer_that_stops_is_cut_off() {
     let (sidecar, origin) = pair(&policy(), None);
     for head in ["Content-Length: 50", "Transfer-Encoding: chunked"] {
         let text = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nhello\r\n");
-        origin.answer(move |_: &Received| vec![send(&text), Act::Pause(Duration::from_millis(1500)), Act::Close]);
+        origin.answer(move |_: &Received| {
+            vec![
+                send(&text),
+                Act::Pause(Duration::from_millis(1500)),
+                Act::Close,
+            ]
+        });
         let mut wire = sidecar.connect();
         let started = Instant::now();
         let answer = wire.ask(get("/open/x"));
         assert!(answer.is_err(), "{head}: {}", describe(&answer));
-        assert!(started.elapsed() < Duration::from_millis(1200), "{head}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_millis(1200),
+            "{head}: {:?}",
+            started.elapsed()
+        );
         let event = recorded(&sidecar, &wire);
         assert_eq!(event["reason"]["code"], "upstream.timeout", "{event}");
     }
@@ -147,7 +196,11 @@ fn an_answer_in_drops_ends_with_the_total() {
     let started = Instant::now();
     let answer = wire.ask(get("/open/x"));
     assert!(answer.is_err(), "{}", describe(&answer));
-    assert!(started.elapsed() < Duration::from_millis(1700), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(1700),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
@@ -165,8 +218,18 @@ fn a_service_that_does_not_take_a_connection_is_told() {
     let started = Instant::now();
     let answer = wire.ask(get("/open/x")).unwrap();
     assert!(matches!(answer.status, 502 | 504), "{answer}");
-    assert!(matches!(answer.code().as_deref(), Some("upstream.unreachable" | "upstream.timeout")), "{answer}");
-    assert!(started.elapsed() < Duration::from_millis(800), "{:?}", started.elapsed());
+    assert!(
+        matches!(
+            answer.code().as_deref(),
+            Some("upstream.unreachable" | "upstream.timeout")
+        ),
+        "{answer}"
+    );
+    assert!(
+        started.elapsed() < Duration::from_millis(800),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 /// A client that does not read its answer holds a connection, not the sidecar.
@@ -174,20 +237,35 @@ fn a_service_that_does_not_take_a_connection_is_told() {
 fn a_client_that_does_not_read_is_let_go() {
     let mut stage = Stage::start(&policy());
     let large = "x".repeat(16 << 20);
-    stage.origin.answer(move |got: &Received| match got.target.as_str() {
-        "/probe" => tagged(got),
-        _ => vec![send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{large}", large.len()))],
-    });
+    stage
+        .origin
+        .answer(move |got: &Received| match got.target.as_str() {
+            "/probe" => tagged(got),
+            _ => vec![send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{large}",
+                large.len()
+            ))],
+        });
     let mut wire = stage.fresh(None);
     wire.send(get("/open/large"));
     let peer = wire.local().to_string();
     let mut found = false;
     let until = Instant::now() + PATIENCE;
     while !found && Instant::now() < until {
-        found = stage.sidecar.requests(0).iter().any(|event| event["request"]["peer"] == peer.as_str());
+        found = stage
+            .sidecar
+            .requests(0)
+            .iter()
+            .any(|event| event["request"]["peer"] == peer.as_str());
         std::thread::sleep(Duration::from_millis(20));
     }
-    stage.expect("unread", demand(found, "the request of a client that does not read never ends"));
+    stage.expect(
+        "unread",
+        demand(
+            found,
+            "the request of a client that does not read never ends",
+        ),
+    );
     drop(wire);
     stage.settle();
 }
