@@ -202,3 +202,28 @@ pub struct Quota {
     /// When more is granted, rounded up to whole seconds by whoever tells it.
     pub more_in: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_documented_with_its_status() {
+        let documented = include_str!("../../docs/errors.md");
+        for cause in Cause::ALL {
+            let row = format!("| `{}` | {} |", cause.code(), cause.status().as_u16());
+            assert_eq!(
+                documented.matches(&row).count(),
+                1,
+                "docs/errors.md has no row {row}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::BTreeSet<&str> =
+            Cause::ALL.iter().map(|cause| cause.code()).collect();
+        assert_eq!(codes.len(), Cause::ALL.len());
+    }
+}
