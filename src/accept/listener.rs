@@ -108,6 +108,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub struct Gate {
     places: Arc<Semaphore>,
+    places_max: usize,
     peers: Mutex<HashMap<IpAddr, u32>>,
     per_peer_max: u32,
     write_stall: Duration,
@@ -135,8 +136,10 @@ impl Gate {
     #[must_use]
     pub fn new(limits: &AcceptLimits, write_stall: Duration) -> Self {
         let places = usize::try_from(limits.connections_max).unwrap_or(usize::MAX);
+        let places_max = places.min(Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(places_max)),
+            places_max,
             peers: Mutex::default(),
             per_peer_max: limits.connections_per_ip_max,
             write_stall,
@@ -162,6 +165,12 @@ impl Gate {
     #[must_use]
     pub fn free_places(&self) -> usize {
         self.places.available_permits()
+    }
+
+    /// Places that are taken: connections open now, over all workers.
+    #[must_use]
+    pub fn taken_places(&self) -> usize {
+        self.places_max.saturating_sub(self.free_places())
     }
 
     /// Accepts one connection and waits for its place; `None` if it was closed at once. The place is sought after

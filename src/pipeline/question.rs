@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 
+use crate::accept::body::BodyFault;
 use crate::accept::facts::facts;
 use crate::decide::{self, Line, Spend, Trace};
 use crate::identify::{self, Verification};
@@ -125,8 +126,11 @@ fn walk(
         }
     };
     found.caller = caller.clone();
-    let head = decide::head(entry, &facts, &caller, ledger, now, Spend::No, trace)?;
+    let mut head = decide::head(entry, &facts, &caller, ledger, now, Spend::No, trace)?;
     let body = &question.body;
+    if body.len() > head.body_needs().bytes_max().as_usize() {
+        head.refuse_later(BodyFault::TooLarge.denial());
+    }
     let permit = decide::body(head, &facts, &caller, body, ledger, now, Spend::No, trace)?;
     Ok(permit.shadow().to_vec())
 }

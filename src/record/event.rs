@@ -1,7 +1,7 @@
 //! The audit event, schema version 1, as the bytes that are kept: keys sorted as RFC 8785 wants, integers only, every
 //! text capped and escaped. Never a query, a header value but the host, a token or a body.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
@@ -289,7 +289,8 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
         }
     }
     push_raw(out, ",\"peer\":");
-    push_plain(out, told.peer);
+    let peer = SocketAddr::new(told.peer.ip().to_canonical(), told.peer.port());
+    push_plain(out, peer);
     if let Some(route) = &told.route {
         push_raw(out, ",\"route\":");
         push_text(out, &route.name, NAME_BYTES_MAX);

@@ -42,7 +42,7 @@ pub(super) struct Families {
     shadow_denials: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
     connections: IntGauge,
-    connections_refused: [IntCounter; ConnectionRefused::ALL.len()],
+    connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     token_cache_entries: IntGauge,
@@ -83,30 +83,7 @@ impl Stage {
 }
 
 /// Why a connection was refused before a request was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionRefused {
-    /// Every place is taken.
-    Limit,
-    /// Every place of this address is taken.
-    PerIp,
-    /// The proxy is about to stop.
-    Draining,
-    /// The system gave no socket (file descriptors, memory).
-    System,
-}
-
-impl ConnectionRefused {
-    const ALL: [Self; 4] = [Self::Limit, Self::PerIp, Self::Draining, Self::System];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Limit => "limit",
-            Self::PerIp => "per_ip",
-            Self::Draining => "draining",
-            Self::System => "system",
-        }
-    }
-}
+const CONNECTIONS_REFUSED: [&str; 2] = ["per_ip", "system"];
 
 impl Metrics {
     /// Registers every family. `version` is the program's.
@@ -140,20 +117,16 @@ impl Metrics {
         ))
     }
 
-    /// A connection was taken in.
-    pub fn connection_opened(&self) {
-        self.families.connections.inc();
-    }
-
-    /// A connection has ended.
-    pub fn connection_closed(&self) {
-        self.families.connections.dec();
-    }
-
-    /// A connection was refused.
-    pub fn connection_refused(&self, why: ConnectionRefused) {
-        if let Some(counter) = self.families.connections_refused.get(why as usize) {
-            counter.inc();
+    /// What the door has counted since the start: connections open now, refused because their address had enough of
+    /// them, and lost because the system gave no socket.
+    pub fn show_connections(&self, open: usize, refused_per_ip: u64, refused_by_system: u64) {
+        let families = &self.families;
+        families
+            .connections
+            .set(i64::try_from(open).unwrap_or(i64::MAX));
+        let totals = [refused_per_ip, refused_by_system];
+        for (counter, total) in families.connections_refused.iter().zip(totals) {
+            counter.inc_by(total.saturating_sub(counter.get()));
         }
     }
 
@@ -233,7 +206,7 @@ impl Families {
             STAGE_BUCKETS,
             &["stage"],
         )?;
-        let refusal = |why: ConnectionRefused| refused.with_label_values(&[why.name()]);
+        let refusal = |why: &str| refused.with_label_values(&[why]);
         let stage = |stage: Stage| stages.with_label_values(&[stage.name()]);
         let denial = |cause: &Cause| denials.with_label_values(&[cause.code()]);
         Ok(Self {
@@ -260,7 +233,7 @@ impl Families {
             )?,
             stages: Stage::ALL.map(stage),
             connections: make.gauge("outrider_connections", "Open client connections")?,
-            connections_refused: ConnectionRefused::ALL.map(refusal),
+            connections_refused: CONNECTIONS_REFUSED.map(refusal),
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
             token_cache_entries: make
@@ -374,12 +347,14 @@ mod tests {
         let route = metrics.route("orders", "/orders");
         route.count(Outcome::Denied, Some(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
-        metrics.connection_refused(ConnectionRefused::PerIp);
+        metrics.show_connections(2, 1, 0);
+        metrics.show_connections(3, 1, 0);
         let text = metrics.text();
         for line in [
             "outrider_build_info{version=\"1.2.3\"} 1",
             "outrider_requests_total{code=\"authn.invalid_token\",outcome=\"denied\",route=\"orders\"} 1",
             "outrider_denials_total{code=\"authn.invalid_token\"} 1",
+            "outrider_connections 3",
             "outrider_connections_refused_total{reason=\"per_ip\"} 1",
             "outrider_audit_events_total 0",
             "process_open_fds",

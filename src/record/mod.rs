@@ -31,7 +31,7 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use metrics::{ConnectionRefused, Metrics, Stage};
+pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};

@@ -167,12 +167,9 @@ impl OpenRecord {
         self.close(now);
     }
 
-    /// Closes because the answer broke off on the service's side.
-    pub(super) fn close_broken(mut self) {
-        self.denied(&Denial::new(
-            Cause::UpstreamBroken,
-            "the answer broke off before its end",
-        ));
+    /// Closes because the answer ended before its end on the service's side.
+    pub(super) fn close_broken(mut self, why: &Denial) {
+        self.denied(why);
         self.close_now();
     }
 

@@ -263,8 +263,11 @@ impl Sidecar {
     /// The text of `/metrics`, with what is only counted elsewhere.
     fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
+        let gate = Arc::clone(&self.gate);
         Arc::new(move || {
             live.load().show(&metrics);
+            let counts = gate.counts();
+            metrics.show_connections(gate.taken_places(), counts.refused_per_peer, counts.errors);
             metrics.text()
         })
     }

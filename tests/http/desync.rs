@@ -228,6 +228,6 @@ impl Listed {
         let length = values("content-length")
             .first()
             .and_then(|value| value.trim().parse::<usize>().ok());
-        "x".repeat(length.unwrap_or(0).min(100_000))
+        "x".repeat(length.unwrap_or(0).min(9_000_000))
     }
 }

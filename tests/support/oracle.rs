@@ -220,8 +220,13 @@ impl Stage {
             ran: Vec::new(),
             failures: Vec::new(),
         };
-        let probed = stage.probe();
-        assert!(probed.is_ok(), "{probed:?}");
+        // Until each worker has its connection to the service, which it keeps.
+        let mut turns = 0;
+        while stage.origin.connections() < stage.sidecar.workers as usize && turns < 100 {
+            let probed = stage.probe();
+            assert!(probed.is_ok(), "{probed:?}");
+            turns += 1;
+        }
         stage.at_rest = stage.sockets_at_rest();
         stage
     }
@@ -283,6 +288,15 @@ impl Stage {
     /// Judges every case that was sent, and what holds for all of them. Panics with every failure.
     pub fn settle(mut self) {
         let events = self.settled_events();
+        let silent = self.ports.iter().filter(|port| {
+            !events
+                .iter()
+                .any(|event| event["request"]["peer"] == port.as_str())
+        });
+        let silent: Vec<String> = silent
+            .map(|port| format!("no record of the connection from {port}"))
+            .collect();
+        self.failures.extend(silent);
         for ran in &self.ran {
             let upstream = self.origin.since(ran.upstream.0);
             let upstream = &upstream[..ran.upstream.1 - ran.upstream.0];
@@ -343,8 +357,18 @@ impl Stage {
 
     /// The records, once there is one for each connection that asked for something.
     fn settled_events(&self) -> Vec<Value> {
-        let count = self.ports.len();
-        self.sidecar.requests(count)
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let events = self.sidecar.requests(self.ports.len());
+            let recorded = |port: &String| {
+                events
+                    .iter()
+                    .any(|event| event["request"]["peer"] == port.as_str())
+            };
+            if self.ports.iter().all(recorded) || Instant::now() > until {
+                return events;
+            }
+        }
     }
 
     /// The number of open sockets, once nothing changes any more.

@@ -320,14 +320,21 @@ fn perform(stream: &mut impl Stream, acts: Vec<Act>) -> bool {
     true
 }
 
+/// A head as text. Values may hold any byte from 0x80 on (RFC 9110 section 5.5): what is not UTF-8 is read as Latin-1.
+fn text_of(head: &[u8]) -> String {
+    match std::str::from_utf8(head) {
+        Ok(text) => text.to_owned(),
+        Err(_) => head.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
 /// The first request of `bytes`; `None` if it is not whole yet. Stricter than any real service.
 fn parse(connection: usize, tag: usize, bytes: &[u8]) -> Result<Option<(Received, usize)>, String> {
     let Some(length) = head_length(bytes) else {
         return Ok(None);
     };
     let head = &bytes[..length];
-    let text = std::str::from_utf8(&head[..length - 4]);
-    let text = text.map_err(|_| format!("a head that is not text: {}", head.escape_ascii()))?;
+    let text = text_of(&head[..length - 4]);
     let mut lines = text.split("\r\n");
     let start: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
     let [method, target, "HTTP/1.1"] = start.as_slice() else {

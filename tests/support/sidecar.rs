@@ -109,6 +109,8 @@ pub struct Sidecar {
     pub health: SocketAddr,
     /// The process.
     pub pid: u32,
+    /// How many workers serve requests.
+    pub workers: u32,
     child: Child,
     output: Arc<Output>,
     folder: TempDir,
@@ -142,6 +144,7 @@ impl Sidecar {
             inbound,
             health,
             pid: child.id(),
+            workers: setup.workers,
             child,
             output,
             folder,

@@ -232,5 +232,6 @@ fn the_health_port_tells_no_configuration() {
         .ask("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
         .unwrap();
     assert_eq!(posted.status, 405, "{posted}");
+    drop(wire);
     stage.settle();
 }

@@ -209,6 +209,19 @@ fn lengths() -> Vec<Case> {
     ] {
         cases.push(framed(&format!("5 {value:?}"), &length(value), "hello"));
     }
+    // The largest number there is: no body has this length, whatever word is used for that.
+    let largest = framed(
+        "5 the largest number",
+        &length("18446744073709551615"),
+        "hello",
+    );
+    cases.push(
+        largest
+            .or_status(413)
+            .or_status(431)
+            .or_code("body.too_large")
+            .or_code("request.head_too_large"),
+    );
     cases
 }
 

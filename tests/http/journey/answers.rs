@@ -259,7 +259,7 @@ fn bodies_are_limited_while_they_pass() {
             request(
                 "POST",
                 "/open/x",
-                "Content-Length: 18446744073709551615\r\n",
+                "Content-Length: 18446744073709551605\r\n",
             )
             .into(),
             false,
