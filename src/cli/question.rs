@@ -15,6 +15,7 @@ use crate::config;
 use crate::model::clock::{Clock, Now, SystemClock};
 use crate::model::ip::LOOPBACK;
 use crate::model::secret::Secret;
+use crate::model::settings::KeySource;
 use crate::pipeline::{Assumed, Question, Snapshot};
 use crate::roles::load;
 
@@ -24,7 +25,7 @@ pub(super) struct PolicyArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// A key set (PEM or JWK Set) that stands for the configured one
+    /// A key set (PEM or JWK Set) that stands for the configured one; needed for tokens where keys come from a URL
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
@@ -37,7 +38,12 @@ impl PolicyArgs {
             .map_err(|report| (exit::CONFIGURATION, report.render(false)))?
             .config;
         if let (Some(path), Some(tokens)) = (&self.keys, &mut config.inbound.tokens) {
-            tokens.keys.text = read(path)?;
+            let kid = match &mut tokens.keys.source {
+                KeySource::Text { kid, .. } => kid.take(),
+                KeySource::Remote(_) => None,
+            };
+            let text = read(path)?;
+            tokens.keys.source = KeySource::Text { text, kid };
             tokens.keys.origin = path.display().to_string();
         }
         load::snapshot(config.inbound)
@@ -72,8 +78,19 @@ impl Sketch {
     pub(super) fn question(&self, snapshot: &Snapshot) -> Result<Question, String> {
         let now = self.now.unwrap_or_else(|| SystemClock::new().now());
         let body = Bytes::from(self.body.clone().unwrap_or_default());
+        let head = self.head(&body)?;
+        let tokens = snapshot.tokens.as_ref().map(|tokens| tokens.keyring());
+        if head.headers.contains_key(AUTHORIZATION)
+            && tokens.is_some_and(|keyring| keyring.available(now).is_err())
+        {
+            return Err(
+                "a token can only be judged with `--keys FILE`: the configuration has its keys from a URL, which is \
+                 not asked here; or give `claims`"
+                    .to_owned(),
+            );
+        }
         Ok(Question {
-            head: self.head(&body)?,
+            head,
             body,
             peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
             assumed: self.assumed(snapshot, now)?,

@@ -23,6 +23,8 @@ mod bounds;
 mod effective;
 mod env;
 mod inbound;
+mod keys;
+mod keys_url;
 mod names;
 mod numbers;
 mod reach;

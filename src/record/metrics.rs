@@ -11,6 +11,7 @@ use prometheus::{
 
 use crate::model::denial::Cause;
 
+use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::RouteMetrics;
 use super::told::Shadowed;
 
@@ -33,6 +34,7 @@ pub struct Metrics {
     families: Arc<Families>,
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
+    keys: KeyMetrics,
 }
 
 pub(super) struct Families {
@@ -92,6 +94,7 @@ impl Metrics {
         let make = Make(&registry);
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
+        let keys = KeyMetrics::new(&make, &registry)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -104,6 +107,7 @@ impl Metrics {
             families,
             unrouted,
             audit,
+            keys,
         })
     }
 
@@ -143,6 +147,16 @@ impl Metrics {
     pub fn token_cache_entries(&self, entries: usize) {
         let entries = i64::try_from(entries).unwrap_or(i64::MAX);
         self.families.token_cache_entries.set(entries);
+    }
+
+    /// The keys are so old and so many.
+    pub fn keys(&self, age: Duration, keys: usize) {
+        self.keys.show(age, keys);
+    }
+
+    /// A fetch of the keys has ended.
+    pub fn keys_refreshed(&self, outcome: KeyRefresh) {
+        self.keys.refreshed(outcome);
     }
 
     /// A stage of a request took so long.
@@ -268,7 +282,7 @@ impl AuditMetrics {
 }
 
 /// Makes and registers families.
-struct Make<'r>(&'r Registry);
+pub(super) struct Make<'r>(&'r Registry);
 
 impl Make<'_> {
     fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
@@ -277,7 +291,7 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         let made = IntGauge::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
@@ -289,7 +303,7 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn counters(
+    pub(super) fn counters(
         &self,
         name: &str,
         help: &str,

@@ -5,6 +5,7 @@
 mod body;
 mod disk;
 mod event;
+mod key_metrics;
 mod metrics;
 mod open;
 mod outcome;
@@ -31,6 +32,7 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
+pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use outcome::Outcome;

@@ -25,6 +25,7 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::signals::StopSignals;
 use crate::runtime::telemetry;
 
+use super::keys::KeySource;
 use super::load;
 use super::workers::{self, Shared};
 
@@ -113,6 +114,7 @@ struct Sidecar {
     recorder: Recorder,
     metrics: Metrics,
     live: Arc<ArcSwap<Live>>,
+    key_source: Option<Arc<KeySource>>,
     clock: Arc<dyn Clock>,
     timeouts: Timeouts,
     upstream: Upstream,
@@ -157,6 +159,7 @@ impl Sidecar {
         }
         Ok(Self {
             live: Arc::new(ArcSwap::from_pointee(Live::new(loaded.snapshot, &metrics))),
+            key_source: loaded.key_source.map(Arc::new),
             recorder,
             metrics,
             clock,
@@ -211,6 +214,10 @@ impl Sidecar {
         helpers.spawn(health::serve(health, shown, async move {
             stopping.draining().await
         }));
+        if let Some(source) = &self.key_source {
+            let (source, clock) = (Arc::clone(source), Arc::clone(&self.clock));
+            helpers.spawn(source.run(clock, self.metrics.clone(), helpers.clone()));
+        }
         helpers.spawn(sweep(
             Arc::clone(&self.live),
             Arc::clone(&self.clock),
@@ -249,9 +256,15 @@ impl Sidecar {
 
     fn readiness(&self) -> Readiness {
         let readiness = Readiness::new();
-        // Without a good configuration and keys there is no sidecar that could be asked.
+        // Without a good configuration and keys of its own there is no sidecar that could be asked.
         readiness.wait_for("config").ready();
-        readiness.wait_for("keys").ready();
+        match &self.key_source {
+            None => readiness.wait_for("keys").ready(),
+            Some(source) => {
+                let (source, clock) = (Arc::clone(source), Arc::clone(&self.clock));
+                readiness.ask("keys", move || source.said(clock.now()));
+            }
+        }
         let recorder = self.recorder.clone();
         readiness.ask("audit", move || match recorder.is_failing() {
             true => Err("the spool cannot be written"),
@@ -264,8 +277,9 @@ impl Sidecar {
     fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
         let gate = Arc::clone(&self.gate);
+        let clock = Arc::clone(&self.clock);
         Arc::new(move || {
-            live.load().show(&metrics);
+            live.load().show(&metrics, clock.now());
             let counts = gate.counts();
             metrics.show_connections(gate.taken_places(), counts.refused_per_peer, counts.errors);
             metrics.text()

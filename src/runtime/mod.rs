@@ -1,6 +1,8 @@
 //! Process plumbing: drain, readiness, signals, logs, the health listener. Knows nothing of what a request means.
 
 pub mod drain;
+pub mod fetch;
+pub mod get;
 pub mod health;
 pub mod readiness;
 pub mod signals;

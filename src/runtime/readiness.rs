@@ -27,8 +27,24 @@ enum State {
     Asked(Box<Probe>),
 }
 
-/// Says what is wrong at the moment, if anything is.
-type Probe = dyn Fn() -> Result<(), &'static str> + Send + Sync;
+type Probe = dyn Fn() -> Said + Send + Sync;
+
+/// What a check says when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// All is well.
+    Good,
+    /// It works for now, but somebody should look.
+    Warning(String),
+    /// This is wrong; requests are not welcome.
+    Bad(String),
+}
+
+impl From<Result<(), &'static str>> for Said {
+    fn from(said: Result<(), &'static str>) -> Self {
+        said.map_or_else(|wrong| Self::Bad(wrong.to_owned()), |()| Self::Good)
+    }
+}
 
 /// Holds readiness back until it is dropped.
 #[must_use = "dropping the guard says that it is ready"]
@@ -42,7 +58,7 @@ pub struct ReadyGuard {
 pub struct Report {
     /// Whether requests are welcome.
     pub ready: bool,
-    /// One line for each check: `[+]keys ok`, `[-]keys waiting`.
+    /// One line for each check: `[+]keys ok`, `[+]keys warning: ...`, `[-]keys waiting`.
     pub lines: String,
 }
 
@@ -67,14 +83,14 @@ impl Readiness {
     }
 
     /// Adds something that is asked each time. It must answer at once.
-    pub fn ask(
+    pub fn ask<S: Into<Said>>(
         &self,
         name: &'static str,
-        probe: impl Fn() -> Result<(), &'static str> + Send + Sync + 'static,
+        probe: impl Fn() -> S + Send + Sync + 'static,
     ) {
         self.checks().push(Check {
             name,
-            state: State::Asked(Box::new(probe)),
+            state: State::Asked(Box::new(move || probe().into())),
         });
     }
 
@@ -97,19 +113,18 @@ impl Readiness {
             lines: String::new(),
         };
         for check in self.checks().iter() {
-            let wrong = match &check.state {
-                State::Ready => None,
-                State::Waiting => Some("waiting"),
-                State::Failed => Some("failed"),
-                State::Asked(probe) => probe().err(),
-            };
-            report.add(check.name, wrong);
+            match &check.state {
+                State::Ready => report.add(check.name, &Said::Good),
+                State::Waiting => report.wrong(check.name, "waiting"),
+                State::Failed => report.wrong(check.name, "failed"),
+                State::Asked(probe) => report.add(check.name, &probe()),
+            }
         }
         if report.ready {
             self.0.started.store(true, Ordering::Relaxed);
         }
         if self.0.draining.load(Ordering::Relaxed) {
-            report.add("draining", Some("stopping"));
+            report.wrong("draining", "stopping");
         }
         report
     }
@@ -120,11 +135,17 @@ impl Readiness {
 }
 
 impl Report {
-    fn add(&mut self, name: &str, wrong: Option<&str>) {
-        self.ready &= wrong.is_none();
-        let sign = if wrong.is_none() { '+' } else { '-' };
-        let word = wrong.unwrap_or("ok");
-        self.lines.push_str(&format!("[{sign}]{name} {word}\n"));
+    fn add(&mut self, name: &str, said: &Said) {
+        match said {
+            Said::Good => self.lines.push_str(&format!("[+]{name} ok\n")),
+            Said::Warning(what) => self.lines.push_str(&format!("[+]{name} warning: {what}\n")),
+            Said::Bad(what) => self.wrong(name, what),
+        }
+    }
+
+    fn wrong(&mut self, name: &str, what: &str) {
+        self.ready = false;
+        self.lines.push_str(&format!("[-]{name} {what}\n"));
     }
 }
 
@@ -189,6 +210,15 @@ mod tests {
         assert_eq!(readiness.report().lines, "[-]audit the disk is full\n");
         failing.store(false, Ordering::Relaxed);
         assert_eq!(readiness.report().lines, "[+]audit ok\n");
+    }
+
+    #[test]
+    fn a_warning_is_told_and_does_not_hold_back() {
+        let readiness = Readiness::new();
+        readiness.ask("keys", || Said::Warning("3 h old".to_owned()));
+        let report = readiness.report();
+        assert!(report.ready);
+        assert_eq!(report.lines, "[+]keys warning: 3 h old\n");
     }
 
     #[test]
