@@ -88,7 +88,7 @@ fn permissions_come_from_roles_and_from_the_token_and_all_are_needed() {
         ),
         (
             &one,
-            json!({"permissions": ["orders:placeholder"]}),
+            json!({"permissions": ["orders:place-all"]}),
             Some("orders:place"),
         ),
         (
