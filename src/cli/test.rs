@@ -67,7 +67,7 @@ fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
         Some(_) | None => {
             let name = args.cases.display().to_string();
             let report = Report::new(&name, &text, faults);
-            Err((exit::CONFIGURATION, report.render(false)))
+            Err((exit::CONFIGURATION, report.refusal(false)))
         }
     }
 }
@@ -105,9 +105,10 @@ fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> 
             denial.detail.as_str(),
         ),
     };
-    let told = match decision {
-        Decision::Allow => decision.as_str().to_owned(),
-        Decision::Deny => format!("deny ({status} {code} {rule}: {detail})"),
+    let told = match (decision, rule.as_str()) {
+        (Decision::Allow, _) => decision.as_str().to_owned(),
+        (Decision::Deny, "") => format!("deny ({status} {code}: {detail})"),
+        (Decision::Deny, rule) => format!("deny ({status} {code} by {rule}: {detail})"),
     };
     if expected.decision != decision {
         return vec![format!(

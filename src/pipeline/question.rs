@@ -56,6 +56,8 @@ pub struct Explanation {
     pub route: Option<usize>,
     /// What every guard said, in order.
     pub lines: Vec<Line>,
+    /// How many of the lines were said before the credentials were looked at.
+    pub before_identity: usize,
     /// What it comes to.
     pub verdict: Verdict,
 }
@@ -92,6 +94,7 @@ pub fn explain(snap: &Snapshot, question: &Question) -> Explanation {
         identity_refused: None,
         route: None,
         lines: Vec::new(),
+        before_identity: 0,
         verdict: Verdict::Forwarded { shadow: Vec::new() },
     };
     let mut trace = Trace::On(Vec::new());
@@ -117,6 +120,9 @@ fn walk(
     found.facts = Some(facts.clone());
     let mut entry = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
     found.route = Some(entry.route().index);
+    if let Trace::On(lines) = trace {
+        found.before_identity = lines.len();
+    }
     let caller = match caller(snap, &facts, question) {
         Ok(caller) => caller,
         Err(denial) => {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::cli::question::{Sketch, parse_now};
@@ -91,7 +92,7 @@ impl Section for Case {
             token: None,
             claims: claims.map(|claims| claims.0),
             client_ip: client_ip.map(|address| address.0),
-            body: request.body,
+            body: request.body.unwrap_or_default(),
             now: now.map(|moment| moment.0),
         };
         Some(Self {
@@ -106,7 +107,7 @@ struct RequestPart {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
-    body: Option<String>,
+    body: Option<Bytes>,
 }
 
 impl Section for RequestPart {
@@ -115,12 +116,12 @@ impl Section for RequestPart {
         let path = fields.required("path", "path and query");
         let headers: Option<std::collections::BTreeMap<String, String>> =
             fields.optional("headers", "header lines");
-        let body = fields.optional("body", "the body, as text");
+        let body: Option<String> = fields.optional("body", "the body, as text");
         Some(Self {
             method,
             path: path?,
             headers: headers.unwrap_or_default().into_iter().collect(),
-            body,
+            body: body.map(Bytes::from),
         })
     }
 }
