@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use http::StatusCode;
+
 use crate::config::{Report, yaml};
+use crate::model::cors::PreflightVerdict;
 use crate::model::decode::Decode;
 use crate::model::fault::Faults;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
@@ -93,6 +96,20 @@ fn judge(case: &Case, snapshot: &Snapshot) -> Outcome {
 fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> Vec<String> {
     let (decision, status, code, rule, detail) = match &found.verdict {
         Verdict::Forwarded { .. } => (Decision::Allow, String::new(), "", String::new(), ""),
+        Verdict::Preflight(verdict) => {
+            let detail = match verdict {
+                PreflightVerdict::Granted => "granted",
+                PreflightVerdict::Refused(why) => why.as_str(),
+            };
+            let status = StatusCode::NO_CONTENT.as_str().to_owned();
+            (
+                Decision::Answer,
+                status,
+                verdict.code(),
+                String::new(),
+                detail,
+            )
+        }
         Verdict::Refused(denial) => (
             Decision::Deny,
             denial.cause.status().as_str().to_owned(),
@@ -107,6 +124,7 @@ fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> 
     };
     let told = match decision {
         Decision::Allow => decision.as_str().to_owned(),
+        Decision::Answer => format!("answer ({status} {code}: {detail})"),
         Decision::Deny => format!("deny ({status} {code} {rule}: {detail})"),
     };
     if expected.decision != decision {
