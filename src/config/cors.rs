@@ -264,16 +264,20 @@ impl Decode for Header {
             faults.error_with_help(&node.place, "`*` is no header", help);
             return None;
         }
-        match HeaderName::from_bytes(text.as_bytes()) {
-            Ok(name) => Some(Self(name)),
-            Err(_) => {
-                faults.error(&node.place, format!("`{text}` is not a header name"));
-                None
-            }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let sound =
+            text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(plain);
+        let name = HeaderName::from_bytes(text.as_bytes())
+            .ok()
+            .filter(|_| sound);
+        if name.is_none() {
+            let help = "use letters, digits, - and _";
+            faults.error_with_help(&node.place, format!("`{text}` is not a header name"), help);
         }
+        name.map(Self)
     }
 
     fn schema() -> Json {
-        json!({"type": "string", "pattern": "^[A-Za-z0-9!#$%&'+.^_`|~-][A-Za-z0-9!#$%&'*+.^_`|~-]*$"})
+        json!({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"})
     }
 }

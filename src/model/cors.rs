@@ -158,7 +158,7 @@ impl OriginPattern {
             return rest == self.rest.as_bytes();
         }
         let label = rest.strip_suffix(self.rest.as_bytes());
-        label.is_some_and(|label| is_label(label))
+        label.is_some_and(is_label)
     }
 
     /// Whether pages of this origin come over a network in clear.

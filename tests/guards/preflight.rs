@@ -43,22 +43,62 @@ fn a_preflight_is_granted_by_the_route_that_would_take_the_request() {
     let app = "https://app.example";
     let own = "https://anybody.test";
     for (target, origin, method, headers, expected) in [
-        ("/orders", app, "POST", "authorization,content-type", "granted"),
+        (
+            "/orders",
+            app,
+            "POST",
+            "authorization,content-type",
+            "granted",
+        ),
         ("/orders", app, "DELETE", "authorization", "granted"),
-        ("/orders", app, "GET", " Authorization , traceparent,, ", "granted"),
+        (
+            "/orders",
+            app,
+            "GET",
+            " Authorization , traceparent,, ",
+            "granted",
+        ),
         ("/orders", "https://a.pages.example", "GET", "", "granted"),
-        ("/orders", "https://evil.test", "GET", "", "pages of https://evil.test are not allowed"),
-        ("/orders", "null", "GET", "", "pages of null are not allowed"),
+        (
+            "/orders",
+            "https://evil.test",
+            "GET",
+            "",
+            "pages of https://evil.test are not allowed",
+        ),
+        (
+            "/orders",
+            "null",
+            "GET",
+            "",
+            "pages of null are not allowed",
+        ),
         ("/orders", app, "PUT", "", "pages may not use PUT"),
         ("/orders", app, "delete", "", "pages may not use delete"),
-        ("/orders", app, "POST", "authorization,x-other", "pages may not set x-other"),
+        (
+            "/orders",
+            app,
+            "POST",
+            "authorization,x-other",
+            "pages may not set x-other",
+        ),
         ("/own", own, "PUT", "x-one,content-type", "granted"),
         ("/own", own, "GET", "", "granted"),
         ("/own", own, "PATCH", "", "pages may not use PATCH"),
-        ("/own", own, "PUT", "authorization", "pages may not set authorization"),
+        (
+            "/own",
+            own,
+            "PUT",
+            "authorization",
+            "pages may not set authorization",
+        ),
     ] {
         let asked = preflight(target, origin, method, headers);
-        assert_eq!(verdict(&snapshot, &asked), Ok(expected.to_owned()), "{asked:?}");
+        assert_eq!(
+            verdict(&snapshot, &asked),
+            Ok(expected.to_owned()),
+            "{asked:?}"
+        );
         let status = asked.explained(&snapshot).verdict.status();
         assert_eq!(status, Some(StatusCode::NO_CONTENT));
     }
@@ -72,19 +112,33 @@ fn what_is_no_preflight_goes_its_ordinary_way() {
     let app = "https://app.example";
     let table = [
         (ask("OPTIONS", "/orders"), Err(Cause::RouteMethod)),
-        (ask("OPTIONS", "/orders").with("origin", app), Err(Cause::RouteMethod)),
+        (
+            ask("OPTIONS", "/orders").with("origin", app),
+            Err(Cause::RouteMethod),
+        ),
         (
             ask("OPTIONS", "/orders").with("access-control-request-method", "POST"),
             Err(Cause::RouteMethod),
         ),
         (
-            ask("POST", "/orders").with("origin", app).with("access-control-request-method", "POST"),
+            ask("POST", "/orders")
+                .with("origin", app)
+                .with("access-control-request-method", "POST"),
             Err(Cause::CredentialsMissing),
         ),
-        (preflight("/inner", app, "GET", ""), Ok("forwarded".to_owned())),
+        (
+            preflight("/inner", app, "GET", ""),
+            Ok("forwarded".to_owned()),
+        ),
         (preflight("/nowhere", app, "GET", ""), Err(Cause::RouteNone)),
-        (preflight("/closed", app, "GET", "").from("192.0.2.1"), Err(Cause::Ip)),
-        (preflight("/orders", app, "no method", ""), Err(Cause::Header)),
+        (
+            preflight("/closed", app, "GET", "").from("192.0.2.1"),
+            Err(Cause::Ip),
+        ),
+        (
+            preflight("/orders", app, "no method", ""),
+            Err(Cause::Header),
+        ),
         (preflight("/orders", app, "GET", "a b"), Err(Cause::Header)),
         (
             preflight("/orders", app, "GET", "").with("access-control-request-method", "PUT"),
@@ -106,13 +160,21 @@ fn a_request_has_one_origin_or_none() {
     for (origins, expected) in [
         (&["https://app.example"][..], Ok("forwarded".to_owned())),
         (&["null"], Ok("forwarded".to_owned())),
-        (&["https://a.example", "https://a.example"], Err(Cause::Header)),
-        (&["https://a.example, https://b.example"], Err(Cause::Header)),
+        (
+            &["https://a.example", "https://a.example"],
+            Err(Cause::Header),
+        ),
+        (
+            &["https://a.example, https://b.example"],
+            Err(Cause::Header),
+        ),
         (&["https://a.example https://b.example"], Err(Cause::Header)),
         (&[""], Err(Cause::Header)),
         (&["https://b\u{fc}cher.example"], Err(Cause::Header)),
     ] {
-        let asked = origins.iter().fold(ask("GET", "/"), |asked, origin| asked.with("origin", origin));
+        let asked = origins.iter().fold(ask("GET", "/"), |asked, origin| {
+            asked.with("origin", origin)
+        });
         assert_eq!(verdict(&snapshot, &asked), expected, "{origins:?}");
     }
     let named = ask("GET", "/").with("connection", "origin");

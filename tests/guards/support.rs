@@ -222,7 +222,14 @@ impl Ask {
         let Snapshot { policy, ledger, .. } = snapshot;
         let (now, trace) = (self.now(), &mut Trace::Off);
         let facts = facts(self.peer(), &self.head(), &snapshot.fact_rules)?;
-        let entry = entered(decide::admit(policy, &facts, ledger, now, Spend::Yes, trace)?);
+        let entry = entered(decide::admit(
+            policy,
+            &facts,
+            ledger,
+            now,
+            Spend::Yes,
+            trace,
+        )?);
         let caller = match self.assumed(snapshot) {
             Some(identity) => Caller::Token(identity),
             None => identify::caller(&facts, snapshot.tokens.as_ref(), Verification::Allowed, now)?,

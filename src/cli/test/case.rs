@@ -33,8 +33,9 @@ pub(super) struct Expected {
 }
 
 /// Forwarded, answered by the proxy itself (a preflight), or refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Decision {
+    #[default]
     Allow,
     Answer,
     Deny,
