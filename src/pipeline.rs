@@ -128,12 +128,15 @@ impl Pipeline {
             Err(_) => sole_origin(&head.headers),
         };
         let facts = judged?;
-        let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
-        visit.route = Some(admitted.route());
-        if let Some(counters) = routes.get(admitted.route().index) {
+        let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
+        visit.route = match &admitted {
+            Ok(admitted) => Some(admitted.route()),
+            Err(turned) => turned.route,
+        };
+        if let Some(counters) = visit.route.and_then(|route| routes.get(route.index)) {
             record.route(counters);
         }
-        let entry = match admitted {
+        let entry = match admitted? {
             Admission::Enters(entry) => entry,
             Admission::Answered(answer) => {
                 record.preflight(answer.verdict());

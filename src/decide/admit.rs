@@ -54,6 +54,30 @@ pub enum Admission<'p> {
     Answered(Preflight<'p>),
 }
 
+/// A refusal, with the route if one was found: its answers and its records are the route's.
+#[derive(Debug)]
+pub struct Turned<'p> {
+    /// Why.
+    pub denial: Box<Denial>,
+    /// The route.
+    pub route: Option<&'p Route>,
+}
+
+impl From<Box<Denial>> for Turned<'_> {
+    fn from(denial: Box<Denial>) -> Self {
+        Self {
+            denial,
+            route: None,
+        }
+    }
+}
+
+impl From<Turned<'_>> for Box<Denial> {
+    fn from(turned: Turned<'_>) -> Self {
+        turned.denial
+    }
+}
+
 impl<'p> Admission<'p> {
     /// The route.
     #[must_use]
@@ -74,7 +98,7 @@ pub fn admit<'p>(
     now: Now,
     spend: Spend,
     trace: &mut Trace,
-) -> Result<Admission<'p>, Box<Denial>> {
+) -> Result<Admission<'p>, Turned<'p>> {
     let mut tally = Tally::default();
     let mut ask = Ask {
         facts,
@@ -92,20 +116,25 @@ pub fn admit<'p>(
     };
     let route = match found {
         Ok(route) => route,
-        Err(denial) => return Err(tally.refused.unwrap_or(denial)),
+        Err(denial) => return Err(tally.refused.unwrap_or(denial).into()),
     };
     ask.route = Some(route);
+    let here = |denial| Turned {
+        denial,
+        route: Some(route),
+    };
     // A preflight is granted all the same, so that the page can read why its request is refused.
     let misfit = match preflight {
         Some(_) => None,
         None => misfit(route, facts, now),
     };
     if let Some(denial) = misfit {
-        tally.refuse(denial, trace)?;
+        tally.refuse(denial, trace).map_err(here)?;
     }
-    tally.ask(&route.rules.admit, &ask, spend, trace)?;
+    let asked = tally.ask(&route.rules.admit, &ask, spend, trace);
+    asked.map_err(here)?;
     match (preflight, tally.refused.take()) {
-        (Some(_), Some(denial)) => Err(denial),
+        (Some(_), Some(denial)) => Err(here(denial)),
         (Some(preflight), None) => Ok(Admission::Answered(preflight)),
         (None, refused) => {
             tally.refused = refused;
