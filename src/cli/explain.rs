@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::decide::policy::Mode;
 use crate::decide::{Line, Said};
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Advice, Denial};
 use crate::model::node::Place;
 use crate::model::secret::Secret;
@@ -182,7 +183,7 @@ fn own_refusal(found: &Explanation) -> Option<Row> {
     match (&found.identity_refused, &found.verdict) {
         (Some(denial), _) => Some(row("credentials", denial)),
         (None, Verdict::Refused(denial)) if denial.rule.is_none() => Some(row("request", denial)),
-        (None, Verdict::Refused(_) | Verdict::Forwarded { .. }) => None,
+        (None, Verdict::Refused(_) | Verdict::Forwarded { .. } | Verdict::Preflight(_)) => None,
     }
 }
 
@@ -224,6 +225,12 @@ fn decision(file: &str, verdict: &Verdict) -> String {
                 "allowed: the request would be forwarded; would deny in shadow mode: {}",
                 rules.join(", ")
             )
+        }
+        Verdict::Preflight(PreflightVerdict::Granted) => {
+            "answered: 204 cors.preflight: the browser may send the request".to_owned()
+        }
+        Verdict::Preflight(PreflightVerdict::Refused(why)) => {
+            format!("answered: 204 cors.refused: the browser will not send the request: {why}")
         }
         Verdict::Refused(denial) => refused(file, denial),
     }

@@ -20,6 +20,8 @@ use crate::model::settings::SpoolSettings;
 mod addresses;
 mod audit;
 mod bounds;
+mod cors;
+mod deprecation;
 mod effective;
 mod env;
 mod inbound;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderValue, Method};
 
+use super::cors::PreflightAsk;
 use super::path::JudgedPath;
 
 /// One request, judged. Cheap to clone: the texts are shared with the request head.
@@ -19,6 +20,10 @@ pub struct Facts {
     pub framing: Framing,
     /// The `Content-Type`, if there is exactly one.
     pub content_type: Option<HeaderValue>,
+    /// The origin of the page that sends it, if a browser does; one line and one value, or `null`.
+    pub origin: Option<HeaderValue>,
+    /// What a browser asks, if the request is a CORS preflight.
+    pub preflight: Option<Box<PreflightAsk>>,
     /// What stands in `Authorization` and its forbidden places.
     pub credentials: Credentials,
     /// Who is at the other end of the connection.

@@ -320,6 +320,7 @@ mod tests {
 
     use super::*;
     use crate::record::Outcome;
+    use crate::record::outcome::Code;
 
     #[test]
     fn a_hostile_client_cannot_grow_the_series() {
@@ -333,7 +334,7 @@ mod tests {
                 metrics
                     .unrouted()
                     .observe(Some(&method), Some(status), Duration::ZERO);
-                route.count(Outcome::Success, None);
+                route.count(Outcome::Success, Code::None);
             }
             metrics.text().lines().count()
         };
@@ -345,7 +346,7 @@ mod tests {
     fn the_text_names_the_families() {
         let metrics = Metrics::new("1.2.3").unwrap();
         let route = metrics.route("orders", "/orders");
-        route.count(Outcome::Denied, Some(Cause::TokenInvalid));
+        route.count(Outcome::Denied, Code::Cause(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
         metrics.show_connections(2, 1, 0);
         metrics.show_connections(3, 1, 0);

@@ -33,10 +33,12 @@ pub(super) struct Expected {
     pub(super) shadow: Option<Vec<String>>,
 }
 
-/// Forwarded or refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Forwarded, answered by the proxy itself (a preflight), or refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Decision {
+    #[default]
     Allow,
+    Answer,
     Deny,
 }
 
@@ -44,6 +46,7 @@ impl Decision {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Answer => "answer",
             Self::Deny => "deny",
         }
     }
@@ -128,9 +131,9 @@ impl Section for RequestPart {
 
 impl Section for Expected {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let decision = fields.required("decision", "allow or deny");
-        let status: Option<u32> = fields.optional("status", "the status of a refusal");
-        let code: Option<String> = fields.optional("code", "the public code of a refusal");
+        let decision = fields.required("decision", "allow, deny, or answer for a preflight");
+        let status: Option<u32> = fields.optional("status", "the status of our answer");
+        let code: Option<String> = fields.optional("code", "the public code of our answer");
         let rule: Option<String> = fields.optional("rule", "the rule that refuses");
         let route = fields.optional("route", "the route that the request goes by");
         let shadow: Option<Vec<String>> =
@@ -144,10 +147,10 @@ impl Section for Expected {
                 "leave them out",
             );
         }
-        if decision == Some(Decision::Deny) && shadow.is_some() {
+        if decision.is_some_and(|decision| decision != Decision::Allow) && shadow.is_some() {
             fields.error(
                 &fields.place_of("shadow"),
-                "a refused request is not forwarded past shadows",
+                "only a forwarded request goes past shadows",
                 "leave it out",
             );
         }
@@ -167,12 +170,16 @@ impl Decode for Decision {
         one_of(
             node,
             faults,
-            &[("allow", Self::Allow), ("deny", Self::Deny)],
+            &[
+                ("allow", Self::Allow),
+                ("answer", Self::Answer),
+                ("deny", Self::Deny),
+            ],
         )
     }
 
     fn schema() -> Json {
-        json!({"enum": ["allow", "deny"]})
+        json!({"enum": ["allow", "answer", "deny"]})
     }
 }
 
