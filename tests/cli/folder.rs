@@ -106,6 +106,16 @@ impl Folder {
 /// A process that is ended with the value.
 pub(crate) struct Running(pub(crate) Child);
 
+impl Running {
+    /// Asks it to stop, and waits until everything is written.
+    pub(crate) fn stop(&mut self) {
+        let command = format!("kill -TERM {}", self.0.id());
+        let asked = Command::new("sh").args(["-c", &command]).status();
+        assert!(asked.unwrap().success());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ended = self.0.kill();
