@@ -1,8 +1,5 @@
 //! Section `inbound.tokens.keys`: a file, a text or a URL. Reads the files it names; never the network, never a key.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -12,6 +9,7 @@ use crate::model::fault::Faults;
 use crate::model::settings::{CaText, KeyMaterial, KeySource, KeysUrl, RemoteKeys};
 use crate::model::units::ByteSize;
 
+use super::files::Files;
 use super::numbers::{HOUR, SECOND, Size, Time};
 
 /// Bytes of a file: a hundred keys are 50 KiB, all public certificate authorities 250 KiB.
@@ -59,23 +57,23 @@ impl Keys {
 }
 
 impl KeyFiles {
-    /// Reads the files, whose names are relative to `folder`, into the source.
+    /// Reads the files into the source.
     pub(super) fn load(
         self,
         source: &mut KeySource,
-        folder: &Path,
+        files: &mut Files<'_>,
         faults: &mut Faults,
     ) -> Option<()> {
         match source {
             KeySource::Text { text, .. } => {
                 if let Some(file) = self.keys {
-                    *text = read_file(folder, &file, &KEY_FILE, faults)?;
+                    *text = read_file(files, &file, &KEY_FILE, faults)?;
                 }
             }
             KeySource::Remote(remote) => {
                 if let Some(file) = self.ca {
                     remote.ca = Some(CaText {
-                        pem: read_file(folder, &file, &CA_FILE, faults)?,
+                        pem: read_file(files, &file, &CA_FILE, faults)?,
                         origin: file.value,
                         place: file.place,
                     });
@@ -279,23 +277,20 @@ const CA_FILE: Kind = Kind {
 };
 
 fn read_file(
-    folder: &Path,
+    files: &mut Files<'_>,
     file: &Placed<String>,
     kind: &Kind,
     faults: &mut Faults,
 ) -> Option<String> {
     let (kind, help, name) = (kind.name, kind.help, &file.value);
-    let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large from one that just fits.
-    let read = File::open(folder.join(name))
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    let refusal = match read {
+    let refusal = match files.read(name, FILE_BYTES_MAX + 1) {
         Err(error) => format!("the {kind} `{name}` {}", super::why_unread(&error)),
-        Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => {
+        Ok(bytes) if bytes.len() as u64 > FILE_BYTES_MAX => {
             format!("the {kind} `{name}` is larger than 1MiB")
         }
-        Ok(_) if bytes.trim_ascii().is_empty() => format!("the {kind} `{name}` is empty"),
-        Ok(_) => match String::from_utf8(bytes) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => format!("the {kind} `{name}` is empty"),
+        Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Some(text),
             Err(_) => format!("the {kind} `{name}` is not text"),
         },

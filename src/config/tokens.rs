@@ -1,6 +1,5 @@
 //! Section `inbound.tokens`: how callers' tokens are verified. Never judges a key, the room `identify` does.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::model::decode::{Decode, Fields, Section};
@@ -8,6 +7,7 @@ use crate::model::fault::Faults;
 use crate::model::settings::{Allowance, TokenSettings};
 use crate::model::units::{ByteSize, Rate};
 
+use super::files::Files;
 use super::keys::{KeyFiles, Keys};
 use super::numbers::{Count, HOUR, Size, Time};
 
@@ -18,10 +18,14 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Reads the files, whose names are relative to `folder`.
-    pub(super) fn load(mut self, folder: &Path, faults: &mut Faults) -> Option<TokenSettings> {
-        self.files
-            .load(&mut self.settings.keys.source, folder, faults)?;
+    /// Reads the files.
+    pub(super) fn load(
+        mut self,
+        files: &mut Files<'_>,
+        faults: &mut Faults,
+    ) -> Option<TokenSettings> {
+        let source = &mut self.settings.keys.source;
+        self.files.load(source, files, faults)?;
         Some(self.settings)
     }
 }

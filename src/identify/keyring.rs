@@ -86,6 +86,14 @@ impl Keyring {
         }
     }
 
+    /// Begins with the keys of another one, as old as they are; what is fetched counts for `stale_max`.
+    #[must_use]
+    pub fn following(before: &Self, stale_max: Duration) -> Self {
+        let keyring = Self::remote(stale_max);
+        keyring.loaded.store(before.loaded.load_full());
+        keyring
+    }
+
     /// Takes a JWK Set that was asked for at `asked`. Tokens of keys that are not in it are no longer remembered,
     /// tokens of keys that are in both sets are. For one fetcher: two at once could bring the older set last.
     ///

@@ -57,8 +57,24 @@ impl Verifier {
             }
             KeySource::Remote(remote) => (Keyring::remote(remote.stale_max), Vec::new()),
         };
-        let verifier = Self {
-            keyring: Arc::new(keyring),
+        let verifier = Self::with_keyring(settings, roles, Arc::new(keyring))?;
+        Ok((verifier, dropped))
+    }
+
+    /// The same with keys that are kept up to date elsewhere, whatever the settings say of them.
+    ///
+    /// # Errors
+    /// Tokens would be verified by other code than ours.
+    pub fn with_keyring(
+        settings: &TokenSettings,
+        roles: &RoleMap,
+        keyring: Arc<Keyring>,
+    ) -> Result<Self, KeyError> {
+        if !provider::install_provider() {
+            return Err(KeyError::ForeignProvider);
+        }
+        Ok(Self {
+            keyring,
             validation: validation(settings),
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
@@ -66,8 +82,7 @@ impl Verifier {
             token_bytes_max: settings.token_bytes_max.as_usize(),
             roles: roles.clone(),
             cache: TokenCache::new(settings.cache_entries_max),
-        };
-        Ok((verifier, dropped))
+        })
     }
 
     /// What the cache knows the token by.
@@ -150,6 +165,12 @@ impl Verifier {
             return Err(Reason::Audience);
         }
         self.judge(&claims, now).map(|(identity, _)| identity)
+    }
+
+    /// The last second, since 1970, in which the identity's token is good.
+    #[must_use]
+    pub const fn good_until(&self, identity: &Identity) -> i64 {
+        self.tolerance.good_until(identity.expires_at)
     }
 
     /// The keys.

@@ -44,8 +44,10 @@ pub struct Timeouts {
     pub total: Duration,
     /// How long an idle connection to the service is kept; shorter than the service keeps it.
     pub upstream_idle: Duration,
-    /// How long requests in flight may take after a stop was asked for.
+    /// How long the way out takes after a stop was asked for: the pause, and then the requests in flight.
     pub drain: Duration,
+    /// How long connections are still taken in after a stop was asked for; part of `drain`.
+    pub drain_pause: Duration,
 }
 
 /// Who may speak for others in `X-Forwarded-For`.
@@ -118,8 +120,26 @@ pub enum KeySource {
     Remote(RemoteKeys),
 }
 
+impl KeySource {
+    /// Whether the same keys come of both in the same way, wherever the configuration names them.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Text { text, kid },
+                Self::Text {
+                    text: than,
+                    kid: by,
+                },
+            ) => (text, kid) == (than, by),
+            (Self::Remote(one), Self::Remote(other)) => one.is_like(other),
+            (Self::Text { .. }, Self::Remote(_)) | (Self::Remote(_), Self::Text { .. }) => false,
+        }
+    }
+}
+
 /// A JWK Set behind a URL, and how it is fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RemoteKeys {
     /// Where.
     pub url: KeysUrl,
@@ -133,6 +153,24 @@ pub struct RemoteKeys {
     pub timeout: Duration,
     /// Bytes of a document.
     pub document_bytes_max: ByteSize,
+}
+
+impl RemoteKeys {
+    /// Whether both are fetched from one place in one way.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let timing = |keys: &Self| (keys.refresh, keys.stale_max, keys.timeout);
+        self.trusts_like(other)
+            && timing(self) == timing(other)
+            && self.document_bytes_max == other.document_bytes_max
+    }
+
+    /// Whether a document that came of the one would be believed of the other: same URL, same certificates.
+    #[must_use]
+    pub fn trusts_like(&self, other: &Self) -> bool {
+        let pem = |ca: &CaText| ca.pem.clone();
+        self.url == other.url && self.ca.as_ref().map(pem) == other.ca.as_ref().map(pem)
+    }
 }
 
 /// An `https` URL, or an `http` one on loopback, in its parts.
@@ -161,7 +199,7 @@ impl KeysUrl {
 }
 
 /// The text of a file of certificates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CaText {
     /// PEM.
     pub pem: String,
@@ -191,6 +229,17 @@ pub struct SpoolSettings {
     pub spool_bytes_max: ByteSize,
     /// Bytes of events not yet written; beyond that requests are refused.
     pub buffer_bytes_max: ByteSize,
+}
+
+/// A file that was read at load, or was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    /// Where it was looked for.
+    pub path: PathBuf,
+    /// The most bytes that were read of it.
+    pub bytes_max: u64,
+    /// SHA-256 of what was read; `None` if it could not be.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Which security headers every answer gets.

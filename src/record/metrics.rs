@@ -9,6 +9,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
 use super::key_metrics::{KeyMetrics, KeyRefresh};
@@ -45,6 +46,10 @@ pub(super) struct Families {
     stages: [Histogram; Stage::ALL.len()],
     connections: IntGauge,
     connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
+    config_taken: IntCounter,
+    config_rejected: IntCounter,
+    config_success: IntGauge,
+    config_timestamp: IntGauge,
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     token_cache_entries: IntGauge,
@@ -134,6 +139,22 @@ impl Metrics {
         }
     }
 
+    /// A configuration came into force: the first one, or one that was read later.
+    pub fn config_in_force(&self, now: Now) {
+        self.families.config_success.set(1);
+        self.families.config_timestamp.set(now.unix_seconds());
+    }
+
+    /// A configuration that was read while running came into force, or was refused and the one before stays.
+    pub fn config_reloaded(&self, taken: bool) {
+        if taken {
+            self.families.config_taken.inc();
+        } else {
+            self.families.config_rejected.inc();
+            self.families.config_success.set(0);
+        }
+    }
+
     /// A token was looked for among the verified ones.
     pub fn token_cache_asked(&self, hit: bool) {
         if hit {
@@ -220,6 +241,11 @@ impl Families {
             STAGE_BUCKETS,
             &["stage"],
         )?;
+        let reloads = make.counters(
+            "outrider_config_reloads_total",
+            "Configurations read while running, by what became of them",
+            &["outcome"],
+        )?;
         let refusal = |why: &str| refused.with_label_values(&[why]);
         let stage = |stage: Stage| stages.with_label_values(&[stage.name()]);
         let denial = |cause: &Cause| denials.with_label_values(&[cause.code()]);
@@ -248,6 +274,16 @@ impl Families {
             stages: Stage::ALL.map(stage),
             connections: make.gauge("outrider_connections", "Open client connections")?,
             connections_refused: CONNECTIONS_REFUSED.map(refusal),
+            config_taken: reloads.get_metric_with_label_values(&["success"])?,
+            config_rejected: reloads.get_metric_with_label_values(&["rejected"])?,
+            config_success: make.gauge(
+                "outrider_config_last_reload_success",
+                "0 while the newest configuration is refused and the one before is in force",
+            )?,
+            config_timestamp: make.gauge(
+                "outrider_config_last_reload_timestamp_seconds",
+                "When the configuration in force was taken",
+            )?,
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
             token_cache_entries: make
@@ -334,6 +370,7 @@ mod tests {
 
     use super::*;
     use crate::record::Outcome;
+    use crate::record::outcome::Code;
 
     #[test]
     fn a_hostile_client_cannot_grow_the_series() {
@@ -347,7 +384,7 @@ mod tests {
                 metrics
                     .unrouted()
                     .observe(Some(&method), Some(status), Duration::ZERO);
-                route.count(Outcome::Success, None);
+                route.count(Outcome::Success, Code::None);
             }
             metrics.text().lines().count()
         };
@@ -359,7 +396,7 @@ mod tests {
     fn the_text_names_the_families() {
         let metrics = Metrics::new("1.2.3").unwrap();
         let route = metrics.route("orders", "/orders");
-        route.count(Outcome::Denied, Some(Cause::TokenInvalid));
+        route.count(Outcome::Denied, Code::Cause(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
         metrics.show_connections(2, 1, 0);
         metrics.show_connections(3, 1, 0);

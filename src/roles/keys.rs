@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
+use tokio::sync::watch;
 
 use crate::identify::{Keyring, Unavailable};
 use crate::model::clock::{Clock, Now};
@@ -24,6 +25,38 @@ pub struct KeySource {
     origin: String,
     refresh: Duration,
     memory: Mutex<Memory>,
+}
+
+/// The source of the keys in force, if they are fetched; a reload may put another in its place.
+pub(super) type InForce = watch::Receiver<Option<Arc<KeySource>>>;
+
+/// Fetches for the source in force until the drain is asked to stop: for one at a time, and at once for another.
+pub(super) async fn follow(
+    mut in_force: InForce,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    stop: Drain,
+) {
+    while !stop.is_draining() {
+        let source = in_force.borrow_and_update().clone();
+        let replaced = async {
+            tokio::select! {
+                () = stop.draining() => {}
+                () = replaced(&mut in_force) => {}
+            }
+        };
+        match source {
+            None => replaced.await,
+            Some(source) => source.run(clock.as_ref(), &metrics, replaced).await,
+        }
+    }
+}
+
+async fn replaced(in_force: &mut InForce) {
+    if in_force.changed().await.is_err() {
+        // Nothing is reloaded on the way out, but requests are still judged.
+        std::future::pending().await
+    }
 }
 
 /// What is remembered from one fetch to the next.
@@ -58,14 +91,19 @@ impl KeySource {
         })
     }
 
-    /// Fetches until the drain is asked to stop.
-    pub(super) async fn run(self: Arc<Self>, clock: Arc<dyn Clock>, metrics: Metrics, stop: Drain) {
+    /// What it fills.
+    pub(super) const fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
+    }
+
+    /// Fetches until `stop` is done.
+    async fn run(&self, clock: &dyn Clock, metrics: &Metrics, stop: impl Future<Output = ()>) {
         // Fixed keys have no source.
-        let Some(wishes) = self.keyring.wishes().cloned() else {
-            return;
+        let Some(wishes) = self.keyring.wishes() else {
+            return stop.await;
         };
-        let fetch = || self.fetch(clock.as_ref(), &metrics);
-        fetch::run(self.refresh, &wishes, stop.draining(), fetch).await;
+        let fetch = || self.fetch(clock, metrics);
+        fetch::run(self.refresh, wishes, stop, fetch).await;
     }
 
     /// For `/readyz`.

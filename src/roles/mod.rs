@@ -1,7 +1,10 @@
 //! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
 
+mod changes;
 pub mod demo;
+mod generation;
 pub mod keys;
 pub mod load;
 pub mod proxy;
+mod reload;
 mod workers;

@@ -16,6 +16,7 @@
 mod support;
 
 mod bypass;
+mod cors;
 mod desync;
 mod journey;
 mod leaks;
