@@ -15,6 +15,7 @@ mod support;
 
 mod commands;
 mod outage;
+mod reload;
 mod rotation;
 mod server;
 mod start;
