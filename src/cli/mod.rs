@@ -1,6 +1,6 @@
 //! The commands: one file each, one line each in [`Command`]. Words for a person; never decides about a request.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -63,6 +63,14 @@ enum Command {
 fn complain(message: &str) {
     // Nobody is left to hear of an error on the error stream.
     let _unheard = writeln!(io::stderr().lock(), "{}", message.trim_end());
+}
+
+/// Prints the whole answer of a command and exits with `code`, also for a reader who has enough, such as `head`.
+fn answer(out: &mut dyn Write, text: &str, code: u8) -> u8 {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => exit::IO,
+        Ok(()) | Err(_) => code,
+    }
 }
 
 /// Runs the command line of this process.
