@@ -20,6 +20,8 @@ use super::route_metrics::RouteMetrics;
 
 /// Everything known so far.
 pub(super) struct Told {
+    /// The generation of the configuration that judges it; `None` until it is known.
+    pub(super) config: Option<u64>,
     pub(super) id: Uuid,
     pub(super) opened: Now,
     pub(super) peer: SocketAddr,
@@ -42,6 +44,7 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(id: Uuid, opened: Now, peer: SocketAddr) -> Self {
         Self {
+            config: None,
             id,
             opened,
             peer,
