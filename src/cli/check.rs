@@ -53,7 +53,7 @@ pub fn run_with(
         Ok(checked) => (accepted(args, &checked, coloured), exit::OK),
         Err(report) => (refused(args, &report, coloured), exit::CONFIGURATION),
     };
-    super::answer(out, &text, code)
+    super::answer(out, text, code)
 }
 
 /// A configuration that the proxy would take, and what can be told of it.

@@ -63,7 +63,7 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
         ))
     });
     match answered {
-        Ok(text) => super::answer(out, &text, exit::OK),
+        Ok(text) => super::answer(out, text, exit::OK),
         Err((code, message)) => {
             super::complain(&message);
             code

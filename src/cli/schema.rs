@@ -15,5 +15,5 @@ pub struct SchemaArgs {}
 /// Prints the schema.
 pub fn run(_: &SchemaArgs, out: &mut dyn Write) -> u8 {
     let text = format!("{:#}\n", config::schema());
-    super::answer(out, &text, exit::OK)
+    super::answer(out, text, exit::OK)
 }

@@ -53,7 +53,7 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
         .iter()
         .any(|outcome| !outcome.complaints.is_empty());
     let code = if failed { exit::FAILURE } else { exit::OK };
-    super::answer(out, &output::render(args.format, &outcomes), code)
+    super::answer(out, output::render(args.format, &outcomes), code)
 }
 
 fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
