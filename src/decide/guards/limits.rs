@@ -14,7 +14,6 @@ use crate::model::node::Node;
 use crate::model::units::Rate;
 
 use super::{Ask, Context, Guard, GuardKind, Pass, Rule, Scope, Stage};
-use crate::decide::policy::Mode;
 
 /// Key `limits`, for the listener and for a route.
 pub(super) struct Kind;
