@@ -53,8 +53,7 @@ pub fn run_with(
         Ok(checked) => (accepted(args, &checked, coloured), exit::OK),
         Err(report) => (refused(args, &report, coloured), exit::CONFIGURATION),
     };
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if written.is_ok() { code } else { exit::FAILURE }
+    super::answer(out, text, code)
 }
 
 /// A configuration that the proxy would take, and what can be told of it.

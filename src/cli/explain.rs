@@ -63,10 +63,7 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
         ))
     });
     match answered {
-        Ok(text) => match out.write_all(text.as_bytes()) {
-            Ok(()) => exit::OK,
-            Err(_) => exit::IO,
-        },
+        Ok(text) => super::answer(out, text, exit::OK),
         Err((code, message)) => {
             super::complain(&message);
             code

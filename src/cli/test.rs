@@ -52,11 +52,8 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
     let failed = outcomes
         .iter()
         .any(|outcome| !outcome.complaints.is_empty());
-    match out.write_all(output::render(args.format, &outcomes).as_bytes()) {
-        Ok(()) if failed => exit::FAILURE,
-        Ok(()) => exit::OK,
-        Err(_) => exit::IO,
-    }
+    let code = if failed { exit::FAILURE } else { exit::OK };
+    super::answer(out, output::render(args.format, &outcomes), code)
 }
 
 fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {

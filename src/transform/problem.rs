@@ -10,7 +10,7 @@ use super::answer::Answers;
 use super::{REQUEST_ID, cors, deprecation, quota};
 use crate::decide::policy::Route;
 use crate::model::cors::Cors;
-use crate::model::denial::{Advice, Cause, Denial, Quota};
+use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::units::seconds_up;
 
 /// Where each code is explained. With the code behind it, the `type` of a problem.
@@ -69,7 +69,6 @@ pub fn refusal(
     }
     set_allow(headers, denial);
     if let Advice::Quota(spent) = &denial.advice {
-        let spent: &Quota = spent;
         quota::tell(headers, Some(spent), route, answers.limit_headers);
     }
     deprecation::tell(

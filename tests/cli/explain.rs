@@ -76,7 +76,89 @@ denied: 403 ip.denied by inbound/deny_ips (sidecar.yaml:5): the address is on th
     assert_eq!(out, expected);
 }
 
+const JSON: &str = "content-type: application/json";
+
+/// A request, further arguments, and the last line of its explanation.
+const REFUSALS: &[(&str, &[&str], &str)] = &[
+    (
+        "--path /positions/7",
+        &[],
+        "denied: 401 authn.required by positions/token (sidecar.yaml:21): no token was sent",
+    ),
+    (
+        "--path /nowhere",
+        &[],
+        "denied: 404 route.none: no route has this path",
+    ),
+    (
+        "--path /orders",
+        &[],
+        "denied: 405 route.method: a route has this path, but not this method; these would do: POST",
+    ),
+    (
+        "--path /a/../b",
+        &[],
+        "denied: 400 request.path: a segment of dots",
+    ),
+    (
+        "--path /h%65alth",
+        &[],
+        "denied: 400 request.path: plain characters spelt in percent form, and the route does not say `normalise: true`",
+    ),
+    (
+        "--path /health --body twice.json",
+        &[],
+        "denied: 400 request.body_not_allowed: a body with GET or HEAD, and the route does not say `allow_on_get: true`",
+    ),
+    (
+        "--path /health",
+        &["--header", "host: a b"],
+        "denied: 400 request.host: the host is not a host with an optional port",
+    ),
+    (
+        "--path /health",
+        &["--header", "authorization: Basic YTpi"],
+        "denied: 401 authn.invalid_token: not the bearer scheme",
+    ),
+    (
+        "--method POST --path /orders --claims stranger.json",
+        &[],
+        "denied: 403 authz.insufficient_scope by place-order/require.permissions (sidecar.yaml:17): the caller does not hold orders:place",
+    ),
+    (
+        "--method POST --path /orders --claims stale.json",
+        &[],
+        "denied: 401 authz.step_up_required by place-order/require.mfa_within (sidecar.yaml:18): the second factor was 901s ago, 15m is allowed",
+    ),
+    (
+        "--method POST --path /orders --claims claims.json --body twice.json",
+        &[],
+        "denied: 415 body.content_type by place-order/body.content_types (sidecar.yaml:19): a body without a content type",
+    ),
+    (
+        "--method POST --path /orders --claims claims.json --body twice.json",
+        &["--header", JSON],
+        "denied: 400 body.json by place-order/body.json (sidecar.yaml:19): a name that stands twice in one object at line 1 column 10",
+    ),
+    (
+        "--method POST --path /orders --claims claims.json --body large.json",
+        &["--header", JSON],
+        "denied: 413 body.too_large: more bytes than allowed",
+    ),
+    (
+        "--path /positions/7 --claims stranger.json",
+        &[],
+        "allowed: the request would be forwarded; would deny in shadow mode: positions/require.permissions",
+    ),
+    (
+        "--path /health",
+        &[],
+        "allowed: the request would be forwarded",
+    ),
+];
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn the_last_line_says_what_each_refusal_is() {
     let folder = Folder::new();
     trader(&folder);
@@ -85,85 +167,7 @@ fn the_last_line_says_what_each_refusal_is() {
     folder.write("stale.json", stale.to_string());
     folder.write("large.json", format!("[{}0]", "0,".repeat(600)));
     folder.write("twice.json", "{\"a\":1,\"a\":2}");
-    let json = "content-type: application/json";
-    let cases: &[(&str, &[&str], &str)] = &[
-        (
-            "--path /positions/7",
-            &[],
-            "denied: 401 authn.required by positions/token (sidecar.yaml:21): no token was sent",
-        ),
-        (
-            "--path /nowhere",
-            &[],
-            "denied: 404 route.none: no route has this path",
-        ),
-        (
-            "--path /orders",
-            &[],
-            "denied: 405 route.method: a route has this path, but not this method; these would do: POST",
-        ),
-        (
-            "--path /a/../b",
-            &[],
-            "denied: 400 request.path: a segment of dots",
-        ),
-        (
-            "--path /h%65alth",
-            &[],
-            "denied: 400 request.path: plain characters spelt in percent form, and the route does not say `normalise: true`",
-        ),
-        (
-            "--path /health --body twice.json",
-            &[],
-            "denied: 400 request.body_not_allowed: a body with GET or HEAD, and the route does not say `allow_on_get: true`",
-        ),
-        (
-            "--path /health",
-            &["--header", "host: a b"],
-            "denied: 400 request.host: the host is not a host with an optional port",
-        ),
-        (
-            "--path /health",
-            &["--header", "authorization: Basic YTpi"],
-            "denied: 401 authn.invalid_token: not the bearer scheme",
-        ),
-        (
-            "--method POST --path /orders --claims stranger.json",
-            &[],
-            "denied: 403 authz.insufficient_scope by place-order/require.permissions (sidecar.yaml:17): the caller does not hold orders:place",
-        ),
-        (
-            "--method POST --path /orders --claims stale.json",
-            &[],
-            "denied: 401 authz.step_up_required by place-order/require.mfa_within (sidecar.yaml:18): the second factor was 901s ago, 15m is allowed",
-        ),
-        (
-            "--method POST --path /orders --claims claims.json --body twice.json",
-            &[],
-            "denied: 415 body.content_type by place-order/body.content_types (sidecar.yaml:19): a body without a content type",
-        ),
-        (
-            "--method POST --path /orders --claims claims.json --body twice.json",
-            &["--header", json],
-            "denied: 400 body.json by place-order/body.json (sidecar.yaml:19): a name that stands twice in one object at line 1 column 10",
-        ),
-        (
-            "--method POST --path /orders --claims claims.json --body large.json",
-            &["--header", json],
-            "denied: 413 body.too_large: more bytes than allowed",
-        ),
-        (
-            "--path /positions/7 --claims stranger.json",
-            &[],
-            "allowed: the request would be forwarded; would deny in shadow mode: positions/require.permissions",
-        ),
-        (
-            "--path /health",
-            &[],
-            "allowed: the request would be forwarded",
-        ),
-    ];
-    for (line, args, expected) in cases {
+    for (line, args, expected) in REFUSALS {
         let (code, out) = at_ten(&folder, line, args);
         assert_eq!(code, 0, "{line}");
         assert_eq!(
@@ -247,102 +251,105 @@ fn a_token_is_verified_at_the_moment_asked_for_and_never_shown() {
     );
 }
 
+/// A command, further arguments, its exit code, and what it says.
+const UNASKABLE: &[(&str, &[&str], i32, &str)] = &[
+    ("explain -c none.yaml --path /", &[], 78, "none.yaml"),
+    (
+        "explain -c sidecar.yaml --path / --token none",
+        &[],
+        74,
+        "none: No such file",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --claims none",
+        &[],
+        74,
+        "none: No such file",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --body none",
+        &[],
+        74,
+        "none: No such file",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --keys none",
+        &[],
+        74,
+        "none: No such file",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --keys weak.pem",
+        &[],
+        78,
+        "the keys of weak.pem cannot be used",
+    ),
+    ("explain -c sidecar.yaml", &[], 2, "--path"),
+    ("explain --path /", &[], 2, "--config"),
+    (
+        "explain -c sidecar.yaml --path / --client-ip 10.1",
+        &[],
+        2,
+        "invalid IP address",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --now yesterday",
+        &[],
+        2,
+        "is not a time",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --header nonsense",
+        &[],
+        2,
+        "is not `NAME: VALUE`",
+    ),
+    (
+        "explain -c sidecar.yaml --path /",
+        &["--header", "a b: c"],
+        2,
+        "`a b` is not a header name",
+    ),
+    (
+        "explain -c sidecar.yaml --path /",
+        &["--method", "G T"],
+        2,
+        "not a request",
+    ),
+    (
+        "explain -c sidecar.yaml --path orders",
+        &[],
+        2,
+        "`orders` does not begin with `/`",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --token a --claims b",
+        &[],
+        2,
+        "cannot be used with",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --claims bad.json",
+        &[],
+        2,
+        "no token with these claims would be good: subject",
+    ),
+    (
+        "explain -c sidecar.yaml --path / --unknown",
+        &[],
+        2,
+        "--unknown",
+    ),
+];
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn what_cannot_be_asked_is_said_with_its_own_code() {
     let folder = Folder::new();
     folder.write("claims.json", "{\"sub\":\"a\"}");
     folder.write("bad.json", "{\"sub\":7}");
     folder.write("weak.pem", "not a key");
-    let cases: &[(&str, &[&str], i32, &str)] = &[
-        ("explain -c none.yaml --path /", &[], 78, "none.yaml"),
-        (
-            "explain -c sidecar.yaml --path / --token none",
-            &[],
-            74,
-            "none: No such file",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --claims none",
-            &[],
-            74,
-            "none: No such file",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --body none",
-            &[],
-            74,
-            "none: No such file",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --keys none",
-            &[],
-            74,
-            "none: No such file",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --keys weak.pem",
-            &[],
-            78,
-            "the keys of weak.pem cannot be used",
-        ),
-        ("explain -c sidecar.yaml", &[], 2, "--path"),
-        ("explain --path /", &[], 2, "--config"),
-        (
-            "explain -c sidecar.yaml --path / --client-ip 10.1",
-            &[],
-            2,
-            "invalid IP address",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --now yesterday",
-            &[],
-            2,
-            "is not a time",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --header nonsense",
-            &[],
-            2,
-            "is not `NAME: VALUE`",
-        ),
-        (
-            "explain -c sidecar.yaml --path /",
-            &["--header", "a b: c"],
-            2,
-            "`a b` is not a header name",
-        ),
-        (
-            "explain -c sidecar.yaml --path /",
-            &["--method", "G T"],
-            2,
-            "not a request",
-        ),
-        (
-            "explain -c sidecar.yaml --path orders",
-            &[],
-            2,
-            "`orders` does not begin with `/`",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --token a --claims b",
-            &[],
-            2,
-            "cannot be used with",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --claims bad.json",
-            &[],
-            2,
-            "no token with these claims would be good: subject",
-        ),
-        (
-            "explain -c sidecar.yaml --path / --unknown",
-            &[],
-            2,
-            "--unknown",
-        ),
-    ];
-    for (line, args, code, said) in cases {
+    for (line, args, code, said) in UNASKABLE {
         let ran = folder.run(line, args);
         assert_eq!(ran.code, *code, "{line}: {}", ran.err);
         assert!(ran.err.contains(said), "{line}: {}", ran.err);
