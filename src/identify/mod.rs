@@ -16,7 +16,9 @@
 //!
 //! **Keys that are fetched** replace each other whole ([`Keyring`]). Before the first, and when the last is too old,
 //! every token is answered with 503, those in the cache too: a remembered verdict is no fresher than the keys behind it.
-//! A `kid` that is not there is 401 at once, and asks for one fetch in the background.
+//! A `kid` that is not there is 401 at once, and asks for one fetch in the background. A reload keeps the keys as long
+//! as their URL and the certificates that it is trusted by stay; another source begins without any, so that no key is
+//! believed in the name of a source that never gave it: 503 until its first document.
 
 pub mod cache;
 mod header;
