@@ -34,12 +34,16 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Loads the configuration and builds what requests go by. The error is ready to be shown.
     pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
+        let environment = std::env::vars_os();
+        let loaded = match &self.keys {
+            Some(_) => config::load_without_keys(&self.config, environment),
+            None => config::load(&self.config, environment),
+        };
         let Loaded {
             mut config,
             warnings,
             ..
-        } = config::load(&self.config, std::env::vars_os())
-            .map_err(|report| (exit::CONFIGURATION, report.refusal(false)))?;
+        } = loaded.map_err(|report| (exit::CONFIGURATION, report.refusal(false)))?;
         if let Some(path) = &self.keys {
             let Some(tokens) = &mut config.inbound.tokens else {
                 let why = "--keys is given, but the configuration takes no tokens";

@@ -64,6 +64,9 @@ impl KeyFiles {
         files: &mut Files<'_>,
         faults: &mut Faults,
     ) -> Option<()> {
+        if !files.wants_keys() {
+            return Some(());
+        }
         match source {
             KeySource::Text { text, .. } => {
                 if let Some(file) = self.keys {
