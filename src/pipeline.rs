@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
+use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need, WholeBodies};
 use crate::accept::facts::{FactRules, facts, sole_origin};
 use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
@@ -59,6 +59,8 @@ pub struct Snapshot {
     pub answers: Answers,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// The account of bodies held whole, one for the process.
+    pub whole_bodies: WholeBodies,
 }
 
 /// A snapshot in service, with all that is made for it. Every request keeps the one that it began with to its end.
@@ -180,7 +182,7 @@ impl Pipeline {
         let caller = caller(snap, &facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
-        let body = admit(body, ok.body_needs(), &snap.timeouts).await?;
+        let body = admit(body, ok.body_needs(), snap).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
         let permit = decide::body(
             ok,
@@ -337,16 +339,12 @@ fn caller(
     caller
 }
 
-async fn admit(
-    body: Incoming,
-    needs: BodyNeeds,
-    timeouts: &Timeouts,
-) -> Result<Admitted, Box<Denial>> {
+async fn admit(body: Incoming, needs: BodyNeeds, snap: &Snapshot) -> Result<Admitted, Box<Denial>> {
     let (need, bytes_max) = match needs {
         BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
-        BodyNeeds::Whole { bytes_max } => (Need::Whole, bytes_max),
+        BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
     };
-    let (idle, total) = (timeouts.body_idle, timeouts.total);
+    let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
     bodies::admit(
         body,
         need,
