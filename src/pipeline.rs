@@ -63,6 +63,26 @@ pub struct Snapshot {
     pub whole_bodies: WholeBodies,
 }
 
+impl Snapshot {
+    /// Room 2, and what it costs to be wrong there: a token that was verified and is bad is charged to the address. One
+    /// that is refused before that costs us nothing, so nobody who shares the address has to pay for it.
+    pub fn caller(
+        &self,
+        facts: &Facts,
+        failures_spent: Option<Duration>,
+        now: Now,
+    ) -> Result<Caller, Box<Denial>> {
+        let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
+        let caller = identify::caller(facts, self.tokens.as_deref(), verification, now);
+        caller.map_err(|refused| {
+            if refused.verified {
+                self.ledger.note_failure(facts.client_ip, now);
+            }
+            refused.denial
+        })
+    }
+}
+
 /// A snapshot in service, with all that is made for it. Every request keeps the one that it began with to its end.
 pub struct Live {
     /// Which one it is since the start; the record of each request that it judges names it.
@@ -179,7 +199,7 @@ impl Pipeline {
                 return Ok(reply.map(AnswerBody::whole));
             }
         };
-        let caller = caller(snap, &facts, entry.failures_spent(), now)?;
+        let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
         let body = admit(body, ok.body_needs(), snap).await?;
@@ -320,23 +340,6 @@ fn judge(
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
-}
-
-/// Room 2, and what it costs to be wrong there.
-fn caller(
-    snap: &Snapshot,
-    facts: &Facts,
-    failures_spent: Option<Duration>,
-    now: Now,
-) -> Result<Caller, Box<Denial>> {
-    let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
-    let caller = identify::caller(facts, snap.tokens.as_deref(), verification, now);
-    if let Err(denial) = &caller
-        && denial.cause == Cause::TokenInvalid
-    {
-        snap.ledger.note_failure(facts.client_ip, now);
-    }
-    caller
 }
 
 async fn admit(body: Incoming, needs: BodyNeeds, snap: &Snapshot) -> Result<Admitted, Box<Denial>> {

@@ -93,7 +93,7 @@ pub struct TokenSettings {
     pub token_bytes_max: ByteSize,
     /// Verified tokens remembered.
     pub cache_entries_max: u32,
-    /// Bad tokens that one client address may send.
+    /// Bad tokens that one client address may have verified.
     pub failures: Allowance,
 }
 

@@ -120,6 +120,29 @@ fn bodies_held_whole_are_bounded_together() {
     });
 }
 
+/// A second sidecar on the same port does not start, and so takes no connection from the first.
+#[test]
+fn a_port_belongs_to_one_sidecar() {
+    let origin = Origin::start();
+    for workers in [1, 2] {
+        let first = Sidecar::start(&Setup {
+            workers,
+            ..Setup::new(&origin.url, OPEN)
+        });
+        let listen = first.inbound.to_string();
+        for workers in [1, 2] {
+            let (code, said) = Sidecar::fails_to_start(&Setup {
+                workers,
+                listen: &listen,
+                ..Setup::new(&origin.url, OPEN)
+            });
+            assert_eq!(code, Some(1), "{said}");
+            let told = format!("inbound.listen: {listen} cannot be bound");
+            assert!(said.contains(&told), "{said}");
+        }
+    }
+}
+
 /// Limits hold over all workers together, not for each.
 #[test]
 fn workers_share_limits() {
