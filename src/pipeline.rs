@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
+use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need, WholeBodies};
 use crate::accept::facts::{FactRules, facts, sole_origin};
 use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
@@ -59,6 +59,28 @@ pub struct Snapshot {
     pub answers: Answers,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// The account of bodies held whole, one for the process.
+    pub whole_bodies: WholeBodies,
+}
+
+impl Snapshot {
+    /// Room 2, and what it costs to be wrong there: a token that was verified and is bad is charged to the address. One
+    /// that is refused before that costs us nothing, so nobody who shares the address has to pay for it.
+    pub fn caller(
+        &self,
+        facts: &Facts,
+        failures_spent: Option<Duration>,
+        now: Now,
+    ) -> Result<Caller, Box<Denial>> {
+        let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
+        let caller = identify::caller(facts, self.tokens.as_deref(), verification, now);
+        caller.map_err(|refused| {
+            if refused.verified {
+                self.ledger.note_failure(facts.client_ip, now);
+            }
+            refused.denial
+        })
+    }
 }
 
 /// A snapshot in service, with all that is made for it. Every request keeps the one that it began with to its end.
@@ -179,10 +201,10 @@ impl Pipeline {
                 return Ok(reply.map(AnswerBody::whole));
             }
         };
-        let caller = caller(snap, &facts, entry.failures_spent(), now)?;
+        let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
-        let body = admit(body, ok.body_needs(), &snap.timeouts).await?;
+        let body = admit(body, ok.body_needs(), snap).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
         let permit = decide::body(
             ok,
@@ -322,33 +344,12 @@ fn judge(
     judged
 }
 
-/// Room 2, and what it costs to be wrong there.
-fn caller(
-    snap: &Snapshot,
-    facts: &Facts,
-    failures_spent: Option<Duration>,
-    now: Now,
-) -> Result<Caller, Box<Denial>> {
-    let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
-    let caller = identify::caller(facts, snap.tokens.as_deref(), verification, now);
-    if let Err(denial) = &caller
-        && denial.cause == Cause::TokenInvalid
-    {
-        snap.ledger.note_failure(facts.client_ip, now);
-    }
-    caller
-}
-
-async fn admit(
-    body: Incoming,
-    needs: BodyNeeds,
-    timeouts: &Timeouts,
-) -> Result<Admitted, Box<Denial>> {
+async fn admit(body: Incoming, needs: BodyNeeds, snap: &Snapshot) -> Result<Admitted, Box<Denial>> {
     let (need, bytes_max) = match needs {
         BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
-        BodyNeeds::Whole { bytes_max } => (Need::Whole, bytes_max),
+        BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
     };
-    let (idle, total) = (timeouts.body_idle, timeouts.total);
+    let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
     bodies::admit(
         body,
         need,

@@ -15,17 +15,21 @@ use crate::model::denial::{Cause, Denial};
 
 #[cfg(test)]
 mod tests;
+mod whole;
+
+use whole::Share;
+pub use whole::WholeBodies;
 
 /// What a whole body is given at first; more comes as bytes arrive, not as a client says they will.
 const WHOLE_BYTES_AT_FIRST: u64 = 64 * 1024;
 
 /// What the decision needs to see of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+#[derive(Clone, Copy, Debug)]
+pub enum Need<'a> {
     /// Nothing: it is passed on as it comes.
     Stream,
-    /// Every byte before anything is forwarded.
-    Whole,
+    /// Every byte before anything is forwarded; they go onto this account as they arrive.
+    Whole(&'a WholeBodies),
 }
 
 /// What a body may take.
@@ -50,6 +54,8 @@ pub enum BodyFault {
     Slow,
     /// The peer broke off, or the framing is wrong.
     Broken,
+    /// Other bodies that are held whole leave no room for this one.
+    Crowded,
 }
 
 impl BodyFault {
@@ -60,6 +66,7 @@ impl BodyFault {
             Self::TooLarge => Cause::BodyTooLarge,
             Self::Idle | Self::Slow => Cause::BodyTimeout,
             Self::Broken => Cause::BodyBroken,
+            Self::Crowded => Cause::Overloaded,
         }
     }
 
@@ -75,6 +82,7 @@ impl BodyFault {
             Self::Idle => "no piece of the body came in time",
             Self::Slow => "the body as a whole did not come in time",
             Self::Broken => "the body breaks off or is framed wrongly",
+            Self::Crowded => "bodies held whole take all that `whole_body_bytes_max` allows",
         }
     }
 }
@@ -94,17 +102,25 @@ impl From<BodyFault> for Box<Denial> {
 }
 
 /// Admits a body whose head was decided upon. A length over the limit is refused unread.
-pub async fn admit<B>(body: B, need: Need, limits: BodyLimits) -> Result<Admitted<B>, Box<Denial>>
+pub async fn admit<B>(
+    body: B,
+    need: Need<'_>,
+    mut limits: BodyLimits,
+) -> Result<Admitted<B>, Box<Denial>>
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    if let Need::Whole(account) = need {
+        // One that could never have room is too large, not early.
+        limits.bytes_max = limits.bytes_max.min(account.bytes_max());
+    }
     if body.size_hint().lower() > limits.bytes_max {
         return Err(BodyFault::TooLarge.denial());
     }
     let metered = Metered::new(body, limits);
     match need {
         Need::Stream => Ok(Admitted(State::Streamed(metered))),
-        Need::Whole => match collect(metered).await {
+        Need::Whole(account) => match collect(metered, account.share()).await {
             Ok(whole) => Ok(Admitted(State::Whole(whole))),
             Err(fault) => Err(fault.denial()),
         },
@@ -255,24 +271,31 @@ impl Timer {
 }
 
 /// One piece stays what it is; several are put together once.
-async fn collect<B>(mut metered: Metered<B>) -> Result<Bytes, BodyFault>
+async fn collect<B>(mut metered: Metered<B>, mut share: Share) -> Result<Bytes, BodyFault>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let expected = metered.body.size_hint().lower().min(WHOLE_BYTES_AT_FIRST);
     let expected = usize::try_from(expected).unwrap_or_default();
-    let mut next = async || std::future::poll_fn(|cx| metered.poll_piece(cx)).await;
-    let Some(first) = next().await.transpose()? else {
+    let mut next = async || {
+        let piece = std::future::poll_fn(|cx| metered.poll_piece(cx)).await;
+        let piece = piece.transpose()?;
+        if let Some(piece) = &piece {
+            share.add(piece)?;
+        }
+        Ok::<_, BodyFault>(piece)
+    };
+    let Some(first) = next().await? else {
         return Ok(Bytes::new());
     };
-    let Some(second) = next().await.transpose()? else {
-        return Ok(first);
+    let Some(second) = next().await? else {
+        return Ok(share.of(first));
     };
     let mut whole = BytesMut::with_capacity(expected.max(first.len() + second.len()));
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
-    while let Some(piece) = next().await.transpose()? {
+    while let Some(piece) = next().await? {
         whole.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
+    Ok(share.of(whole.freeze()))
 }

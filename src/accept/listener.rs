@@ -37,6 +37,18 @@ pub enum PortUse {
 /// Binds and listens. An unspecified IPv6 address takes IPv4 too, whatever the system's default. Not blocking, so that
 /// each worker can hand its socket to its own runtime.
 pub fn bind(address: SocketAddr, port: PortUse) -> io::Result<std::net::TcpListener> {
+    let socket = bound(address, port)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Fails if anybody listens on the address. Asked before a port is shared: the kernel would let another process of the
+/// same user share it too, without a word, and give it a part of the connections.
+pub fn probe(address: SocketAddr) -> io::Result<()> {
+    bound(address, PortUse::Alone).map(drop)
+}
+
+fn bound(address: SocketAddr, port: PortUse) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -50,8 +62,7 @@ pub fn bind(address: SocketAddr, port: PortUse) -> io::Result<std::net::TcpListe
     socket.set_reuse_port(port == PortUse::Shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Accepts until the drain begins, and serves each connection as a task of the drain. Returns when nothing is accepted

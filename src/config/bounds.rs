@@ -49,6 +49,13 @@ pub(super) fn read(fields: &mut Fields<'_>) -> AcceptLimits {
         "10MB",
         Size::<0, 1_099_511_627_776>(ByteSize(10_000_000)),
     );
+    let whole_body_bytes = fields.or(
+        "whole_body_bytes_max",
+        "bytes of all bodies together that a rule must see whole (`json: true`), and the most of one; 503 beyond",
+        "64MiB",
+        // Six of the largest by default, or tens of thousands of orders.
+        Size::<65_536, 1_099_511_627_776>(ByteSize(64 << 20)),
+    );
     if connections_per_ip.0 > connections.0 && fields.has("connections_per_ip_max") {
         let place = fields.place_of("connections_per_ip_max");
         let message = format!(
@@ -70,5 +77,6 @@ pub(super) fn read(fields: &mut Fields<'_>) -> AcceptLimits {
         headers_max: headers.0,
         target_bytes_max: target_bytes.0,
         body_bytes_max: body_bytes.0,
+        whole_body_bytes_max: whole_body_bytes.0,
     }
 }

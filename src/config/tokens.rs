@@ -77,7 +77,7 @@ impl Section for Tokens {
         let failures = super::section_or_defaults(
             fields,
             "failures",
-            "bad tokens that one client address may send before only known tokens are looked at",
+            "bad tokens that one client address may have verified before only known tokens are looked at",
             read_failures,
         );
         let keys = keys?;

@@ -53,6 +53,39 @@ pub enum Verification {
     BudgetSpent(Duration),
 }
 
+/// Credentials that name nobody, and what it cost to find that out.
+#[derive(Debug)]
+pub struct Unidentified {
+    /// The refusal.
+    pub denial: Box<Denial>,
+    /// Whether a signature was verified for it. Everything that is seen before costs next to nothing.
+    pub verified: bool,
+}
+
+impl From<Box<Denial>> for Unidentified {
+    fn from(denial: Box<Denial>) -> Self {
+        Self {
+            denial,
+            verified: false,
+        }
+    }
+}
+
+impl From<Reason> for Unidentified {
+    fn from(reason: Reason) -> Self {
+        Self {
+            denial: Denial::new(Cause::TokenInvalid, reason.as_str()),
+            verified: reason >= Reason::Signature,
+        }
+    }
+}
+
+impl From<Unidentified> for Box<Denial> {
+    fn from(refused: Unidentified) -> Self {
+        refused.denial
+    }
+}
+
 /// Says who is calling. Without `tokens` no credentials are looked at, and every caller is anonymous.
 ///
 /// # Errors
@@ -63,28 +96,28 @@ pub fn caller(
     tokens: Option<&Verifier>,
     verification: Verification,
     now: Now,
-) -> Result<Caller, Box<Denial>> {
+) -> Result<Caller, Unidentified> {
     let Some(tokens) = tokens else {
         return Ok(Caller::Anonymous);
     };
     let bearer = match &facts.credentials {
         Credentials::None => return Ok(Caller::Anonymous),
-        Credentials::Several(what) => return Err(Denial::new(Cause::CredentialsSeveral, *what)),
-        Credentials::Malformed(what) => return Err(Denial::new(Cause::TokenInvalid, *what)),
+        Credentials::Several(what) => {
+            return Err(Denial::new(Cause::CredentialsSeveral, *what).into());
+        }
+        Credentials::Malformed(what) => return Err(Denial::new(Cause::TokenInvalid, *what).into()),
         Credentials::Bearer(token) => token.expose_token(),
     };
-    let fingerprint = tokens.fingerprint(bearer).map_err(invalid)?;
+    let fingerprint = tokens.fingerprint(bearer)?;
     tokens.keyring().available(now).map_err(unavailable)?;
     if let Some(identity) = tokens.cached(&fingerprint, now) {
         return Ok(Caller::Token(identity));
     }
     if let Verification::BudgetSpent(wait) = verification {
-        return Err(
-            Denial::new(Cause::FailureBudget, "budget of failures spent")
-                .advising(Advice::RetryAfter(wait)),
-        );
+        let denial = Denial::new(Cause::FailureBudget, "budget of failures spent");
+        return Err(denial.advising(Advice::RetryAfter(wait)).into());
     }
-    let verified = tokens.verify(bearer, now).map_err(invalid)?;
+    let verified = tokens.verify(bearer, now)?;
     let caller = Caller::Token(verified.identity.clone());
     tokens.remember(fingerprint, verified);
     Ok(caller)
@@ -96,8 +129,4 @@ const KEYS_WAIT: Duration = Duration::from_secs(5);
 fn unavailable(why: Unavailable) -> Box<Denial> {
     let denial = Denial::new(Cause::KeysUnavailable, why.as_str());
     denial.advising(Advice::RetryAfter(KEYS_WAIT))
-}
-
-fn invalid(reason: Reason) -> Box<Denial> {
-    Denial::new(Cause::TokenInvalid, reason.as_str())
 }

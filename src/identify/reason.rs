@@ -4,8 +4,8 @@ use std::fmt;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)+) => {
-        /// Why a token is not good.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        /// Why a token is not good. A later one was found out later, and cost more.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
 
         impl Reason {

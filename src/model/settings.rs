@@ -25,6 +25,8 @@ pub struct AcceptLimits {
     pub target_bytes_max: ByteSize,
     /// Bytes of a request body.
     pub body_bytes_max: ByteSize,
+    /// Bytes of all request bodies that are held whole, over all workers.
+    pub whole_body_bytes_max: ByteSize,
 }
 
 /// How long the door and the way to the service wait.
@@ -91,7 +93,7 @@ pub struct TokenSettings {
     pub token_bytes_max: ByteSize,
     /// Verified tokens remembered.
     pub cache_entries_max: u32,
-    /// Bad tokens that one client address may send.
+    /// Bad tokens that one client address may have verified.
     pub failures: Allowance,
 }
 

@@ -153,11 +153,9 @@ fn walk(
 fn caller(snap: &Snapshot, facts: &Facts, question: &Question) -> Result<Caller, Box<Denial>> {
     match &question.assumed {
         Assumed::Verified(identity) => Ok(Caller::Token(Arc::clone(identity))),
-        Assumed::Nothing => identify::caller(
-            facts,
-            snap.tokens.as_deref(),
-            Verification::Allowed,
-            question.now,
-        ),
+        Assumed::Nothing => {
+            let (tokens, now) = (snap.tokens.as_deref(), question.now);
+            Ok(identify::caller(facts, tokens, Verification::Allowed, now)?)
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accept::body::WholeBodies;
 use crate::accept::facts::FactRules;
 use crate::config::Inbound;
 use crate::identify::keys::KeyError;
@@ -114,6 +115,7 @@ pub fn succeeding(
         .tokens
         .as_ref()
         .map_or("", |tokens| &tokens.audience);
+    let whole_max = inbound.limits.whole_body_bytes_max.0;
     let snapshot = Snapshot {
         answers: Answers::new(inbound.headers, inbound.limit_headers, realm),
         fact_rules: FactRules {
@@ -126,6 +128,10 @@ pub fn succeeding(
                 Ledger::succeeding(&before.snapshot.ledger, &inbound.policy.limits, failures)
             }
             None => Ledger::new(&inbound.policy.limits, failures),
+        },
+        whole_bodies: match before {
+            Some(before) => before.snapshot.whole_bodies.rebound(whole_max),
+            None => WholeBodies::new(whole_max),
         },
         policy: inbound.policy,
         tokens,

@@ -39,6 +39,9 @@ pub(super) fn bind(
     } else {
         PortUse::Shared
     };
+    if port_use == PortUse::Shared {
+        listener::probe(address)?;
+    }
     let first = listener::bind(address, port_use)?;
     let bound = first.local_addr()?;
     let mut sockets = vec![first];

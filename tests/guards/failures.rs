@@ -9,6 +9,7 @@ use serde_json::json;
 use std::time::Duration;
 
 use crate::support::{Ask, ISSUER, START, entered, get, policy};
+use crate::tokens::Issuer;
 
 const SECOND: u64 = 1_000_000_000;
 const ROUTE: &str = "- { name: here, match: { path: /** }, anonymous: true }";
@@ -101,6 +102,7 @@ fn once_spent_only_tokens_that_are_known_pass() {
         let facts = facts(request.peer(), &request.head(), &snapshot.fact_rules).unwrap();
         let tokens = snapshot.tokens.as_deref();
         identify::caller(&facts, tokens, verification, request.now())
+            .map_err(|refused| refused.denial)
     };
     let wait = Duration::from_secs(7);
     let (known, unknown) = (token("known"), token("unknown"));
@@ -110,4 +112,61 @@ fn once_spent_only_tokens_that_are_known_pass() {
     assert_eq!(denial.cause, Cause::FailureBudget);
     assert_eq!(denial.advice, Advice::RetryAfter(wait));
     call(&unknown, Verification::Allowed).unwrap();
+}
+
+/// What `outrider` itself asks: the refusal, and whether the address has to wait afterwards.
+fn called(snapshot: &Snapshot, request: &Ask) -> (Option<Cause>, bool) {
+    let facts = facts(request.peer(), &request.head(), &snapshot.fact_rules).unwrap();
+    let caller = snapshot.caller(&facts, spent(snapshot, request), request.now());
+    let cause = caller.err().map(|denial| denial.cause);
+    (cause, spent(snapshot, request).is_some())
+}
+
+#[test]
+fn a_failure_that_cost_a_verification_is_charged() {
+    let stranger = Issuer::new(2048);
+    let claims = |exp: i64| json!({"iss": "https://auth.example", "aud": "orders", "sub": "a", "iat": START - 60, "exp": exp});
+    let mut forged = ISSUER.header();
+    forged["jku"] = json!("https://evil.example");
+    for bad in [
+        stranger.sign(&ISSUER.header(), &claims(START + 600)),
+        stranger.sign(&forged, &claims(START + 600)),
+        ISSUER.sign(&ISSUER.header(), &claims(START - 59)),
+        ISSUER.sign(&ISSUER.header(), &json!({})),
+    ] {
+        let snapshot = policy("", ROUTE);
+        let request = get().token(&bad);
+        for is_spent in [false, false, true] {
+            let told = called(&snapshot, &request);
+            assert_eq!(told, (Some(Cause::TokenInvalid), is_spent), "{bad}");
+        }
+        let told = called(&snapshot, &request);
+        assert_eq!(told, (Some(Cause::FailureBudget), true), "{bad}");
+    }
+}
+
+#[test]
+fn a_failure_that_cost_nothing_is_free() {
+    let claims =
+        json!({"iss": "https://auth.example", "aud": "orders", "sub": "a", "exp": START + 60});
+    let header = |header: serde_json::Value| ISSUER.sign(&header, &claims);
+    let snapshot = policy("", ROUTE);
+    let basic = get().with("authorization", "Basic eDp5");
+    let twice = basic.clone().with("authorization", "Bearer x");
+    assert_eq!(called(&snapshot, &twice).0, Some(Cause::CredentialsSeveral));
+    for request in [
+        basic,
+        get().token("x"),
+        get().token("a.b.c"),
+        get().token(&"x".repeat(20_000)),
+        get().token(&header(json!({"alg": "none"}))),
+        get().token(&header(json!({"alg": "RS256", "kid": "nobody"}))),
+        get().token(&header(json!({"alg": "RS256", "typ": "id"}))),
+        get().token(&header(json!({"alg": "RS256", "crit": []}))),
+    ] {
+        for _ in 0..9 {
+            let told = called(&snapshot, &request);
+            assert_eq!(told, (Some(Cause::TokenInvalid), false), "{request:?}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ fn ask(
         verification,
         at(second),
     )
-    .map_err(|denial| denial.cause)
+    .map_err(|refused| refused.denial.cause)
 }
 
 #[test]
@@ -66,7 +66,8 @@ fn a_spent_budget_lets_only_cached_tokens_pass() {
     assert!(ask(&verifier, &known, spent, NOW).is_ok());
     let bearer = header(&format!("Bearer {new}")).unwrap();
     let facts_of_new = facts(Credentials::Bearer(bearer));
-    let denial = caller(&facts_of_new, Some(&verifier), spent, at(NOW)).unwrap_err();
+    let refused = caller(&facts_of_new, Some(&verifier), spent, at(NOW)).unwrap_err();
+    let denial = refused.denial;
     assert_eq!(denial.cause, Cause::FailureBudget);
     assert_eq!(denial.advice, Advice::RetryAfter(Duration::from_secs(7)));
     assert!(ask(&verifier, &new, Verification::Allowed, NOW).is_ok());

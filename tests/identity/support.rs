@@ -125,7 +125,8 @@ pub(crate) fn called(
     credentials: Credentials,
     tokens: Option<&Verifier>,
 ) -> Result<Caller, Box<Denial>> {
-    caller(&facts(credentials), tokens, Verification::Allowed, at(NOW))
+    let called = caller(&facts(credentials), tokens, Verification::Allowed, at(NOW));
+    called.map_err(|refused| refused.denial)
 }
 
 pub(crate) fn facts(credentials: Credentials) -> Facts {

@@ -88,7 +88,8 @@ async fn stream(
 }
 
 async fn whole(length: Option<u64>, steps: impl IntoIterator<Item = Step>) -> Result<Bytes, Cause> {
-    let body = admit(script(length, steps), Need::Whole, LIMITS).await;
+    let account = WholeBodies::new(LIMITS.bytes_max);
+    let body = admit(script(length, steps), Need::Whole(&account), LIMITS).await;
     let body = body.map_err(|denial| denial.cause)?;
     let bytes = body.whole().unwrap().clone();
     assert_eq!(body.size_hint().exact(), Some(bytes.len() as u64));
@@ -159,7 +160,8 @@ async fn a_drip_is_slow_and_a_silence_is_idle() {
 
 #[tokio::test]
 async fn a_length_over_the_limit_is_refused_unread() {
-    for need in [Need::Stream, Need::Whole] {
+    let account = WholeBodies::new(u64::MAX);
+    for need in [Need::Stream, Need::Whole(&account)] {
         let refused = admit(script(Some(11), [Step::Wait(60)]), need, LIMITS).await;
         assert_eq!(
             refused.err().map(|denial| denial.cause),
@@ -181,4 +183,39 @@ async fn a_streamed_length_stays_a_length() {
         .await
         .unwrap();
     assert!(empty.is_end_stream());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_held_whole_share_what_all_may_take() {
+    use Step::{Piece, Wait};
+    let account = WholeBodies::new(10);
+    let take = async |steps: Vec<Step>| {
+        let body = admit(script(None, steps), Need::Whole(&account), LIMITS).await;
+        body.map_err(|denial| denial.cause)
+    };
+    let mut first = take(vec![Piece("hello")]).await.unwrap();
+    assert_eq!(account.held(), 5);
+    // A reload bounds the same account anew.
+    assert_eq!(account.rebound(99).held(), 5);
+    let crowded = take(vec![Piece("wor"), Wait(1), Piece("ld!")]).await;
+    assert_eq!(crowded.err(), Some(Cause::Overloaded));
+    assert_eq!(account.held(), 5, "a refused body gives back what it had");
+    let second = take(vec![Piece("wor"), Wait(1), Piece("ld")])
+        .await
+        .unwrap();
+    assert_eq!(account.held(), 10);
+    let too_large = take(vec![Piece("hello world")]).await;
+    assert_eq!(
+        too_large.err(),
+        Some(Cause::BodyTooLarge),
+        "it has never room"
+    );
+    drop(second);
+    let sent = std::future::poll_fn(|cx| Pin::new(&mut first).poll_frame(cx)).await;
+    drop(first);
+    assert_eq!(account.held(), 5, "its bytes are still on their way");
+    drop(sent);
+    assert_eq!(account.held(), 0);
+    let streamed = admit(script(None, [Piece("hello")]), Need::Stream, LIMITS).await;
+    assert_eq!((account.held(), streamed.is_ok()), (0, true));
 }

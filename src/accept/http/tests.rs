@@ -21,6 +21,7 @@ fn http(head_bytes_max: u64) -> Http {
         headers_max: 64,
         target_bytes_max: ByteSize(8 * 1024),
         body_bytes_max: ByteSize(1024),
+        whole_body_bytes_max: ByteSize(1024),
     };
     let long = Duration::from_secs(3600);
     let timeouts = Timeouts {

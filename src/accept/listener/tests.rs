@@ -17,6 +17,7 @@ fn gate(connections_max: u32, connections_per_ip_max: u32) -> Arc<Gate> {
         headers_max: 64,
         target_bytes_max: ByteSize(8 * 1024),
         body_bytes_max: ByteSize(1024),
+        whole_body_bytes_max: ByteSize(1024),
     };
     Arc::new(Gate::new(&limits, Duration::from_secs(30)))
 }

@@ -6,7 +6,7 @@ use crate::support::oracle::{Stage, demand};
 use crate::support::origin::Origin;
 use crate::support::sidecar::{Setup, Sidecar};
 use crate::support::wire::{PATIENCE, QUIET, Wire};
-use crate::world::{OPEN, get, pair, post};
+use crate::world::{OPEN, get, pair, post, request};
 
 /// One address has its places and no more; others are not touched by that.
 #[test]
@@ -71,6 +71,76 @@ fn places_are_bounded_over_all_workers() {
     drop(held);
     let answer = waiting.answer().unwrap();
     assert_eq!(answer.status, 200, "{answer}");
+}
+
+/// Bodies that a rule must see whole share one account, whichever worker holds them and however slowly they come.
+#[test]
+fn bodies_held_whole_are_bounded_together() {
+    let inbound = format!(
+        "  bounds: {{ whole_body_bytes_max: 64KiB }}\n{OPEN}    - name: json
+      match: {{ method: POST, path: /json }}
+      anonymous: true
+      body: {{ json: true, content_types: [application/json] }}
+"
+    );
+    let origin = Origin::start();
+    let setup = Setup {
+        workers: 2,
+        ..Setup::new(&origin.url, &inbound)
+    };
+    let sidecar = Sidecar::start(&setup);
+    let typed = "Content-Type: application/json\r\n";
+    let body = format!("[{}0]", "0,".repeat(20_000));
+    let slow = format!("{typed}Content-Length: {}\r\n", body.len() + 1);
+    let held = [0, 1].map(|_| {
+        let mut wire = sidecar.connect();
+        wire.send(format!(
+            "{}{}",
+            request("POST", "/json", &slow),
+            &body[..30_000]
+        ));
+        wire
+    });
+    let whole = post("/json", typed, &body);
+    sidecar.wait_until("no room for another", || {
+        let answer = sidecar.connect().ask(whole.clone()).unwrap();
+        answer.status == 503
+            && answer.code().as_deref() == Some("proxy.overloaded")
+            && answer.one("retry-after") == Some("1")
+    });
+    let streamed = sidecar.connect().ask(post("/open/x", typed, &body));
+    assert_eq!(
+        streamed.unwrap().status,
+        200,
+        "what is not held needs no room"
+    );
+    drop(held);
+    sidecar.wait_until("room again", || {
+        sidecar.connect().ask(whole.clone()).unwrap().status == 200
+    });
+}
+
+/// A second sidecar on the same port does not start, and so takes no connection from the first.
+#[test]
+fn a_port_belongs_to_one_sidecar() {
+    let origin = Origin::start();
+    for workers in [1, 2] {
+        let first = Sidecar::start(&Setup {
+            workers,
+            ..Setup::new(&origin.url, OPEN)
+        });
+        let listen = first.inbound.to_string();
+        for workers in [1, 2] {
+            let (code, said) = Sidecar::fails_to_start(&Setup {
+                workers,
+                listen: &listen,
+                ..Setup::new(&origin.url, OPEN)
+            });
+            assert_eq!(code, Some(1), "{said}");
+            let told = format!("inbound.listen: {listen} cannot be bound");
+            assert!(said.contains(&told), "{said}");
+        }
+    }
 }
 
 /// Limits hold over all workers together, not for each.
