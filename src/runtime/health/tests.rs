@@ -83,7 +83,7 @@ async fn half_heads_do_not_keep_a_probe_out() {
         let mut answer = [0; 4096];
         assert!(patient.read(&mut answer).await.unwrap() > 0);
         let mut held = Vec::new();
-        let from = std::time::Instant::now();
+        let from = tokio::time::Instant::now();
         for _ in 0..2 * CONNECTIONS_MAX {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(b"GET /livez HTT").await.unwrap();
