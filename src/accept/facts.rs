@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -59,6 +61,7 @@ pub fn facts(peer: SocketAddr, head: &Parts, rules: &FactRules) -> Result<Facts,
         authority,
         framing,
         content_type: judge_content_type(&head.headers)?,
+        encoded: is_encoded(&head.headers),
         origin,
         preflight,
         credentials: judge_credentials(&head.headers, path.query()),
@@ -179,6 +182,12 @@ fn judge_content_type(headers: &HeaderMap) -> Result<Option<HeaderValue>, Box<De
         Lines::One(value) => Ok(Some(value.clone())),
         Lines::Several => refuse(Cause::ContentType, "more than one Content-Type"),
     }
+}
+
+/// Whether anything but a plain `identity` is said of the body's coding (RFC 9110 section 8.4).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    !headers.get_all(CONTENT_ENCODING).iter().all(plain)
 }
 
 /// One set of credentials in one place, and never in the query (RFC 6750 section 2, RFC 9700 section 4.3.2).

@@ -53,6 +53,7 @@ pub(crate) fn facts(method: Method, target: &'static str, framing: Framing) -> F
         path: JudgedPath::judge(&PathAndQuery::from_static(target)).unwrap(),
         framing,
         content_type: None,
+        encoded: false,
         origin: None,
         preflight: None,
         credentials: Credentials::None,

@@ -223,6 +223,14 @@ impl Fields<'_> {
         self.entry(key).is_some()
     }
 
+    /// Whether the section says `key: true`: for those who go by a key that is not their own and report no fault of it.
+    #[must_use]
+    pub fn says(&self, key: &str) -> bool {
+        let unheard = &mut Faults::default();
+        self.entry(key)
+            .is_some_and(|entry| bool::decode(&entry.value, unheard) == Some(true))
+    }
+
     /// Where the value of `key` stands, or else where the section stands.
     #[must_use]
     pub fn place_of(&self, key: &str) -> Place {

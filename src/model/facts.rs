@@ -20,6 +20,8 @@ pub struct Facts {
     pub framing: Framing,
     /// The `Content-Type`, if there is exactly one.
     pub content_type: Option<HeaderValue>,
+    /// Whether the body is encoded (`Content-Encoding` other than `identity`), so that its bytes are not what is meant.
+    pub encoded: bool,
     /// The origin of the page that sends it, if a browser does; one line and one value, or `null`.
     pub origin: Option<HeaderValue>,
     /// What a browser asks, if the request is a CORS preflight.

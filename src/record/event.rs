@@ -14,7 +14,7 @@ use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
 use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
-use super::redact::{push_detail, push_path};
+use super::redact::{push_detail, push_path, push_word};
 use super::told::{Asked, Reason, Shadowed, Told};
 
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
@@ -271,7 +271,7 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     if let (Some(method), Some(route)) = (told.method(), &told.route) {
         push_raw(out, ",\"name\":");
         let start = out.len();
-        push_text(out, method.as_str(), WORD_BYTES_MAX);
+        push_word(out, method.as_str(), WORD_BYTES_MAX);
         // One text of both: the closing quote of the first and the opening quote of the second become a space.
         out.pop();
         let joint = out.len();
@@ -364,7 +364,7 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_plain(out, client_ip(told));
     if let Asked::Judged(judged) = &told.asked {
         push_raw(out, ",\"host\":");
-        push_text(
+        push_word(
             out,
             judged.host.to_str().unwrap_or_default(),
             NAME_BYTES_MAX,
@@ -372,7 +372,7 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     }
     if let Some(method) = told.method() {
         push_raw(out, ",\"method\":");
-        push_text(out, method.as_str(), WORD_BYTES_MAX);
+        push_word(out, method.as_str(), WORD_BYTES_MAX);
     }
     match &told.asked {
         Asked::Nothing => {}

@@ -22,6 +22,11 @@ pub(super) fn push_path(out: &mut Vec<u8>, path: &str) {
     }
 }
 
+/// Appends a word that the client chose: a method, a host. It is held to what a segment of a path is held to.
+pub(super) fn push_word(out: &mut Vec<u8>, word: &str, bytes_max: usize) {
+    push_text(out, shown_segment(word), bytes_max);
+}
+
 /// Appends what the operator is told of a refusal. By contract it holds no secret; one that a guard quoted by mistake
 /// does not get through here either.
 pub(super) fn push_detail(out: &mut Vec<u8>, detail: &str) {
@@ -89,6 +94,22 @@ mod tests {
         for (path, expected) in table {
             let mut out = Vec::new();
             push_path(&mut out, path);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_method_and_a_host_show_no_token() {
+        let table = [
+            ("POST", "\"POST\""),
+            ("orders.example:8443", "\"orders.example:8443\""),
+            ("eyJhbGciOiJSUzI1NiJ9.e30.sig", "\"[token]\""),
+            ("www.eyJhbGciOiJSUzI1NiJ9.example", "\"[token]\""),
+            (&"X".repeat(200), "\"[long]\""),
+        ];
+        for (word, expected) in table {
+            let mut out = Vec::new();
+            push_word(&mut out, word, 256);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }

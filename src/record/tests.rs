@@ -83,6 +83,7 @@ fn facts(target: &str) -> Facts {
         path: JudgedPath::judge(&target).unwrap(),
         framing: Framing::None,
         content_type: None,
+        encoded: false,
         origin: None,
         preflight: None,
         credentials: Credentials::None,

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -14,14 +15,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::readiness::Readiness;
 
-/// Connections at once. Probes and a scraper need a handful.
+/// Connections at once. Probes and a scraper need a handful; who comes when all are taken takes the place of another.
 const CONNECTIONS_MAX: usize = 64;
 /// For a whole request head; also how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// For a whole connection.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(120);
 const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -41,15 +42,21 @@ pub struct Shown {
 /// Serves until `stop` is done; open connections end with it.
 pub async fn serve(listener: TcpListener, shown: Shown, stop: impl Future<Output = ()>) {
     let mut connections = JoinSet::new();
+    let mut open: Vec<Open> = Vec::with_capacity(CONNECTIONS_MAX);
     let mut stop = std::pin::pin!(stop);
     loop {
-        let room = connections.len() < CONNECTIONS_MAX;
         tokio::select! {
             () = &mut stop => return,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if room => match accepted {
+            Some(_) = connections.join_next(), if !connections.is_empty() => {
+                open.retain(|one| !one.task.is_finished());
+            }
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, shown.clone()));
+                    make_room(&mut open);
+                    let asked = Arc::new(AtomicBool::new(false));
+                    let served = connection(stream, shown.clone(), Arc::clone(&asked));
+                    let task = connections.spawn(served);
+                    open.push(Open { task, asked });
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -57,13 +64,32 @@ pub async fn serve(listener: TcpListener, shown: Shown, stop: impl Future<Output
     }
 }
 
+/// A connection that is being served.
+struct Open {
+    task: AbortHandle,
+    /// Whether a whole head has come on it.
+    asked: Arc<AtomicBool>,
+}
+
+/// When every place is taken, ends the oldest connection that has asked nothing, or else the oldest: half a head must
+/// not keep a probe out.
+fn make_room(open: &mut Vec<Open>) {
+    if open.len() < CONNECTIONS_MAX {
+        return;
+    }
+    let silent = |one: &Open| !one.asked.load(Ordering::Relaxed);
+    let oldest = open.iter().position(silent).unwrap_or_default();
+    open.remove(oldest).task.abort();
+}
+
 async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "the health listener cannot accept");
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-async fn connection(stream: TcpStream, shown: Shown) {
+async fn connection(stream: TcpStream, shown: Shown, asked: Arc<AtomicBool>) {
     let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
         let answer = answer(&request, &shown);
         async move { Ok::<_, Infallible>(answer) }
     });

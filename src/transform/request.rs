@@ -19,10 +19,11 @@ const SESSION: HeaderName = HeaderName::from_static("outrider-session");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What a client must not tell the service, in either spelling of the dash: `_` reads as `-` in many servers. A name
-/// ending in `-` stands for all that begin so.
+/// What a client must not tell the service, whatever stands for the dash: `_`, and in some servers every byte that is no
+/// letter or digit, reads alike. A name ending in `-` stands for all that begin so.
 const CLIENT_MUST_NOT_SAY: &[&str] = &[
     // Ours: who the caller is.
+    "outrider",
     "outrider-",
     // Who the caller is, by the words of other proxies that services still believe.
     "remote-user",
@@ -30,11 +31,20 @@ const CLIENT_MUST_NOT_SAY: &[&str] = &[
     "x-auth-request-",
     "x-authenticated-",
     "x-webauth-",
+    "x-ms-client-principal",
+    "x-ms-client-principal-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-jwt-assertion",
+    "x-amzn-oidc-",
+    "cf-access-",
+    "tailscale-user-",
+    "wl-proxy-remote-user",
     // Which certificate the client showed.
     "ssl-client-",
     "x-ssl-",
     "x-client-cert",
     "x-client-dn",
+    "x-arr-clientcert",
     "client-cert",
     "client-cert-chain",
     // Where the client is, and how it came.
@@ -47,15 +57,27 @@ const CLIENT_MUST_NOT_SAY: &[&str] = &[
     "true-client-ip",
     "cf-connecting-ip",
     "fastly-client-ip",
+    "fly-client-ip",
+    "wl-proxy-client-ip",
+    "x-azure-clientip",
+    "x-appengine-user-ip",
+    "front-end-https",
+    "x-scheme",
     // Another target than the one that was judged.
     "x-original-url",
     "x-original-uri",
     "x-original-host",
+    "x-override-url",
     "x-rewrite-url",
+    "x-rewrite-path",
+    "request-uri",
     "x-host",
     "x-http-host-override",
     "x-envoy-",
+    // Steps that the service's own framework then leaves out (CVE-2025-29927).
+    "x-middleware-subrequest",
     // Another method than the one that was judged.
+    "x-original-method",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -195,9 +217,12 @@ fn client_must_not_say(name: &str) -> bool {
     })
 }
 
-/// Whether a name in lower case is `entry` once underscores are dashes.
+/// Whether a name in lower case is `entry` once every byte but letters and digits is a dash.
 fn folds_to(name: &[u8], entry: &[u8]) -> bool {
-    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+    let fold = |byte: &u8| match byte.is_ascii_alphanumeric() {
+        true => *byte,
+        false => b'-',
+    };
     name.len() == entry.len() && name.iter().map(fold).eq(entry.iter().copied())
 }
 

@@ -14,6 +14,10 @@ fn post(body: impl AsRef<[u8]>) -> Ask {
     ask("POST", "/").body(body)
 }
 
+fn typed(body: impl AsRef<[u8]>) -> Ask {
+    post(body).with("content-type", "application/json")
+}
+
 #[test]
 fn a_content_type_is_read_without_its_parameters_and_in_any_case() {
     let snapshot = policy(
@@ -63,6 +67,49 @@ fn a_content_type_is_read_without_its_parameters_and_in_any_case() {
 }
 
 #[test]
+fn json_is_of_a_json_type_and_what_is_read_is_not_encoded() {
+    let json = policy("", &taking("json: true"));
+    for (sent, may) in [
+        ("application/json", true),
+        ("Application/JSON; charset=utf-8", true),
+        ("application/problem+json", true),
+        ("application/json; charset=utf-16", false),
+        ("text/plain", false),
+        ("text/json", false),
+        ("application/x-www-form-urlencoded", false),
+        ("application/jsonx", false),
+        ("+json", false),
+        ("json", false),
+    ] {
+        let expected = (!may).then_some(Cause::ContentType);
+        let request = post("{}").with("content-type", sent);
+        assert_eq!(request.refusal(&json), expected, "{sent:?}");
+    }
+    assert_eq!(post("{}").refusal(&json), Some(Cause::ContentType));
+    let listed = policy("", &taking("content_types: [application/json]"));
+    let unread = policy("", &taking("bytes_max: 1KiB"));
+    for (coding, may) in [
+        ("identity", true),
+        ("Identity", true),
+        ("gzip", false),
+        ("identity, gzip", false),
+        ("", false),
+    ] {
+        let request = typed("{}").with("content-encoding", coding);
+        let expected = (!may).then_some(Cause::ContentType);
+        for snapshot in [&json, &listed] {
+            assert_eq!(request.refusal(snapshot), expected, "{coding:?}");
+        }
+        assert_eq!(request.refusal(&unread), None, "{coding:?}");
+    }
+    let twice = post("{}")
+        .with("content-type", "application/json")
+        .with("content-encoding", "identity")
+        .with("content-encoding", "br");
+    assert_eq!(twice.refusal(&json), Some(Cause::ContentType));
+}
+
+#[test]
 fn case_140_json_with_two_readings() {
     let snapshot = policy("", &taking("json: true"));
     let utf16: Vec<u8> = "{\"a\":1}"
@@ -80,7 +127,7 @@ fn case_140_json_with_two_readings() {
         many.as_bytes(),
     ];
     for body in sound {
-        let refusal = post(body).refusal(&snapshot);
+        let refusal = typed(body).refusal(&snapshot);
         assert_eq!(refusal, None, "{}", body.escape_ascii());
     }
     let broken: [&[u8]; 15] = [
@@ -101,7 +148,7 @@ fn case_140_json_with_two_readings() {
         b" ",
     ];
     for body in broken {
-        let refusal = post(body).refusal(&snapshot);
+        let refusal = typed(body).refusal(&snapshot);
         assert_eq!(refusal, Some(Cause::Json), "{}", body.escape_ascii());
     }
 }
@@ -112,13 +159,13 @@ fn depth_is_what_the_policy_says() {
     let mixed = |depth: usize| format!("{}1{}", "{\"a\":[".repeat(depth), "]}".repeat(depth));
     for (body, deepest) in [("json: true", 32), ("json: true, depth_max: 4", 4)] {
         let snapshot = policy("", &taking(body));
-        assert_eq!(post(nested(deepest)).refusal(&snapshot), None, "{body}");
-        let deeper = post(nested(deepest + 1)).refusal(&snapshot);
+        assert_eq!(typed(nested(deepest)).refusal(&snapshot), None, "{body}");
+        let deeper = typed(nested(deepest + 1)).refusal(&snapshot);
         assert_eq!(deeper, Some(Cause::Json), "{body}");
-        assert_eq!(post(mixed(deepest / 2)).refusal(&snapshot), None);
-        let deeper = post(mixed(deepest / 2 + 1)).refusal(&snapshot);
+        assert_eq!(typed(mixed(deepest / 2)).refusal(&snapshot), None);
+        let deeper = typed(mixed(deepest / 2 + 1)).refusal(&snapshot);
         assert_eq!(deeper, Some(Cause::Json), "{body}");
-        let refusal = post(nested(10_000)).refusal(&snapshot);
+        let refusal = typed(nested(10_000)).refusal(&snapshot);
         assert_eq!(refusal, Some(Cause::Json), "{body}");
     }
     for wrong in [
@@ -136,6 +183,7 @@ fn depth_is_what_the_policy_says() {
 
 #[test]
 fn a_body_may_be_missing_where_the_method_carries_none() {
+    let empty = |method| ask(method, "/").with("content-type", "application/json");
     let snapshot = policy("", &taking("json: true, allow_on_get: true"));
     for (method, needs) in [
         ("POST", true),
@@ -148,18 +196,18 @@ fn a_body_may_be_missing_where_the_method_carries_none() {
     ] {
         let expected = needs.then_some(Cause::Json);
         assert_eq!(
-            ask(method, "/").refusal(&snapshot),
+            empty(method).refusal(&snapshot),
             expected,
             "{method} without a body"
         );
         assert_eq!(
-            ask(method, "/").chunked(b"").refusal(&snapshot),
+            empty(method).chunked(b"").refusal(&snapshot),
             expected,
             "{method} with an empty body in chunks"
         );
-        let broken = ask(method, "/").body("{").refusal(&snapshot);
+        let broken = empty(method).body("{").refusal(&snapshot);
         assert_eq!(broken, Some(Cause::Json), "{method} with half a body");
-        assert_eq!(ask(method, "/").body("{}").refusal(&snapshot), None);
+        assert_eq!(empty(method).body("{}").refusal(&snapshot), None);
     }
 }
 
@@ -172,7 +220,11 @@ fn a_body_is_taken_in_whole_only_where_a_rule_looks_at_it() {
         ("json: false", false, 10_000_000),
     ] {
         let snapshot = policy("", &taking(body));
-        let request = post("{}").with("content-type", "a/b");
+        let media = match body.contains("a/b") {
+            true => "a/b",
+            false => "application/json",
+        };
+        let request = post("{}").with("content-type", media);
         let facts =
             outrider::accept::facts::facts(request.peer(), &request.head(), &snapshot.fact_rules)
                 .unwrap();
@@ -193,7 +245,7 @@ fn a_body_is_taken_in_whole_only_where_a_rule_looks_at_it() {
 fn a_question_about_a_body_that_is_too_large_is_answered_as_the_door_would() {
     let snapshot = policy("", &taking("json: true, bytes_max: 8B"));
     for (body, refused) in [("[1,2,3] ", None), ("[1,2,3]  ", Some(Cause::BodyTooLarge))] {
-        let verdict = post(body).explained(&snapshot).verdict;
+        let verdict = typed(body).explained(&snapshot).verdict;
         let cause = match verdict {
             outrider::pipeline::Verdict::Forwarded { .. } => None,
             outrider::pipeline::Verdict::Preflight(_) => panic!("no preflight"),

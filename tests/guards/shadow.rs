@@ -57,7 +57,11 @@ fn a_shadowed_body_is_recorded_and_passes() {
 fn shadow_is_the_word_of_one_section_only() {
     let route = "- { name: here, match: { path: /** }, require: { permissions: [orders:place], mode: shadow }, body: { json: true }, deny_ips: [192.0.2.1], limits: [{ name: few, per: all, rate: 1/h }] }";
     let snapshot = policy("", route);
-    let post = || ask("POST", "/").known();
+    let post = || {
+        ask("POST", "/")
+            .known()
+            .with("content-type", "application/json")
+    };
     for (request, cause) in [
         (ask("POST", "/").body("{}"), Cause::CredentialsMissing),
         (

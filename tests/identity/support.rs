@@ -136,6 +136,7 @@ pub(crate) fn facts(credentials: Credentials) -> Facts {
         path: JudgedPath::judge(&"/orders".parse().unwrap()).unwrap(),
         framing: Framing::None,
         content_type: None,
+        encoded: false,
         origin: None,
         preflight: None,
         credentials,

@@ -13,6 +13,7 @@ use crate::model::denial::{Cause, Denial};
 const GUARDED: &[&str] = &[
     "authorization",
     "connection",
+    "content-encoding",
     "content-length",
     "content-type",
     "forwarded",

@@ -1,4 +1,7 @@
-//! The guard of `body.content_types`: a body has one of the types named. Never looks into the body.
+//! The guard of `body.content_types`: a body has one of the types named, and no coding that hides it. Where only `json`
+//! is asked for, the types are those of JSON. Never looks into the body.
+
+use std::fmt;
 
 use http::HeaderValue;
 
@@ -31,10 +34,15 @@ impl GuardKind for Kind {
     fn read(&self, _: Scope, context: &Context<'_>, fields: &mut Fields<'_>) -> Vec<Rule> {
         let types: Option<Vec<MediaType>> = fields.optional(
             "content_types",
-            "media types a body may have, without parameters; a charset other than UTF-8 is refused",
+            "media types a body may have, without parameters, with `json: true` those of JSON; refused are a charset other than UTF-8 and a Content-Encoding",
         );
         let Some(types) = types else {
-            return Vec::new();
+            // A faulty list has its own fault, and no list means the types of JSON if the body must be that.
+            if !fields.says("json") || fields.has("content_types") {
+                return Vec::new();
+            }
+            let (place, types) = (fields.place_of("json"), Types::Json);
+            return vec![context.rule("body.content_types", place, ContentTypeGuard { types })];
         };
         let place = fields.place_of("content_types");
         if types.is_empty() {
@@ -44,7 +52,44 @@ impl GuardKind for Kind {
                 "name a type such as application/json",
             );
         }
+        let types = Types::Listed(types);
         vec![context.rule("body.content_types", place, ContentTypeGuard { types })]
+    }
+}
+
+/// What a body may be.
+#[derive(Debug)]
+enum Types {
+    /// One of these.
+    Listed(Vec<MediaType>),
+    /// `application/json`, or any type with the suffix `+json` (RFC 6839 section 3.1).
+    Json,
+}
+
+impl Types {
+    fn take(&self, essence: &str) -> bool {
+        match self {
+            Self::Listed(types) => types
+                .iter()
+                .any(|known| known.0.eq_ignore_ascii_case(essence)),
+            Self::Json => {
+                let (_, suffix) = essence.rsplit_once('+').unwrap_or_default();
+                essence.eq_ignore_ascii_case("application/json")
+                    || essence.contains('/') && suffix.eq_ignore_ascii_case("json")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Types {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(types) => {
+                let types: Vec<&str> = types.iter().map(|known| known.0.as_str()).collect();
+                out.write_str(&types.join(", "))
+            }
+            Self::Json => out.write_str("application/json, +json"),
+        }
     }
 }
 
@@ -77,7 +122,7 @@ impl Decode for MediaType {
 
 #[derive(Debug)]
 struct ContentTypeGuard {
-    types: Vec<MediaType>,
+    types: Types,
 }
 
 impl ContentTypeGuard {
@@ -86,16 +131,15 @@ impl ContentTypeGuard {
         if ask.facts.framing == Framing::None {
             return None;
         }
+        if ask.facts.encoded {
+            return Some("a content encoding, so that it cannot be read");
+        }
         let Some(sent) = ask.facts.content_type.as_ref().and_then(text) else {
             return Some("a body without a content type");
         };
         let (essence, parameters) = sent.split_once(';').unwrap_or((sent, ""));
         let essence = essence.trim_matches([' ', '\t']);
-        if !self
-            .types
-            .iter()
-            .any(|known| known.0.eq_ignore_ascii_case(essence))
-        {
+        if !self.types.take(essence) {
             return Some("a content type that is not on the list");
         }
         parameters
@@ -126,8 +170,7 @@ impl Guard for ContentTypeGuard {
     }
 
     fn explain(&self, ask: &Ask<'_>) -> String {
-        let known: Vec<&str> = self.types.iter().map(|known| known.0.as_str()).collect();
-        let known = known.join(", ");
+        let known = &self.types;
         self.objection(ask).map_or_else(
             || format!("one of {known}, or no body"),
             |why| format!("{why}; {known} would do"),

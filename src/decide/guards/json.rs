@@ -1,4 +1,5 @@
 //! The guard of `body.json`: a body is JSON with one reading (RFC 8259, I-JSON's rule on names). Never changes a byte.
+//! Names that differ in case are two names, and a whole number beyond 2^53 passes, though some services round it.
 
 use std::collections::HashSet;
 use std::fmt;

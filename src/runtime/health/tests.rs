@@ -65,7 +65,7 @@ async fn each_path_answers_what_it_should() {
 }
 
 #[tokio::test]
-async fn idle_connections_do_not_take_every_place_for_ever() {
+async fn half_heads_do_not_keep_a_probe_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shown = Shown {
@@ -77,16 +77,25 @@ async fn idle_connections_do_not_take_every_place_for_ever() {
         drop(stopped.await);
     });
     let asking = async {
+        let mut patient = TcpStream::connect(address).await.unwrap();
+        let whole = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+        patient.write_all(whole).await.unwrap();
+        let mut answer = [0; 4096];
+        assert!(patient.read(&mut answer).await.unwrap() > 0);
         let mut held = Vec::new();
-        for _ in 0..CONNECTIONS_MAX {
-            held.push(TcpStream::connect(address).await.unwrap());
+        let from = tokio::time::Instant::now();
+        for _ in 0..2 * CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /livez HTT").await.unwrap();
+            held.push(stream);
         }
-        let waiting = tokio::time::timeout(
-            HEAD_TIMEOUT + Duration::from_secs(5),
-            ask(address, "GET /livez HTTP/1.1"),
-        );
-        let answer = waiting.await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let probed = ask(address, "GET /livez HTTP/1.1").await;
+        assert!(probed.starts_with("HTTP/1.1 200 "), "{probed}");
+        patient.write_all(whole).await.unwrap();
+        let kept = patient.read(&mut answer).await;
+        let quick = from.elapsed() < HEAD_TIMEOUT;
+        assert!(quick, "the answer waited for a head to time out");
+        assert!(kept.is_ok_and(|bytes| bytes > 0), "who has asked stays");
         drop(held);
         stop.send(()).unwrap();
     };

@@ -259,3 +259,49 @@ fn via_keeps_what_came_and_names_the_version_that_was_received() {
     assert_eq!(all(request.headers(), "via"), ["1.1 edge", "1.0 outrider"]);
     assert_eq!(all(request.headers(), "x-forwarded-proto"), ["https"]);
 }
+
+#[test]
+fn what_a_client_must_not_say_is_stripped_in_every_spelling() {
+    for name in [
+        "outrider",
+        "outrider.subject",
+        "outrider~roles",
+        "outrider!",
+        "outrider_subject",
+        "x.http.method.override",
+        "x_http-method.override",
+        "x-original-method",
+        "x-override-url",
+        "x-rewrite-path",
+        "request-uri",
+        "request_uri",
+        "x-ms-client-principal",
+        "x-ms-client-principal-id",
+        "x-goog-authenticated-user-email",
+        "x-goog-iap-jwt-assertion",
+        "x-amzn-oidc-data",
+        "cf-access-jwt-assertion",
+        "tailscale-user-login",
+        "wl-proxy-client-ip",
+        "wl-proxy-remote-user",
+        "x-arr-clientcert",
+        "x-azure-clientip",
+        "x-appengine-user-ip",
+        "fly-client-ip",
+        "x-middleware-subrequest",
+        "front-end-https",
+        "x-scheme",
+        "x.real.ip",
+    ] {
+        assert_eq!(extra_names(&sent(&[(name, "x")])), [""; 0], "{name}");
+    }
+    for name in [
+        "outriders",
+        "x-schemes",
+        "x-client",
+        "proxy-status",
+        "x.trace",
+    ] {
+        assert_eq!(extra_names(&sent(&[(name, "x")])), [name], "{name}");
+    }
+}
