@@ -1,7 +1,6 @@
 //! The whole walk of a request on one screen: accept, identify, decide, transform, forward, record.
 //! Never decides anything itself; imported by nothing but `roles` and `cli`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
-use crate::model::facts::Facts;
+use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
 use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics};
 use crate::transform::{self, Answers, RequestBody, Stamp};
@@ -121,7 +120,7 @@ impl Pipeline {
         let (now, trace) = (*now, &mut Trace::Off);
         let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
-        let facts = judge(&head, arrival.peer, arrival.fault, snap, record)?;
+        let facts = judge(&head, &arrival.connection, arrival.fault, snap, record)?;
         let entry = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
         visit.route = Some(entry.route());
         if let Some(counters) = routes.get(entry.route().index) {
@@ -148,7 +147,7 @@ impl Pipeline {
         let upload = Upload::new(body, facts.framing, record);
         let stamp = Stamp {
             request_id: &id.header,
-            secure: false,
+            secure: arrival.connection.secure,
         };
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
@@ -182,7 +181,7 @@ impl Handler for Pipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers());
-        let record = self.recorder.open(now, id.uuid, arrival.peer);
+        let record = self.recorder.open(now, id.uuid, arrival.connection.peer);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
             false => RequestBody::Unread,
@@ -223,7 +222,7 @@ impl Handler for Pipeline {
 /// Room 1: what is recorded of a head that is refused is the head as it came.
 fn judge(
     head: &Parts,
-    peer: SocketAddr,
+    connection: &Connection,
     hidden: Option<HeadFault>,
     snap: &Snapshot,
     record: &mut OpenRecord,
@@ -233,7 +232,7 @@ fn judge(
     }
     let judged = match hidden {
         Some(fault) => Err(fault.denial()),
-        None => facts(peer, head, &snap.fact_rules),
+        None => facts(connection, head, &snap.fact_rules),
     };
     match &judged {
         Ok(facts) => record.facts(facts),

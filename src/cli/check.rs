@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::exit;
 use crate::config::{self, Loaded, Report, Setting, plural};
-use crate::model::fault::{Fault, Severity};
+use crate::model::clock::{Clock, SystemClock};
+use crate::model::fault::{Fault, Faults, Severity};
 use crate::model::node::Place;
-use crate::roles::load;
+use crate::roles::{certificates, load};
 
 /// What `check` is asked.
 #[derive(Args, Debug)]
@@ -64,7 +65,8 @@ struct Checked {
     routes: usize,
 }
 
-/// Builds what the proxy would build, so that `check` never takes what the proxy refuses: the keys are judged too.
+/// Builds what the proxy would build, so that `check` never takes what the proxy refuses: keys and certificates are
+/// judged too.
 fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let settings = loaded.effective();
     let Loaded {
@@ -73,7 +75,15 @@ fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let routes = config.inbound.policy.routes.len();
     let keys = config.inbound.tokens.as_ref();
     let keys = keys.map_or(Place::Default, |tokens| tokens.keys.place.clone());
+    let mut faults = Faults::default();
+    let tls = config.inbound.tls.as_ref();
+    let state = tls.map(|tls| certificates::load(tls, SystemClock::new().now(), &mut faults));
+    let warnings = faults
+        .into_sorted()
+        .into_iter()
+        .fold(warnings, Report::with);
     let made = match load::snapshot(config.inbound) {
+        Ok(_) if matches!(state, Some(None)) => return Err(Box::new(warnings)),
         Ok(made) => made,
         Err(fault) => return Err(Box::new(warnings.with(*fault))),
     };

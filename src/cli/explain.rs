@@ -2,10 +2,16 @@
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::accept::tls::read_certificate;
 use crate::decide::policy::Mode;
 use crate::decide::{Line, Said};
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::denial::Denial;
 use crate::model::node::Place;
@@ -35,6 +41,9 @@ pub struct ExplainArgs {
     /// A file of claims (JSON) that count as a verified token; issuer, audience and times may be left out
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
+    /// A client certificate (PEM) that counts as verified
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// The client's address
     #[arg(long, value_name = "IP")]
     client_ip: Option<IpAddr>,
@@ -86,9 +95,19 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
             .map(Secret::new),
         claims: args.claims.as_deref().map(read).transpose()?,
         client_ip: args.client_ip,
+        certificate: args.certificate.as_deref().map(certificate).transpose()?,
         body: args.body.as_deref().map(read).transpose()?,
         now: args.now,
     })
+}
+
+/// The first certificate of a PEM file.
+fn certificate(path: &Path) -> Result<Arc<ClientCertificate>, (u8, String)> {
+    let text = read(path)?;
+    let refusal = |why: &str| (exit::USAGE, format!("{}: {why}", path.display()));
+    let der = CertificateDer::from_pem_slice(text.as_bytes());
+    let der = der.map_err(|_| refusal("holds no certificate (PEM)"))?;
+    read_certificate(&der).map(Arc::new).map_err(refusal)
 }
 
 fn parse_header(text: &str) -> Result<(String, String), String> {
@@ -100,9 +119,17 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 
 /// The explanation as a table, one guard a line, the decision last.
 fn render(snapshot: &Snapshot, sketch: &Sketch, file: &str, found: &Explanation) -> String {
-    let who = match found.caller.identity() {
-        Some(identity) => format!("as {}", identity.subject),
-        None => "as nobody known".to_owned(),
+    let shown = sketch
+        .certificate
+        .as_ref()
+        .map(|shown| shown.names.principal());
+    let who = match (found.caller.identity(), shown) {
+        (Some(identity), None) => format!("as {}", identity.subject),
+        (Some(identity), Some(holder)) => {
+            format!("as {} with the certificate of {holder}", identity.subject)
+        }
+        (None, Some(holder)) => format!("with the certificate of {holder}"),
+        (None, None) => "as nobody known".to_owned(),
     };
     let from = found
         .facts

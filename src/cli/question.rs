@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
@@ -12,7 +13,9 @@ use http::{HeaderName, HeaderValue, Request};
 
 use crate::cli::exit;
 use crate::config;
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::{Clock, Now, SystemClock};
+use crate::model::facts::Connection;
 use crate::model::ip::LOOPBACK;
 use crate::model::secret::Secret;
 use crate::pipeline::{Assumed, Question, Snapshot};
@@ -61,6 +64,8 @@ pub(super) struct Sketch {
     pub(super) claims: Option<String>,
     /// The client's address.
     pub(super) client_ip: Option<IpAddr>,
+    /// A client certificate that counts as verified.
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
     /// The body.
     pub(super) body: Option<String>,
     /// The moment, if not this one.
@@ -75,7 +80,11 @@ impl Sketch {
         Ok(Question {
             head: self.head(&body)?,
             body,
-            peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
+            connection: Connection {
+                peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
+                secure: self.certificate.is_some(),
+                certificate: self.certificate.clone(),
+            },
             assumed: self.assumed(snapshot, now)?,
             now,
         })

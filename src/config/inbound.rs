@@ -13,13 +13,14 @@ use crate::model::fault::Faults;
 use crate::model::ip::{Cidr, CidrSet};
 use crate::model::node::Node;
 use crate::model::settings::{
-    AcceptLimits, HeaderPreset, LimitHeaders, RoleMap, Timeouts, TokenSettings, TrustedHops,
-    Upstream,
+    AcceptLimits, HeaderPreset, LimitHeaders, RoleMap, Timeouts, TlsSettings, TokenSettings,
+    TrustedHops, Upstream,
 };
 
 use super::addresses::{ForwardTo, Listen, arrives_at};
 use super::names::Roles;
 use super::routes::{self, Listener};
+use super::tls::Tls;
 use super::tokens::Tokens;
 use super::{bounds, section_or_defaults, timeouts};
 
@@ -28,6 +29,8 @@ use super::{bounds, section_or_defaults, timeouts};
 pub struct Inbound {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// How the listener speaks TLS; without it, it speaks clear text.
+    pub tls: Option<TlsSettings>,
     /// Where the service is.
     pub upstream: Upstream,
     /// What is taken in at most.
@@ -54,6 +57,7 @@ pub(super) struct Draft {
     pub(super) forward_to: Placed<ForwardTo>,
     inbound: Inbound,
     tokens: Option<Tokens>,
+    tls: Option<Tls>,
 }
 
 impl Draft {
@@ -65,6 +69,7 @@ impl Draft {
         };
         Some(Inbound {
             tokens,
+            tls: self.tls.map(|tls| tls.load(folder)),
             ..self.inbound
         })
     }
@@ -84,6 +89,11 @@ impl Section for Draft {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let listen: Option<Placed<Listen>> =
             fields.required("listen", "the address and port that clients connect to");
+        let doc = "TLS for clients; without it they speak clear text";
+        let tls: Option<Tls> = fields.optional("tls", doc);
+        if let (Some(listen), false) = (&listen, fields.has("tls")) {
+            warn_of_clear_text(fields, listen);
+        }
         let doc = "where the service listens: http://ADDRESS:PORT, or unix:/PATH";
         let forward_to: Option<Placed<ForwardTo>> = fields.required("forward_to", doc);
         let doc = "whose word counts when a request says for whom it comes";
@@ -101,7 +111,10 @@ impl Section for Draft {
         let limits = section_or_defaults(fields, "bounds", doc, bounds::read);
         let doc = "how long the listener and the way to the service wait";
         let timeouts = section_or_defaults(fields, "timeouts", doc, timeouts::read);
-        let policy = read_policy(fields, limits.as_ref());
+        // A faulty `tls` has its own fault; what would follow from it is not told.
+        let unclear = fields.has("tls") && tls.is_none();
+        let asks_clients = unclear || tls.as_ref().is_some_and(Tls::asks_clients);
+        let policy = read_policy(fields, limits.as_ref(), asks_clients);
         if let (Some(listen), Some(forward_to)) = (&listen, &forward_to) {
             refuse_loop(fields, listen.value.0, forward_to, "inbound.listen");
         }
@@ -109,6 +122,7 @@ impl Section for Draft {
         Some(Self {
             inbound: Inbound {
                 listen: listen.value.0,
+                tls: None,
                 upstream: forward_to.value.0.clone(),
                 limits: limits?,
                 timeouts: timeouts?,
@@ -122,7 +136,17 @@ impl Section for Draft {
             listen,
             forward_to,
             tokens,
+            tls,
         })
+    }
+}
+
+/// Tokens in clear text can be read and used by whoever is on the way.
+fn warn_of_clear_text(fields: &mut Fields<'_>, listen: &Placed<Listen>) {
+    if !listen.value.0.ip().to_canonical().is_loopback() {
+        let message = "clients connect from other machines, and in clear text";
+        let help = "add `tls`, or let whatever stands in front speak TLS and reach this listener on loopback";
+        fields.warning(&listen.place, message, help);
     }
 }
 
@@ -155,11 +179,16 @@ fn read_hops(fields: &mut Fields<'_>) -> TrustedHops {
     }
 }
 
-fn read_policy(fields: &mut Fields<'_>, bounds: Option<&AcceptLimits>) -> Option<Policy> {
+fn read_policy(
+    fields: &mut Fields<'_>,
+    bounds: Option<&AcceptLimits>,
+    client_certificates: bool,
+) -> Option<Policy> {
     let limits = RefCell::new(Vec::new());
     let context = Context {
         owner: "inbound",
         tokens: fields.has("tokens"),
+        client_certificates,
         anonymous: false,
         mode: Mode::Enforce,
         limits: &limits,
@@ -167,6 +196,7 @@ fn read_policy(fields: &mut Fields<'_>, bounds: Option<&AcceptLimits>) -> Option
     let shared = routes::staged(routes::guards(Scope::Inbound, &context, fields));
     let listener = Listener {
         tokens: context.tokens,
+        client_certificates,
         // A faulty `bounds` has its own fault; routes are then held against nothing.
         body_bytes_max: bounds.map_or(crate::model::units::ByteSize(u64::MAX), |b| {
             b.body_bytes_max

@@ -30,12 +30,14 @@ mod report;
 mod routes;
 mod syntax;
 mod timeouts;
+mod tls;
 mod tokens;
 pub mod yaml;
 
 pub use effective::Setting;
 pub use inbound::Inbound;
 pub use report::{Report, plural};
+pub use tls::read_pem;
 
 use addresses::{Listen, collide};
 use names::Label;

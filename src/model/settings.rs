@@ -30,6 +30,8 @@ pub struct AcceptLimits {
 /// How long the door and the way to the service wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// For a TLS handshake, from the connection accepted to the last byte of it.
+    pub handshake: Duration,
     /// For a whole request head; also how long an idle connection is kept.
     pub head: Duration,
     /// Between two pieces of a request body.
@@ -71,6 +73,70 @@ pub enum Upstream {
 
 /// What each role may.
 pub type RoleMap = BTreeMap<String, Vec<Permission>>;
+
+/// How the listener speaks TLS: files by name, read when the state is built.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// The certificates, each with its key; the first is shown to clients that name no host.
+    pub certificates: Vec<CertificateSettings>,
+    /// Who issues client certificates; there if they are asked for.
+    pub client_ca: Option<FileSetting>,
+    /// Whether clients are asked for a certificate.
+    pub client_certificate: ClientAuth,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// One certificate of the listener.
+#[derive(Clone, Debug)]
+pub struct CertificateSettings {
+    /// The certificate, and behind it those that lead to the root.
+    pub certificate: FileSetting,
+    /// Its private key.
+    pub key: FileSetting,
+    /// The hosts it is shown for, in lower case; empty means those that it names itself.
+    pub hosts: Vec<HostSetting>,
+}
+
+/// A host, or `*.` and a host, and where the configuration names it.
+#[derive(Clone, Debug)]
+pub struct HostSetting {
+    /// The name, in lower case.
+    pub name: String,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+/// A file that the configuration names.
+#[derive(Clone, Debug)]
+pub struct FileSetting {
+    /// As written, for faults and metrics.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not.
+    None,
+    /// They are, and one that they send must be good.
+    Optional,
+    /// Nobody comes in without a good one.
+    Required,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246, with forward secrecy and AEAD only.
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
 
 /// How tokens are verified.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! The same walk for a question instead of a request: every guard is asked, nothing is spent, nothing is sent.
 //! `outrider explain` and policy tests come in here. Never touches the network.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use crate::identify::{self, Verification};
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Now;
 use crate::model::denial::Denial;
-use crate::model::facts::Facts;
+use crate::model::facts::{Connection, Facts};
 
 use super::Snapshot;
 
@@ -25,8 +24,8 @@ pub struct Question {
     pub head: Parts,
     /// Its body; empty where none is sent.
     pub body: Bytes,
-    /// Who would be at the other end of the connection.
-    pub peer: SocketAddr,
+    /// The connection it would come on; a certificate counts as verified.
+    pub connection: Connection,
     /// Who would be calling.
     pub assumed: Assumed,
     /// When.
@@ -112,7 +111,7 @@ fn walk(
 ) -> Result<Vec<Denial>, Box<Denial>> {
     let Snapshot { policy, ledger, .. } = snap;
     let now = question.now;
-    let facts = facts(question.peer, &question.head, &snap.fact_rules)?;
+    let facts = facts(&question.connection, &question.head, &snap.fact_rules)?;
     found.facts = Some(facts.clone());
     let mut entry = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
     found.route = Some(entry.route().index);

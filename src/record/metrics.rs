@@ -43,6 +43,7 @@ pub(super) struct Families {
     stages: [Histogram; Stage::ALL.len()],
     connections: IntGauge,
     connections_refused: [IntCounter; ConnectionRefused::ALL.len()],
+    certificate_ends: IntGaugeVec,
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     token_cache_entries: IntGauge,
@@ -172,6 +173,15 @@ impl Metrics {
         self.families.token_cache_entries.set(entries);
     }
 
+    /// These certificate files are in use, by their names in the configuration, with their last seconds.
+    pub fn certificates<'n>(&self, ends: impl IntoIterator<Item = (&'n str, i64)>) {
+        let family = &self.families.certificate_ends;
+        family.reset();
+        for (name, end) in ends {
+            family.with_label_values(&[name]).set(end);
+        }
+    }
+
     /// A stage of a request took so long.
     pub fn stage(&self, stage: Stage, took: Duration) {
         if let Some(histogram) = self.families.stages.get(stage as usize) {
@@ -261,6 +271,11 @@ impl Families {
             stages: Stage::ALL.map(stage),
             connections: make.gauge("outrider_connections", "Open client connections")?,
             connections_refused: ConnectionRefused::ALL.map(refusal),
+            certificate_ends: make.gauges(
+                "outrider_tls_cert_expiry_timestamp_seconds",
+                "The last second at which a certificate file is valid",
+                "certificate",
+            )?,
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
             token_cache_entries: make

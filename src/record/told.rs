@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 
 use crate::model::caller::Caller;
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
@@ -84,6 +85,7 @@ pub(super) struct Judged {
     pub(super) target: PathAndQuery,
     pub(super) host: HeaderValue,
     pub(super) client_ip: std::net::IpAddr,
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl From<&Facts> for Judged {
@@ -93,6 +95,7 @@ impl From<&Facts> for Judged {
             target: facts.path.target().clone(),
             host: facts.authority.as_header().clone(),
             client_ip: facts.client_ip,
+            certificate: facts.certificate.clone(),
         }
     }
 }

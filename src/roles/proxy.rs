@@ -12,10 +12,12 @@ use tokio::sync::watch;
 
 use crate::accept::http::Http;
 use crate::accept::listener::Gate;
+use crate::accept::tls::TlsState;
 use crate::cli::exit;
-use crate::config::{self, Config, Workers};
+use crate::config::{self, Config, Loaded, Report, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
-use crate::model::clock::{Clock, SystemClock};
+use crate::model::clock::{Clock, Now, SystemClock};
+use crate::model::fault::{Fault, Faults};
 use crate::model::settings::{Timeouts, Upstream};
 use crate::pipeline::{Live, Pipeline};
 use crate::record::{Metrics, Recorder};
@@ -25,6 +27,7 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::signals::StopSignals;
 use crate::runtime::telemetry;
 
+use super::certificates::{self, Certificates};
 use super::load;
 use super::workers::{self, Shared};
 
@@ -91,6 +94,7 @@ fn start(args: &ProxyArgs) -> Result<(), Failure> {
     let loaded = config::load(&args.config, std::env::vars_os())
         .map_err(|report| Failure::new(exit::CONFIGURATION, report.render(false)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (tls, warnings) = first_state(&loaded, clock.now())?;
     #[expect(
         clippy::disallowed_methods,
         reason = "roles read the environment, once, at start"
@@ -98,14 +102,30 @@ fn start(args: &ProxyArgs) -> Result<(), Failure> {
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
     telemetry::init(&filter, &loaded.config.service, Arc::clone(&clock))
         .map_err(|message| Failure::new(exit::USAGE, message))?;
-    for warning in loaded.warnings.faults() {
+    for warning in loaded.warnings.faults().iter().chain(&warnings) {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
-    runtime.block_on(Sidecar::open(loaded.config, clock)?.serve())
+    runtime.block_on(Sidecar::open(loaded.config, clock, tls)?.serve())
+}
+
+/// What handshakes go by at first, if the listener speaks TLS, and what is to be said of it.
+fn first_state(loaded: &Loaded, now: Now) -> Result<(Option<TlsState>, Vec<Fault>), Failure> {
+    let Some(settings) = &loaded.config.inbound.tls else {
+        return Ok((None, Vec::new()));
+    };
+    let mut faults = Faults::default();
+    match certificates::load(settings, now, &mut faults) {
+        Some(state) => Ok((Some(state), faults.into_sorted())),
+        None => {
+            let faults = faults.into_sorted().into_iter();
+            let report = faults.fold(loaded.warnings.clone(), Report::with);
+            Err(Failure::new(exit::CONFIGURATION, report.render(false)))
+        }
+    }
 }
 
 /// Everything that is there once the sidecar has opened its files and found nothing wrong.
@@ -119,6 +139,7 @@ struct Sidecar {
     connections_max: u32,
     gate: Arc<Gate>,
     http: Http,
+    certificates: Option<Certificates>,
     listen: SocketAddr,
     health: SocketAddr,
     workers: usize,
@@ -126,7 +147,7 @@ struct Sidecar {
 
 impl Sidecar {
     /// Reads the keys, opens the spool. Nothing is bound yet.
-    fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    fn open(config: Config, clock: Arc<dyn Clock>, tls: Option<TlsState>) -> Result<Self, Failure> {
         let Config {
             service,
             inbound,
@@ -143,6 +164,10 @@ impl Sidecar {
         }
         let metrics = Metrics::new(VERSION)
             .map_err(|error| Failure::new(exit::FAILURE, format!("metrics: {error}")))?;
+        let certificates = tls.map(|state| {
+            let (clock, metrics) = (Arc::clone(&clock), metrics.clone());
+            Certificates::new(state, timeouts.handshake, clock, metrics)
+        });
         let recorder = Recorder::start(
             &audit,
             &service,
@@ -162,6 +187,7 @@ impl Sidecar {
             clock,
             gate: Arc::new(Gate::new(&limits, timeouts.response_idle)),
             http: Http::new(&limits, &timeouts),
+            certificates,
             timeouts,
             upstream,
             connections_max: limits.connections_max,
@@ -187,6 +213,7 @@ impl Sidecar {
         let (finish, finished) = watch::channel(false);
         let shared = Arc::new(Shared {
             http: self.http.clone(),
+            tls: self.certificates.as_ref().map(Certificates::door),
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
             upstream: upstream.clone(),
@@ -252,6 +279,9 @@ impl Sidecar {
         // Without a good configuration and keys there is no sidecar that could be asked.
         readiness.wait_for("config").ready();
         readiness.wait_for("keys").ready();
+        if let Some(certificates) = self.certificates.clone() {
+            readiness.remark("certificates", move || certificates.remark());
+        }
         let recorder = self.recorder.clone();
         readiness.ask("audit", move || match recorder.is_failing() {
             true => Err("the spool cannot be written"),

@@ -6,17 +6,23 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-use crate::accept::http::Http;
+use crate::accept::http::{Handler as _, HeadRefusal, Http};
 use crate::accept::listener::{self, Gate, PortUse};
+use crate::accept::tls::TlsDoor;
+use crate::model::facts::Connection;
 use crate::pipeline::Pipeline;
+use crate::runtime::crypto;
 use crate::runtime::drain::Drain;
 
 /// What all workers share.
 pub(super) struct Shared {
     pub(super) http: Http,
+    /// Where connections become TLS; without it they stay in clear text.
+    pub(super) tls: Option<Arc<TlsDoor>>,
     pub(super) gate: Arc<Gate>,
     /// The clients' connections.
     pub(super) drain: Drain,
@@ -56,6 +62,7 @@ pub(super) fn start(
     thread::Builder::new()
         .name(format!("worker-{number}"))
         .spawn(move || {
+            crypto::warm();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(socket)?;
                 serve(listener, shared, Arc::new(pipeline)).await;
@@ -72,15 +79,36 @@ async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, pipeline:
     let (gate, drain) = (Arc::clone(&shared.gate), shared.drain.clone());
     let accepting = listener::run(listener, gate, drain, |stream, peer| {
         let (shared, pipeline) = (Arc::clone(&shared), Arc::clone(&pipeline));
-        async move {
-            shared
-                .http
-                .serve(stream, peer, pipeline.as_ref(), &shared.drain)
-                .await
-        }
+        async move { converse(stream, peer, &shared, &pipeline).await }
     });
     accepting.await;
     // Connections of this worker still run on this runtime; it ends when all are done with.
     let mut finished = shared.finished.clone();
     let _ended = finished.wait_for(|finished| *finished).await;
+}
+
+/// One connection, from the handshake, if there is one, to its end.
+async fn converse(stream: TcpStream, peer: SocketAddr, shared: &Shared, pipeline: &Pipeline) {
+    let (http, drain) = (&shared.http, &shared.drain);
+    let Some(door) = &shared.tls else {
+        return http
+            .serve(stream, Connection::clear(peer), pipeline, drain)
+            .await;
+    };
+    match door.open(stream).await {
+        Ok(Some(opened)) => {
+            let connection = Connection {
+                peer,
+                secure: true,
+                certificate: opened.certificate,
+            };
+            http.serve(opened.stream, connection, pipeline, drain).await;
+        }
+        Ok(None) => {}
+        Err(fault) => pipeline.refused_head(HeadRefusal {
+            peer,
+            cause: fault.cause(),
+            detail: fault.reason().to_owned(),
+        }),
+    }
 }

@@ -25,10 +25,14 @@ enum State {
     Ready,
     Failed,
     Asked(Box<Probe>),
+    Remarked(Box<Remark>),
 }
 
 /// Says what is wrong at the moment, if anything is.
 type Probe = dyn Fn() -> Result<(), &'static str> + Send + Sync;
+
+/// Says what somebody should look at, if anything is.
+type Remark = dyn Fn() -> Option<String> + Send + Sync;
 
 /// Holds readiness back until it is dropped.
 #[must_use = "dropping the guard says that it is ready"]
@@ -42,7 +46,7 @@ pub struct ReadyGuard {
 pub struct Report {
     /// Whether requests are welcome.
     pub ready: bool,
-    /// One line for each check: `[+]keys ok`, `[-]keys waiting`.
+    /// One line for each check: `[+]keys ok`, `[-]keys waiting`, `[!]certificates tls.crt ends in 3 days`.
     pub lines: String,
 }
 
@@ -78,6 +82,18 @@ impl Readiness {
         });
     }
 
+    /// Adds something that is asked each time and only remarked on: a warning never makes the process unready.
+    pub fn remark(
+        &self,
+        name: &'static str,
+        remark: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) {
+        self.checks().push(Check {
+            name,
+            state: State::Remarked(Box::new(remark)),
+        });
+    }
+
     /// From now on not ready, because the process is about to stop.
     pub fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
@@ -102,6 +118,10 @@ impl Readiness {
                 State::Waiting => Some("waiting"),
                 State::Failed => Some("failed"),
                 State::Asked(probe) => probe().err(),
+                State::Remarked(remark) => {
+                    report.remark(check.name, remark());
+                    continue;
+                }
             };
             report.add(check.name, wrong);
         }
@@ -120,6 +140,14 @@ impl Readiness {
 }
 
 impl Report {
+    fn remark(&mut self, name: &str, remark: Option<String>) {
+        let (sign, words) = match &remark {
+            None => ('+', "ok"),
+            Some(words) => ('!', words.as_str()),
+        };
+        self.lines.push_str(&format!("[{sign}]{name} {words}\n"));
+    }
+
     fn add(&mut self, name: &str, wrong: Option<&str>) {
         self.ready &= wrong.is_none();
         let sign = if wrong.is_none() { '+' } else { '-' };
@@ -189,6 +217,15 @@ mod tests {
         assert_eq!(readiness.report().lines, "[-]audit the disk is full\n");
         failing.store(false, Ordering::Relaxed);
         assert_eq!(readiness.report().lines, "[+]audit ok\n");
+    }
+
+    #[test]
+    fn a_remark_never_makes_unready() {
+        let readiness = Readiness::new();
+        readiness.remark("certificates", || Some("tls.crt ends in 3 days".to_owned()));
+        let report = readiness.report();
+        assert!(report.ready);
+        assert_eq!(report.lines, "[!]certificates tls.crt ends in 3 days\n");
     }
 
     #[test]
