@@ -114,12 +114,10 @@ fn a_slow_handshake_ends_in_time_and_gives_its_place_back() {
     slow.set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     // The only place is taken until the slow one is closed.
-    let client = Client::new(&authority, "orders.jts.local", None);
-    assert_eq!(
-        client.send(sidecar.inbound, "/", &[]).unwrap().status(),
-        "200"
-    );
     assert!(matches!(slow.read(&mut [0]), Ok(0) | Err(_)));
+    let client = Client::new(&authority, "orders.jts.local", None);
+    let answer = client.send(sidecar.inbound, "/", &[]).unwrap();
+    assert_eq!(answer.status(), "200");
     assert_eq!(
         refusals(&sidecar.events()).first().unwrap().0,
         "tls.timeout"
