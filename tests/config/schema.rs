@@ -34,11 +34,12 @@ inbound:
   limit_headers: both
   limits: [{ name: all, per: all, rate: 5/s, burst: 3, mode: shadow }]
   bounds: { connections_max: 9, connections_per_ip_max: 5, head_bytes_max: 16KiB, headers_max: 9, target_bytes_max: 4KiB, body_bytes_max: 1MB }
-  timeouts: { head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s }
+  tls: { certificate: a.crt, key: a.key, client_ca: ca.crt, client_certificate: optional, min_version: 1.2, certificates: [{ hosts: [b.example], certificate: b.crt, key: b.key }] }
+  timeouts: { handshake: 1s, head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s }
   routes:
     - name: place
       match: { methods: [POST], path: /orders, hosts: [a.example] }
-      require: { permissions: [orders:place], mfa_within: 5m, mode: enforce }
+      require: { permissions: [orders:place], mfa_within: 5m, client_certificate: true, mode: enforce }
       allow_ips: [10.0.0.0/8]
       deny_ips: [10.1.0.0/16]
       limits: [{ name: place, per: user, rate: 5/s, burst: 2, mode: enforce }]
