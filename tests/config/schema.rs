@@ -144,7 +144,16 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             return Some(vec![json!(found.value.to_string()), json!(-1), json!(1.5)]);
         }
         // Free texts: any non-empty text will do.
-        let free = ["/issuer", "/audience", "/inline", "/kid", "/spool"];
+        let free = [
+            "/issuer",
+            "/audience",
+            "/inline",
+            "/kid",
+            "/spool",
+            "/certificate",
+            "/key",
+            "/client_ca",
+        ];
         if found.value.is_object() || found.value.is_array() {
             return None;
         }

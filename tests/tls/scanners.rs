@@ -110,6 +110,20 @@ fn testssl_finds_nothing_with_tls_1_2() {
     testssl(&INBOUND.replace("key: tls.key", "key: tls.key, min_version: 1.2"));
 }
 
+const SCANS: &[&str] = &[
+    "--sslv2",
+    "--sslv3",
+    "--tlsv1",
+    "--tlsv1_1",
+    "--tlsv1_2",
+    "--tlsv1_3",
+    "--heartbleed",
+    "--openssl_ccs",
+    "--compression",
+    "--early_data",
+    "--reneg",
+];
+
 #[test]
 fn sslyze_finds_nothing() {
     let scanned = start(INBOUND);
@@ -119,6 +133,8 @@ fn sslyze_finds_nothing() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/.venv/bin/sslyze"
     ))
+    // Named one by one: some of them are not run otherwise.
+    .args(SCANS)
     .arg(format!("--json_out={}", out.display()))
     .arg(format!("localhost:{port}"))
     .output()
