@@ -16,11 +16,82 @@ fn told(folder: &Path, tls: &str) -> String {
     format!("{code:?} {}", String::from_utf8_lossy(&output.stdout))
 }
 
-#[test]
-fn faulty_files_are_refused_where_they_are_named() {
-    let authority = Authority::new("ca");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
+/// What is written under `tls`, and what is said of it.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "certificate: no.crt, key: good.key",
+        "`no.crt` does not exist",
+    ),
+    ("certificate: ., key: good.key", "the file `.` is a folder"),
+    (
+        "certificate: empty.crt, key: good.key",
+        "`empty.crt` is empty",
+    ),
+    (
+        "certificate: good.key, key: good.key",
+        "holds no certificate",
+    ),
+    (
+        "certificate: half.crt, key: good.key",
+        "`half.crt` is broken",
+    ),
+    (
+        "certificate: order.crt, key: good.key",
+        "`order.crt` are not in order",
+    ),
+    (
+        "certificate: expired.crt, key: expired.key",
+        "`expired.crt` expired on",
+    ),
+    (
+        "certificate: early.crt, key: early.key",
+        "`early.crt` is not valid before",
+    ),
+    (
+        "certificate: good.crt, key: good.crt",
+        "holds no private key",
+    ),
+    (
+        "certificate: good.crt, key: two.key",
+        "more than one private key",
+    ),
+    ("certificate: good.crt, key: encrypted.key", "is encrypted"),
+    (
+        "certificate: good.crt, key: kind.key",
+        "of a kind that is not supported",
+    ),
+    (
+        "certificate: good.crt, key: other.key",
+        "`other.key` does not belong to `good.crt`",
+    ),
+    (
+        "certificate: good.crt, key: good.key, client_ca: good.crt",
+        "is not one of a CA",
+    ),
+    (
+        "certificate: good.crt, key: good.key, client_certificate: optional",
+        "`client_ca` is missing",
+    ),
+    (
+        "certificate: good.crt, key: good.key, client_ca: ca.crt, client_certificate: none",
+        "not asked for a certificate",
+    ),
+    (
+        "certificate: good.crt, key: good.key, certificates: [{ certificate: good.crt, key: good.key }]",
+        "`a.example` has two certificates",
+    ),
+    (
+        "certificate: good.crt, key: good.key, certificates: [{ hosts: [x.example], certificate: other.crt, key: other.key }]",
+        "is not for `x.example`",
+    ),
+    (
+        "certificate: good.crt, key: good.key, min_version: 1.1",
+        "unknown value `1.1`",
+    ),
+];
+
+/// Good files and bad ones, by names that say what is wrong with them.
+fn write_all(authority: &Authority, path: &Path) {
     let good = authority.server(&["a.example"]);
     good.write(path, "good");
     authority.server(&["b.example"]).write(path, "other");
@@ -44,78 +115,15 @@ fn faulty_files_are_refused_where_they_are_named() {
     let two = KeyPair::generate().unwrap().serialize_pem();
     fs::write(path.join("two.key"), format!("{}{two}", good.key)).unwrap();
     fs::write(path.join("kind.key"), good.key.replace("MI", "MM")).unwrap();
-    for (tls, wrong) in [
-        (
-            "certificate: no.crt, key: good.key",
-            "`no.crt` does not exist",
-        ),
-        ("certificate: ., key: good.key", "the file `.` is a folder"),
-        (
-            "certificate: empty.crt, key: good.key",
-            "`empty.crt` is empty",
-        ),
-        (
-            "certificate: good.key, key: good.key",
-            "holds no certificate",
-        ),
-        (
-            "certificate: half.crt, key: good.key",
-            "`half.crt` is broken",
-        ),
-        (
-            "certificate: order.crt, key: good.key",
-            "`order.crt` are not in order",
-        ),
-        (
-            "certificate: expired.crt, key: expired.key",
-            "`expired.crt` expired on",
-        ),
-        (
-            "certificate: early.crt, key: early.key",
-            "`early.crt` is not valid before",
-        ),
-        (
-            "certificate: good.crt, key: good.crt",
-            "holds no private key",
-        ),
-        (
-            "certificate: good.crt, key: two.key",
-            "more than one private key",
-        ),
-        ("certificate: good.crt, key: encrypted.key", "is encrypted"),
-        (
-            "certificate: good.crt, key: kind.key",
-            "of a kind that is not supported",
-        ),
-        (
-            "certificate: good.crt, key: other.key",
-            "`other.key` does not belong to `good.crt`",
-        ),
-        (
-            "certificate: good.crt, key: good.key, client_ca: good.crt",
-            "is not one of a CA",
-        ),
-        (
-            "certificate: good.crt, key: good.key, client_certificate: optional",
-            "`client_ca` is missing",
-        ),
-        (
-            "certificate: good.crt, key: good.key, client_ca: ca.crt, client_certificate: none",
-            "not asked for a certificate",
-        ),
-        (
-            "certificate: good.crt, key: good.key, certificates: [{ certificate: good.crt, key: good.key }]",
-            "`a.example` has two certificates",
-        ),
-        (
-            "certificate: good.crt, key: good.key, certificates: [{ hosts: [x.example], certificate: other.crt, key: other.key }]",
-            "is not for `x.example`",
-        ),
-        (
-            "certificate: good.crt, key: good.key, min_version: 1.1",
-            "unknown value `1.1`",
-        ),
-    ] {
+}
+
+#[test]
+fn faulty_files_are_refused_where_they_are_named() {
+    let authority = Authority::new("ca");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_all(&authority, path);
+    for (tls, wrong) in REFUSED {
         let told = told(path, tls);
         assert!(
             told.starts_with("Some(78)") && told.contains(wrong),
