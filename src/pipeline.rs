@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
-use crate::accept::facts::{FactRules, facts};
-use crate::accept::http::{Arrival, Handler, HeadRefusal};
+use crate::accept::facts::{FactRules, facts, sole_origin};
+use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
+use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
-use crate::decide::{self, BodyNeeds, Permit, Spend, Trace};
+use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
 use crate::forward::Forwarder;
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
@@ -27,16 +28,21 @@ use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
-use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics};
-use crate::transform::{self, Answers, RequestBody, Stamp};
+use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id};
+use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
+mod caught;
 mod question;
+mod streams;
 mod upload;
 
-pub use answer::AnswerBody;
+pub use answer::{AnswerBody, AnswerBroken};
 pub use question::{Assumed, Explanation, Question, Verdict, explain};
+pub use streams::Streams;
 pub use upload::Upload;
+
+use streams::{Held, is_stream};
 
 /// Everything a request goes by, made at load and never changed; a reload makes another one.
 #[derive(Debug)]
@@ -47,18 +53,26 @@ pub struct Snapshot {
     pub policy: Policy,
     /// The counters of the policy's limits.
     pub ledger: Ledger,
-    /// How tokens are verified, if any are taken.
-    pub tokens: Option<Verifier>,
+    /// How tokens are verified, if any are taken. Shared by snapshots that verify alike, and with it what is remembered.
+    pub tokens: Option<Arc<Verifier>>,
     /// What answers carry.
     pub answers: Answers,
     /// How long each step may take.
     pub timeouts: Timeouts,
 }
 
-/// A snapshot in service, with the counters of its routes.
+/// A snapshot in service, with all that is made for it. Every request keeps the one that it began with to its end.
 pub struct Live {
+    /// Which one it is since the start; the record of each request that it judges names it.
+    pub generation: u64,
     /// What requests go by.
     pub snapshot: Snapshot,
+    /// How connections are served that are taken in from now on.
+    pub http: Http,
+    /// Where they become TLS; without it they stay in clear text.
+    pub tls: Option<TlsDoor>,
+    /// The way to the service, one for each worker.
+    pub ways: Vec<Forwarder<Upload>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
 }
@@ -66,10 +80,30 @@ pub struct Live {
 impl Live {
     /// Makes the routes' counters once, so that no request looks one up.
     #[must_use]
-    pub fn new(snapshot: Snapshot, metrics: &Metrics) -> Self {
+    pub fn new(
+        generation: u64,
+        snapshot: Snapshot,
+        http: Http,
+        tls: Option<TlsDoor>,
+        ways: Vec<Forwarder<Upload>>,
+        metrics: &Metrics,
+    ) -> Self {
         let counters = |route: &Route| metrics.route(&route.name, route.matching.path.as_str());
         let routes = snapshot.policy.routes.iter().map(counters).collect();
-        Self { snapshot, routes }
+        Self {
+            generation,
+            snapshot,
+            http,
+            tls,
+            ways,
+            routes,
+        }
+    }
+
+    /// The way of one worker.
+    fn way(&self, worker: usize) -> Result<&Forwarder<Upload>, Box<Denial>> {
+        let way = self.ways.get(worker);
+        way.ok_or_else(|| Denial::new(Cause::Internal, "the worker has no way to the service"))
     }
 
     /// Tells the metrics what is only known here.
@@ -80,8 +114,7 @@ impl Live {
     }
 }
 
-/// The walk of one worker's requests. What is live and the recorder are shared by all workers, the connections to the
-/// service are the worker's own.
+/// The walk of one worker's requests. All of it is shared by all workers but the connections to the service.
 pub struct Pipeline {
     /// What requests go by; each takes the newest at its start and keeps it to its end.
     pub live: Arc<ArcSwap<Live>>,
@@ -89,8 +122,10 @@ pub struct Pipeline {
     pub recorder: Recorder,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
-    /// The way to the service.
-    pub forwarder: Forwarder<Upload>,
+    /// Which worker this is, from 0: it has its own way to the service.
+    pub worker: usize,
+    /// Answers that are open, to be judged again when something else is live.
+    pub streams: Arc<Streams>,
 }
 
 /// One request on its walk: what is known of it from the first moment, and what refusing it would need to know.
@@ -99,6 +134,7 @@ struct Visit<'l> {
     now: Now,
     record: OpenRecord,
     route: Option<&'l Route>,
+    origin: Option<HeaderValue>,
     body: RequestBody,
 }
 
@@ -113,6 +149,7 @@ impl Pipeline {
         let Live {
             snapshot: snap,
             routes,
+            ..
         } = live;
         let Visit {
             id, now, record, ..
@@ -120,12 +157,30 @@ impl Pipeline {
         let (now, trace) = (*now, &mut Trace::Off);
         let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
-        let facts = judge(&head, &arrival.connection, arrival.fault, snap, record)?;
-        let entry = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
-        visit.route = Some(entry.route());
-        if let Some(counters) = routes.get(entry.route().index) {
+        let judged = judge(&head, &arrival.connection, arrival.fault, snap, record);
+        visit.origin = match &judged {
+            Ok(facts) => facts.origin.clone(),
+            Err(_) => sole_origin(&head.headers),
+        };
+        let facts = judged?;
+        let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
+        visit.route = match &admitted {
+            Ok(admitted) => Some(admitted.route()),
+            Err(turned) => turned.route,
+        };
+        if let Some(counters) = visit.route.and_then(|route| routes.get(route.index)) {
             record.route(counters);
         }
+        let entry = match admitted? {
+            Admission::Enters(entry) => entry,
+            Admission::Answered(answer) => {
+                record.preflight(answer.verdict());
+                let (origin, settled) = (facts.origin.as_ref(), visit.body);
+                let reply =
+                    transform::preflight(&answer, origin, &snap.answers, &id.header, settled);
+                return Ok(reply.map(AnswerBody::whole));
+            }
+        };
         let caller = caller(snap, &facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
@@ -143,7 +198,7 @@ impl Pipeline {
         )?;
         record.shadow(permit.shadow());
         self.intend(&permit, record).await?;
-        let slot = self.forwarder.checkout(&permit).await?;
+        let slot = live.way(self.worker)?.checkout(&permit).await?;
         let upload = Upload::new(body, facts.framing, record);
         let stamp = Stamp {
             request_id: &id.header,
@@ -152,8 +207,25 @@ impl Pipeline {
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
         let reply = slot.send(out, deadline).await?;
-        let reply = transform::reply(&permit, reply, &snap.answers, &id.header);
-        Ok(reply.map(AnswerBody::Reply))
+        let origin = facts.origin.as_ref();
+        let reply = transform::reply(&permit, reply, origin, &snap.answers, &id.header);
+        if !is_stream(reply.body()) {
+            return Ok(reply.map(AnswerBody::Reply));
+        }
+        let held = self.hold(live, facts, caller)?;
+        Ok(reply.map(|body| AnswerBody::stream(body, held)))
+    }
+
+    /// Registers an answer that may stay open, and judges it if something else has come into force since it began: from
+    /// here on either this or the reload sees it.
+    fn hold(&self, live: &Live, facts: Facts, caller: Caller) -> Result<Held, Box<Denial>> {
+        let now = self.clock.now();
+        let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
+        let newest = self.live.load();
+        if newest.generation != live.generation {
+            held.judge(&newest.snapshot, now)?;
+        }
+        Ok(held)
     }
 
     /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
@@ -180,8 +252,9 @@ impl Handler for Pipeline {
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
         let live = self.live.load_full();
         let now = self.clock.now();
-        let id = RequestId::choose(arrival.request.headers());
-        let record = self.recorder.open(now, id.uuid, arrival.connection.peer);
+        let id = RequestId::choose(arrival.request.headers(), now);
+        let mut record = self.recorder.open(now, id.uuid, arrival.connection.peer);
+        record.config(live.generation);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
             false => RequestBody::Unread,
@@ -191,20 +264,29 @@ impl Handler for Pipeline {
             now,
             record,
             route: None,
+            origin: None,
             body,
         };
-        let answer = self.walk(&live, arrival, &mut visit).await;
+        let answer = caught::caught(self.walk(&live, arrival, &mut visit)).await;
         let Visit {
             id,
             mut record,
             route,
+            origin,
             body,
             ..
         } = visit;
         let answer = answer.unwrap_or_else(|denial| {
             record.denied(&denial);
-            let answers = &live.snapshot.answers;
-            transform::refusal(&denial, answers, &id.header, route, body).map(AnswerBody::whole)
+            let Snapshot {
+                answers, policy, ..
+            } = &live.snapshot;
+            let page = Page {
+                cors: route.map_or(&policy.cors, |route| &route.cors).as_deref(),
+                origin: origin.as_ref(),
+            };
+            transform::refusal(&denial, answers, &id.header, route, &page, body)
+                .map(AnswerBody::whole)
         });
         let status = answer.status();
         record.answered(self.clock.now(), status);
@@ -213,7 +295,8 @@ impl Handler for Pipeline {
 
     fn refused_head(&self, refusal: HeadRefusal) {
         let now = self.clock.now();
-        let mut record = self.recorder.open(now, Uuid::now_v7(), refusal.peer);
+        let mut record = self.recorder.open(now, new_id(now), refusal.peer);
+        record.config(self.live.load().generation);
         record.denied(&Denial::new(refusal.cause, refusal.detail));
         record.close(now);
     }
@@ -249,7 +332,7 @@ fn caller(
     now: Now,
 ) -> Result<Caller, Box<Denial>> {
     let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
-    let caller = identify::caller(facts, snap.tokens.as_ref(), verification, now);
+    let caller = identify::caller(facts, snap.tokens.as_deref(), verification, now);
     if let Err(denial) = &caller
         && denial.cause == Cause::TokenInvalid
     {
@@ -291,8 +374,8 @@ struct RequestId {
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
 impl RequestId {
-    fn choose(headers: &http::HeaderMap) -> Self {
-        let uuid = Uuid::now_v7();
+    fn choose(headers: &http::HeaderMap, now: Now) -> Self {
+        let uuid = new_id(now);
         let mut sent = headers.get_all("x-request-id").iter();
         let only = sent.next().filter(|_| sent.next().is_none());
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);

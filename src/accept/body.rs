@@ -39,7 +39,7 @@ pub struct BodyLimits {
     pub total: Duration,
 }
 
-/// Why a body ended before its end. Found again behind a client's error with [`BodyFault::find`].
+/// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {
     /// More bytes than allowed.
@@ -67,19 +67,6 @@ impl BodyFault {
     #[must_use]
     pub fn denial(self) -> Box<Denial> {
         Denial::new(self.cause(), self.reason())
-    }
-
-    /// The body fault among an error and its sources, if one is there.
-    #[must_use]
-    pub fn find(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(fault) = error.downcast_ref::<Self>() {
-                return Some(*fault);
-            }
-            next = error.source();
-        }
-        None
     }
 
     const fn reason(self) -> &'static str {

@@ -1,5 +1,6 @@
 //! TLS at the door: one handshake on one connection, in its time, with what it proved of the client. Which certificates
-//! and versions there are is one immutable [`TlsState`]; a reload swaps it, and connections keep the one they began with.
+//! and versions there are is one immutable [`TlsState`] behind one door; a reload puts another door in its place, and
+//! connections keep what they began with.
 //!
 //! * Spoken are TLS 1.3, and 1.2 where it is asked for, then with ECDHE and AEAD only. No early data: it can be replayed.
 //! * A client that names no host gets the first certificate, because clients that connect to an address name none. A
@@ -12,7 +13,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
@@ -29,11 +29,11 @@ mod state;
 
 pub use client::read_certificate;
 pub use fault::HandshakeFault;
-pub use state::{Reader, Shown, TlsState};
+pub use state::{Shown, TlsState};
 
-/// Where connections become TLS. One for the listener, shared by all workers.
+/// Where connections become TLS. One for each configuration in service, shared by all workers.
 pub struct TlsDoor {
-    state: ArcSwap<TlsState>,
+    state: TlsState,
     handshake_max: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -52,21 +52,16 @@ impl TlsDoor {
     #[must_use]
     pub fn new(state: TlsState, handshake_max: Duration, clock: Arc<dyn Clock>) -> Self {
         Self {
-            state: ArcSwap::from_pointee(state),
+            state,
             handshake_max,
             clock,
         }
     }
 
-    /// New connections go by this from now on; those that are open are not touched.
-    pub fn swap(&self, state: TlsState) {
-        self.state.store(Arc::new(state));
-    }
-
-    /// What new connections go by at the moment.
+    /// What handshakes go by.
     #[must_use]
-    pub fn state(&self) -> Arc<TlsState> {
-        self.state.load_full()
+    pub const fn state(&self) -> &TlsState {
+        &self.state
     }
 
     /// Shakes hands. `Ok(None)` if the peer hung up without a word, as probes of a port do.
@@ -85,13 +80,12 @@ impl TlsDoor {
             Ok(_) if first != HANDSHAKE_RECORD => return Err(HandshakeFault::ClearText),
             Ok(_) => {}
         }
-        let state = self.state.load_full();
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
         let hello = hello.await.map_err(|error| fault_of(&error))?;
-        if !state.hosts.knows(hello.client_hello().server_name()) {
+        if !self.state.hosts.knows(hello.client_hello().server_name()) {
             return Err(HandshakeFault::UnknownHost);
         }
-        let accepted = hello.into_stream(Arc::clone(&state.config)).await;
+        let accepted = hello.into_stream(Arc::clone(&self.state.config)).await;
         let stream = accepted.map_err(|error| fault_of(&error))?;
         let certificate = self.certificate(&stream)?;
         Ok(Some(Opened {

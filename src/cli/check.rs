@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use super::exit;
 use crate::config::{self, Loaded, Report, Setting, plural};
 use crate::model::clock::{Clock, SystemClock};
-use crate::model::fault::{Fault, Faults, Severity};
+use crate::model::fault::{Fault, Severity};
 use crate::model::node::Place;
 use crate::roles::{certificates, load};
 
@@ -54,8 +55,7 @@ pub fn run_with(
         Ok(checked) => (accepted(args, &checked, coloured), exit::OK),
         Err(report) => (refused(args, &report, coloured), exit::CONFIGURATION),
     };
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if written.is_ok() { code } else { exit::FAILURE }
+    super::answer(out, text, code)
 }
 
 /// A configuration that the proxy would take, and what can be told of it.
@@ -75,17 +75,17 @@ fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let routes = config.inbound.policy.routes.len();
     let keys = config.inbound.tokens.as_ref();
     let keys = keys.map_or(Place::Default, |tokens| tokens.keys.place.clone());
-    let mut faults = Faults::default();
-    let tls = config.inbound.tls.as_ref();
-    let state = tls.map(|tls| certificates::load(tls, SystemClock::new().now(), &mut faults));
-    let warnings = faults
-        .into_sorted()
-        .into_iter()
-        .fold(warnings, Report::with);
-    let made = match load::snapshot(config.inbound) {
-        Ok(_) if matches!(state, Some(None)) => return Err(Box::new(warnings)),
-        Ok(made) => made,
-        Err(fault) => return Err(Box::new(warnings.with(*fault))),
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (tls, handshake) = (
+        config.inbound.tls.as_ref(),
+        config.inbound.timeouts.handshake,
+    );
+    let door = certificates::door(tls, handshake, &clock, warnings);
+    let (made, warnings) = match (load::snapshot(config.inbound), door) {
+        (Ok(made), Ok((_, warnings))) => (made, warnings),
+        (Ok(_), Err(report)) => return Err(report),
+        (Err(fault), Ok((_, report))) => return Err(Box::new(report.with(*fault))),
+        (Err(fault), Err(report)) => return Err(Box::new(report.with(*fault))),
     };
     let dropped = made.dropped_keys.into_iter().map(|sentence| Fault {
         severity: Severity::Warning,
@@ -121,13 +121,7 @@ fn refused(args: &CheckArgs, report: &Report, coloured: bool) -> String {
     if args.format == Format::Json {
         return format!("{:#}\n", report.to_json());
     }
-    let mut text = report.render(coloured);
-    text.push_str(&format!(
-        "{}: refused, {}\n",
-        args.file.display(),
-        report.summary()
-    ));
-    text
+    report.refusal(coloured)
 }
 
 /// One line for each setting, values and origins in columns.

@@ -1,6 +1,6 @@
-//! The commands: one file each, one line each in [`Command`]. Words for a person; never decides about a request.
+//! The commands: one file each, one line each in `Command`. Words for a person; never decides about a request.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -65,6 +65,14 @@ fn complain(message: &str) {
     let _unheard = writeln!(io::stderr().lock(), "{}", message.trim_end());
 }
 
+/// Prints the whole answer of a command and exits with `code`, also for a reader who has enough, such as `head`.
+fn answer(out: &mut dyn Write, text: impl AsRef<[u8]>, code: u8) -> u8 {
+    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => exit::IO,
+        Ok(()) | Err(_) => code,
+    }
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -79,8 +87,10 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
         Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "outrider", out);
-            exit::OK
+            // Into memory first: the generator panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "outrider", &mut script);
+            answer(out, &script, exit::OK)
         }
     };
     ExitCode::from(code)

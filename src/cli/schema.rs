@@ -15,10 +15,5 @@ pub struct SchemaArgs {}
 /// Prints the schema.
 pub fn run(_: &SchemaArgs, out: &mut dyn Write) -> u8 {
     let text = format!("{:#}\n", config::schema());
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if written.is_ok() {
-        exit::OK
-    } else {
-        exit::FAILURE
-    }
+    super::answer(out, text, exit::OK)
 }

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use crate::decide::guards::{Context, Scope};
 use crate::decide::policy::{Mode, Policy};
+use crate::model::cors::Cors;
 use crate::model::decode::{Decode, Fields, Placed, Section, one_of};
 use crate::model::fault::Faults;
 use crate::model::ip::{Cidr, CidrSet};
@@ -18,11 +19,12 @@ use crate::model::settings::{
 };
 
 use super::addresses::{ForwardTo, Listen, arrives_at};
+use super::files::Files;
 use super::names::Roles;
 use super::routes::{self, Listener};
 use super::tls::Tls;
 use super::tokens::Tokens;
-use super::{bounds, section_or_defaults, timeouts};
+use super::{bounds, cors, section_or_defaults, timeouts};
 
 /// The inbound journey.
 #[derive(Debug)]
@@ -61,15 +63,15 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Reads the key file, whose name is relative to `folder`.
-    pub(super) fn load(self, folder: &Path, faults: &mut Faults) -> Option<Inbound> {
+    /// Reads the key file.
+    pub(super) fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Inbound> {
         let tokens = match self.tokens {
-            Some(tokens) => Some(tokens.load(folder, faults)?),
+            Some(tokens) => Some(tokens.load(files, faults)?),
             None => None,
         };
         Some(Inbound {
             tokens,
-            tls: self.tls.map(|tls| tls.load(folder)),
+            tls: self.tls.map(|tls| tls.load(files)),
             ..self.inbound
         })
     }
@@ -111,10 +113,18 @@ impl Section for Draft {
         let limits = section_or_defaults(fields, "bounds", doc, bounds::read);
         let doc = "how long the listener and the way to the service wait";
         let timeouts = section_or_defaults(fields, "timeouts", doc, timeouts::read);
+        let doc = "pages of other origins in browsers: who may read answers; without it the service says so itself";
+        let cors = fields.section("cors", doc, |section| cors::read(section, limit_headers));
+        let cors = cors.map(Arc::new);
         // A faulty `tls` has its own fault; what would follow from it is not told.
         let unclear = fields.has("tls") && tls.is_none();
         let asks_clients = unclear || tls.as_ref().is_some_and(Tls::asks_clients);
-        let policy = read_policy(fields, limits.as_ref(), asks_clients);
+        let asked = Asked {
+            client_certificates: asks_clients,
+            limit_headers,
+            cors,
+        };
+        let policy = read_policy(fields, limits.as_ref(), asked);
         if let (Some(listen), Some(forward_to)) = (&listen, &forward_to) {
             refuse_loop(fields, listen.value.0, forward_to, "inbound.listen");
         }
@@ -179,11 +189,23 @@ fn read_hops(fields: &mut Fields<'_>) -> TrustedHops {
     }
 }
 
+/// What the listener is asked for beside its routes, and they depend on.
+struct Asked {
+    client_certificates: bool,
+    limit_headers: LimitHeaders,
+    cors: Option<Arc<Cors>>,
+}
+
 fn read_policy(
     fields: &mut Fields<'_>,
     bounds: Option<&AcceptLimits>,
-    client_certificates: bool,
+    asked: Asked,
 ) -> Option<Policy> {
+    let Asked {
+        client_certificates,
+        limit_headers,
+        cors,
+    } = asked;
     let limits = RefCell::new(Vec::new());
     let context = Context {
         owner: "inbound",
@@ -203,12 +225,15 @@ fn read_policy(
         }),
         shared: &shared,
         limits: &limits,
+        limit_headers,
+        cors: cors.as_ref(),
     };
     let routes = routes::read(fields, &listener)?;
     Some(Policy {
         shared,
         routes,
         limits: limits.into_inner(),
+        cors,
     })
 }
 

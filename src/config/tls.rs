@@ -1,9 +1,5 @@
-//! Section `inbound.tls`: certificates, keys and who must show one. Names files and reads them when asked; never judges
-//! what is in them, the door does.
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+//! Section `inbound.tls`: certificates, keys and who must show one. Reads the files that it names; never judges what is
+//! in them, the door does.
 
 use serde_json::{Value as Json, json};
 
@@ -15,43 +11,25 @@ use crate::model::settings::{
     CertificateSettings, ClientAuth, FileSetting, HostSetting, TlsSettings, TlsVersion,
 };
 
+use super::files::Files;
+
 /// Bytes of a PEM file: a chain has 8 KiB, a bundle of every public root 256.
 const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// More certificates than a listener needs, and each handshake looks for one.
 const CERTIFICATES_MAX: usize = 64;
 
-/// Reads a PEM file that the configuration names; what is wrong is noted where it names it. The text may be a key.
-pub fn read_pem(file: &FileSetting, faults: &mut Faults) -> Option<Secret<Vec<u8>>> {
-    let name = &file.name;
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits.
-    let read = File::open(&file.path)
-        .and_then(|open| open.take(PEM_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    let refusal = match read {
-        Err(error) => format!("the file `{name}` {}", super::why_unread(&error)),
-        Ok(_) if bytes.len() as u64 > PEM_FILE_BYTES_MAX => {
-            format!("the file `{name}` is larger than 1MiB")
-        }
-        Ok(_) if bytes.trim_ascii().is_empty() => format!("the file `{name}` is empty"),
-        Ok(_) => return Some(Secret::new(bytes)),
-    };
-    let help = "it holds PEM text; its name is relative to this file's folder";
-    faults.error_with_help(&file.place, refusal, help);
-    None
-}
-
-/// The section before its files are known by their folder.
+/// The section before its files are read.
 pub(super) struct Tls(TlsSettings);
 
 impl Tls {
-    /// The settings, with files found from `folder`.
-    pub(super) fn load(self, folder: &Path) -> TlsSettings {
+    /// Reads the files. One that cannot be read is no fault here: who only asks what a policy says needs no private key.
+    pub(super) fn load(self, files: &mut Files<'_>) -> TlsSettings {
         let mut settings = self.0;
         let pairs = settings.certificates.iter_mut();
-        let files = pairs.flat_map(|pair| [&mut pair.certificate, &mut pair.key]);
-        for file in files.chain(settings.client_ca.as_mut()) {
-            file.path = folder.join(&file.name);
+        let named = pairs.flat_map(|pair| [&mut pair.certificate, &mut pair.key]);
+        for file in named.chain(settings.client_ca.as_mut()) {
+            file.text = read_pem(files, &file.name);
         }
         settings
     }
@@ -59,6 +37,19 @@ impl Tls {
     /// Whether clients may show a certificate.
     pub(super) fn asks_clients(&self) -> bool {
         self.0.client_certificate != ClientAuth::None
+    }
+}
+
+/// What stands in a PEM file; otherwise why it cannot be used.
+fn read_pem(files: &mut Files<'_>, name: &str) -> Result<Secret<Vec<u8>>, String> {
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    match files.read(name, PEM_FILE_BYTES_MAX + 1) {
+        Err(error) => Err(format!("the file `{name}` {}", super::why_unread(&error))),
+        Ok(bytes) if bytes.len() as u64 > PEM_FILE_BYTES_MAX => {
+            Err(format!("the file `{name}` is larger than 1MiB"))
+        }
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Err(format!("the file `{name}` is empty")),
+        Ok(bytes) => Ok(Secret::new(bytes)),
     }
 }
 
@@ -156,7 +147,7 @@ fn read_named(fields: &mut Fields<'_>) -> Option<CertificateSettings> {
 
 fn file(named: Placed<String>) -> FileSetting {
     FileSetting {
-        path: named.value.as_str().into(),
+        text: Err(format!("the file `{}` was not read", named.value)),
         name: named.value,
         place: named.place,
     }

@@ -28,6 +28,16 @@ pub enum BodyNeeds {
     },
 }
 
+impl BodyNeeds {
+    /// The most bytes, however it is taken in.
+    #[must_use]
+    pub const fn bytes_max(self) -> ByteSize {
+        match self {
+            Self::Stream { bytes_max } | Self::Whole { bytes_max } => bytes_max,
+        }
+    }
+}
+
 /// Asks the rules of the body and grants the permit. `body` is empty where none of them looks at it.
 pub fn body<'p>(
     head: HeadOk<'p>,

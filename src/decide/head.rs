@@ -34,6 +34,11 @@ impl HeadOk<'_> {
             BodyNeeds::Whole { bytes_max }
         }
     }
+
+    /// Keeps a refusal from elsewhere, so that a question can go on to ask the rest; the end refuses with it.
+    pub fn refuse_later(&mut self, denial: Box<Denial>) {
+        self.tally.refused.get_or_insert(denial);
+    }
 }
 
 /// Asks the rules of the head: first the route's, then the listener's.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::RequestBody;
 use super::pool::{Connection, Pool};
-use crate::model::denial::Cause;
+use crate::model::denial::{Cause, Denial};
 
 /// Why an answer's body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,12 @@ impl fmt::Display for AnswerFault {
 }
 
 impl std::error::Error for AnswerFault {}
+
+impl From<AnswerFault> for Box<Denial> {
+    fn from(fault: AnswerFault) -> Self {
+        Denial::new(fault.cause(), fault.to_string())
+    }
+}
 
 /// The answer's body. Trailers are dropped: `Trailer` and `TE` do not pass, so nobody expects them.
 pub struct ResponseBody<B> {

@@ -52,7 +52,19 @@ pub struct Identity {
     pub headers: IdentityHeaders,
 }
 
+/// Values of `amr` (RFC 8176) that say a second factor was used: several factors, a one-time password, a hardware key, a
+/// smart card. A password, a PIN or a network location is none.
+const SECOND_FACTORS: &[&str] = &["mfa", "otp", "hwk", "sc"];
+
 impl Identity {
+    /// Whether a second factor was used.
+    #[must_use]
+    pub fn has_second_factor(&self) -> bool {
+        self.methods
+            .iter()
+            .any(|method| SECOND_FACTORS.contains(&method.as_str()))
+    }
+
     /// Whether one of the caller's permissions grants `wanted`.
     #[must_use]
     pub fn may(&self, wanted: &Permission) -> bool {

@@ -91,6 +91,8 @@ causes! {
     RouteNone = "route.none", NOT_FOUND, "There is nothing here", KeepOpen;
     /// A route has this path, but not with this method.
     RouteMethod = "route.method", METHOD_NOT_ALLOWED, "The method is not allowed", KeepOpen;
+    /// The route was withdrawn on a date that was told before (RFC 8594).
+    RouteGone = "route.gone", GONE, "This is no longer offered", KeepOpen;
     /// A token is needed and none was sent.
     CredentialsMissing = "authn.required", UNAUTHORIZED, "Authentication is required", KeepOpen;
     /// A client certificate is needed and none was shown. Closes: one can only be shown on a new connection.
@@ -213,4 +215,29 @@ pub struct Quota {
     pub remaining: u32,
     /// When more is granted, rounded up to whole seconds by whoever tells it.
     pub more_in: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_documented_with_its_status() {
+        let documented = include_str!("../../docs/errors.md");
+        for cause in Cause::ALL {
+            let row = format!("| `{}` | {} |", cause.code(), cause.status().as_u16());
+            assert_eq!(
+                documented.matches(&row).count(),
+                1,
+                "docs/errors.md has no row {row}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::BTreeSet<&str> =
+            Cause::ALL.iter().map(|cause| cause.code()).collect();
+        assert_eq!(codes.len(), Cause::ALL.len());
+    }
 }

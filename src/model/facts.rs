@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use super::certificate::ClientCertificate;
+use super::cors::PreflightAsk;
 use super::path::JudgedPath;
 
 /// What is known of a connection before its first request.
@@ -44,6 +45,10 @@ pub struct Facts {
     pub framing: Framing,
     /// The `Content-Type`, if there is exactly one.
     pub content_type: Option<HeaderValue>,
+    /// The origin of the page that sends it, if a browser does; one line and one value, or `null`.
+    pub origin: Option<HeaderValue>,
+    /// What a browser asks, if the request is a CORS preflight.
+    pub preflight: Option<Box<PreflightAsk>>,
     /// What stands in `Authorization` and its forbidden places.
     pub credentials: Credentials,
     /// Who is at the other end of the connection.
@@ -152,7 +157,8 @@ impl BearerToken {
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
             return Err("not the bearer scheme");
         }
-        let sound = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+        // RFC 6750 section 2.1, `b64token`; a match, because every byte of every token comes by here.
+        let sound = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
         if token.is_empty() || !token.iter().all(sound) {
             return Err("the bearer token holds a character that no token holds");
         }

@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod certificate;
 pub mod clock;
+pub mod cors;
 pub mod decode;
 pub mod denial;
 pub mod facts;

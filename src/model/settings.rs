@@ -1,6 +1,7 @@
 //! What the rooms are told at load: limits, timeouts, addresses, keys. Plain data that `config` fills in; no defaults here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::caller::Permission;
 use super::ip::CidrSet;
 use super::node::Place;
+use super::secret::Secret;
 use super::units::{ByteSize, Rate};
 
 /// What the door takes in. Every limit that a stranger could otherwise grow.
@@ -46,8 +48,10 @@ pub struct Timeouts {
     pub total: Duration,
     /// How long an idle connection to the service is kept; shorter than the service keeps it.
     pub upstream_idle: Duration,
-    /// How long requests in flight may take after a stop was asked for.
+    /// How long the way out takes after a stop was asked for: the pause, and then the requests in flight.
     pub drain: Duration,
+    /// How long connections are still taken in after a stop was asked for; part of `drain`.
+    pub drain_pause: Duration,
 }
 
 /// Who may speak for others in `X-Forwarded-For`.
@@ -74,8 +78,9 @@ pub enum Upstream {
 /// What each role may.
 pub type RoleMap = BTreeMap<String, Vec<Permission>>;
 
-/// How the listener speaks TLS: files by name, read when the state is built.
-#[derive(Clone, Debug)]
+/// How the listener speaks TLS. The files are read by `config`, once; what stands in them is judged where handshakes are
+/// made ready.
+#[derive(Debug)]
 pub struct TlsSettings {
     /// The certificates, each with its key; the first is shown to clients that name no host.
     pub certificates: Vec<CertificateSettings>,
@@ -88,7 +93,7 @@ pub struct TlsSettings {
 }
 
 /// One certificate of the listener.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CertificateSettings {
     /// The certificate, and behind it those that lead to the root.
     pub certificate: FileSetting,
@@ -107,15 +112,23 @@ pub struct HostSetting {
     pub place: Place,
 }
 
-/// A file that the configuration names.
-#[derive(Clone, Debug)]
+/// A file that the configuration names, and what stands in it.
 pub struct FileSetting {
     /// As written, for faults and metrics.
     pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
     /// Where the configuration names it.
     pub place: Place,
+    /// What stands in it, perhaps a key; or why it could not be read, a sentence.
+    pub text: Result<Secret<Vec<u8>>, String>,
+}
+
+impl fmt::Debug for FileSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileSetting")
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether clients are asked for a certificate.
@@ -192,6 +205,17 @@ pub struct SpoolSettings {
     pub spool_bytes_max: ByteSize,
     /// Bytes of events not yet written; beyond that requests are refused.
     pub buffer_bytes_max: ByteSize,
+}
+
+/// A file that was read at load, or was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    /// Where it was looked for.
+    pub path: PathBuf,
+    /// The most bytes that were read of it.
+    pub bytes_max: u64,
+    /// SHA-256 of what was read; `None` if it could not be.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Which security headers every answer gets.

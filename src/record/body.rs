@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::OpenRecord;
+use crate::model::denial::Denial;
 
 /// A body that closes its record.
 pub struct RecordedBody<B> {
@@ -58,7 +59,10 @@ impl<B: Body<Data = Bytes>> RecordedBody<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for RecordedBody<B> {
+impl<B> Body for RecordedBody<B>
+where
+    B: Body<Data = Bytes, Error: Clone + Into<Box<Denial>>> + Unpin,
+{
     type Data = Bytes;
     type Error = B::Error;
 
@@ -73,9 +77,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RecordedBody<B> {
                 let bytes = frame.data_ref().map_or(0, |data| data.remaining());
                 this.count(bytes);
             }
-            Some(Err(_)) => {
+            Some(Err(fault)) => {
                 if let Some(record) = this.record.take() {
-                    record.close_broken();
+                    record.close_broken(&fault.clone().into());
                 }
             }
             None => this.close(),

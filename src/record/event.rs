@@ -1,7 +1,7 @@
 //! The audit event, schema version 1, as the bytes that are kept: keys sorted as RFC 8785 wants, integers only, every
 //! text capped and escaped. Never a query, a header value but the host, a token or a body.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
@@ -10,9 +10,10 @@ use uuid::Uuid;
 use crate::model::caller::{Caller, Identity};
 use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
-use super::outcome::{Outcome, outcome};
+use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
 use super::redact::{push_detail, push_path};
 use super::told::{Asked, Reason, Shadowed, Told};
@@ -20,6 +21,7 @@ use super::told::{Asked, Reason, Shadowed, Told};
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 const ROLES_MAX: usize = 16;
 const SHADOW_MAX: usize = 16;
+const CHANGES_MAX: usize = 32;
 const WORD_BYTES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 256;
 
@@ -29,7 +31,7 @@ pub(super) struct Source(String);
 impl Source {
     pub(super) fn new(service: &str, epoch: Uuid, version: &str) -> Self {
         let mut out = Vec::new();
-        push_raw(&mut out, "{\"epoch\":");
+        push_raw(&mut out, "\"epoch\":");
         push_plain(&mut out, epoch);
         push_raw(&mut out, ",\"service\":");
         push_text(&mut out, service, WORD_BYTES_MAX);
@@ -38,6 +40,17 @@ impl Source {
         push_raw(&mut out, "}");
         Self(String::from_utf8_lossy(&out).into_owned())
     }
+}
+
+/// Writes the source; `config` is the generation of the configuration that was gone by.
+fn push_source(out: &mut Vec<u8>, source: &Source, config: Option<u64>) {
+    push_raw(out, ",\"source\":{");
+    if let Some(generation) = config {
+        push_raw(out, "\"config\":");
+        push_number(out, generation);
+        push_raw(out, ",");
+    }
+    push_raw(out, &source.0);
 }
 
 /// Where the sequence number belongs, which is given only when the event is queued: the bytes before it end here.
@@ -70,6 +83,8 @@ pub(super) fn request(
     }
     if let Some(reason) = &told.reason {
         push_reason(out, reason);
+    } else if let Some(verdict) = &told.preflight {
+        push_preflight(out, verdict);
     }
     push_request(out, told);
     if let Moment::Closed(_) = moment {
@@ -80,8 +95,7 @@ pub(super) fn request(
     if !told.shadow.is_empty() {
         push_shadow(out, &told.shadow);
     }
-    push_raw(out, ",\"source\":");
-    push_raw(out, &source.0);
+    push_source(out, source, told.config);
     if let Some(trace) = &told.trace {
         push_raw(out, ",\"trace\":{\"span\":");
         push_plain(out, trace.span());
@@ -93,6 +107,38 @@ pub(super) fn request(
     split
 }
 
+/// A configuration that is in force from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigLoaded<'a> {
+    /// Its file.
+    pub origin: &'a str,
+    /// SHA-256 of all that it was read from, in hexadecimal digits.
+    pub digest: &'a str,
+    /// Which one it is since the start; requests that it judges name it as `source.config`.
+    pub generation: u64,
+    /// The digest of the one before, if there was one.
+    pub previous: Option<&'a str>,
+    /// What is different from the one before, a few words each, without values.
+    pub changes: &'a [String],
+}
+
+/// A configuration that was refused; the one before stays in force.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigRejected<'a> {
+    /// Its file.
+    pub origin: &'a str,
+    /// SHA-256 of all that was read, in hexadecimal digits.
+    pub digest: &'a str,
+    /// The generation that stays in force.
+    pub generation: u64,
+    /// Its digest.
+    pub previous: &'a str,
+    /// How many errors there are.
+    pub errors: usize,
+    /// The first of them.
+    pub detail: &'a str,
+}
+
 /// A happening of the proxy itself.
 pub(super) enum Own<'a> {
     /// `audit.start`: the first event of an epoch.
@@ -102,7 +148,9 @@ pub(super) enum Own<'a> {
     /// `audit.dropped`: events that are lost, and why.
     Dropped { count: u64, why: &'static str },
     /// `config.load`.
-    ConfigLoad { origin: &'a str, digest: &'a str },
+    ConfigLoad(&'a ConfigLoaded<'a>),
+    /// `config.reject`.
+    ConfigReject(&'a ConfigRejected<'a>),
 }
 
 /// Writes an event of the proxy itself.
@@ -111,7 +159,8 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Start(_) => ("audit.start", "success"),
         Own::Stop => ("audit.stop", "success"),
         Own::Dropped { .. } => ("audit.dropped", "error"),
-        Own::ConfigLoad { .. } => ("config.load", "success"),
+        Own::ConfigLoad(_) => ("config.load", "success"),
+        Own::ConfigReject(_) => ("config.reject", "failure"),
     };
     push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
     push_plain(out, name);
@@ -126,24 +175,62 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
             push_plain(out, why);
             push_raw(out, "}");
         }
-        Own::ConfigLoad { origin, digest } => {
-            push_raw(out, ",\"config\":{\"digest\":");
-            push_text(out, digest, NAME_BYTES_MAX);
-            push_raw(out, ",\"origin\":");
-            push_text(out, origin, NAME_BYTES_MAX);
-            push_raw(out, "}");
-        }
+        Own::ConfigLoad(loaded) => push_loaded(out, loaded),
+        Own::ConfigReject(rejected) => push_rejected(out, rejected),
     }
     push_raw(out, ",\"id\":");
     push_plain(out, id);
     push_raw(out, ",\"outcome\":");
     push_plain(out, outcome);
+    if let Own::ConfigReject(rejected) = own {
+        push_raw(out, ",\"reason\":{\"code\":\"config.invalid\",\"detail\":");
+        push_detail(out, rejected.detail);
+        push_raw(out, "}");
+    }
     push_raw(out, ",\"seq\":");
     let split = out.len();
-    push_raw(out, ",\"source\":");
-    push_raw(out, &source.0);
+    push_source(out, source, None);
     push_end(out, now);
     split
+}
+
+fn push_loaded(out: &mut Vec<u8>, loaded: &ConfigLoaded<'_>) {
+    push_raw(out, ",\"config\":{");
+    if loaded.previous.is_some() {
+        push_raw(out, "\"changes\":[");
+        for (at, change) in loaded.changes.iter().take(CHANGES_MAX).enumerate() {
+            if at > 0 {
+                push_raw(out, ",");
+            }
+            push_text(out, change, NAME_BYTES_MAX);
+        }
+        push_raw(out, "],");
+    }
+    push_raw(out, "\"digest\":");
+    push_text(out, loaded.digest, NAME_BYTES_MAX);
+    push_raw(out, ",\"generation\":");
+    push_number(out, loaded.generation);
+    push_raw(out, ",\"origin\":");
+    push_text(out, loaded.origin, NAME_BYTES_MAX);
+    if let Some(previous) = loaded.previous {
+        push_raw(out, ",\"previous\":");
+        push_text(out, previous, NAME_BYTES_MAX);
+    }
+    push_raw(out, "}");
+}
+
+fn push_rejected(out: &mut Vec<u8>, rejected: &ConfigRejected<'_>) {
+    push_raw(out, ",\"config\":{\"digest\":");
+    push_text(out, rejected.digest, NAME_BYTES_MAX);
+    push_raw(out, ",\"errors\":");
+    push_number(out, rejected.errors);
+    push_raw(out, ",\"generation\":");
+    push_number(out, rejected.generation);
+    push_raw(out, ",\"origin\":");
+    push_text(out, rejected.origin, NAME_BYTES_MAX);
+    push_raw(out, ",\"previous\":");
+    push_text(out, rejected.previous, NAME_BYTES_MAX);
+    push_raw(out, "}");
 }
 
 fn push_end(out: &mut Vec<u8>, now: Now) {
@@ -174,7 +261,7 @@ fn push_start(out: &mut Vec<u8>, recovery: &Recovery) {
 }
 
 fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
-    let refused = told.reason.is_some();
+    let refused = !matches!(told.code(), Code::None | Code::PreflightGranted);
     let class = if refused || told.intended {
         "security"
     } else {
@@ -247,8 +334,14 @@ fn push_identity(
     push_raw(out, ",\"ip\":");
     push_plain(out, ip);
     push_raw(out, ",\"mfa\":");
-    let mfa = identity.methods.iter().any(|method| method == "mfa");
-    push_raw(out, if mfa { "true" } else { "false" });
+    push_raw(
+        out,
+        if identity.has_second_factor() {
+            "true"
+        } else {
+            "false"
+        },
+    );
     push_raw(out, ",\"roles\":[");
     for (at, role) in identity.roles.iter().take(ROLES_MAX).enumerate() {
         if at > 0 {
@@ -295,6 +388,16 @@ fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
     push_raw(out, "}");
 }
 
+fn push_preflight(out: &mut Vec<u8>, verdict: &PreflightVerdict) {
+    push_raw(out, ",\"reason\":{\"code\":");
+    push_plain(out, verdict.code());
+    if let PreflightVerdict::Refused(detail) = verdict {
+        push_raw(out, ",\"detail\":");
+        push_detail(out, detail);
+    }
+    push_raw(out, "}");
+}
+
 fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_raw(out, ",\"request\":{\"bytes\":");
     push_number(out, told.received.get());
@@ -324,7 +427,8 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
         }
     }
     push_raw(out, ",\"peer\":");
-    push_plain(out, told.peer);
+    let peer = SocketAddr::new(told.peer.ip().to_canonical(), told.peer.port());
+    push_plain(out, peer);
     if let Some(route) = &told.route {
         push_raw(out, ",\"route\":");
         push_text(out, &route.name, NAME_BYTES_MAX);
@@ -379,6 +483,5 @@ fn certificate(told: &Told) -> Option<&ClientCertificate> {
 
 /// The outcome of a request that is over in order.
 pub(super) fn closed(told: &Told) -> Moment {
-    let cause = told.reason.as_ref().map(|reason| reason.cause);
-    Moment::Closed(outcome(cause, told.status))
+    Moment::Closed(outcome(told.code(), told.status))
 }

@@ -9,6 +9,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
 use super::route_metrics::RouteMetrics;
@@ -42,7 +43,11 @@ pub(super) struct Families {
     shadow_denials: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
     connections: IntGauge,
-    connections_refused: [IntCounter; ConnectionRefused::ALL.len()],
+    connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
+    config_taken: IntCounter,
+    config_rejected: IntCounter,
+    config_success: IntGauge,
+    config_timestamp: IntGauge,
     certificate_ends: IntGaugeVec,
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
@@ -84,30 +89,7 @@ impl Stage {
 }
 
 /// Why a connection was refused before a request was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionRefused {
-    /// Every place is taken.
-    Limit,
-    /// Every place of this address is taken.
-    PerIp,
-    /// The proxy is about to stop.
-    Draining,
-    /// The system gave no socket (file descriptors, memory).
-    System,
-}
-
-impl ConnectionRefused {
-    const ALL: [Self; 4] = [Self::Limit, Self::PerIp, Self::Draining, Self::System];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Limit => "limit",
-            Self::PerIp => "per_ip",
-            Self::Draining => "draining",
-            Self::System => "system",
-        }
-    }
-}
+const CONNECTIONS_REFUSED: [&str; 2] = ["per_ip", "system"];
 
 impl Metrics {
     /// Registers every family. `version` is the program's.
@@ -141,20 +123,32 @@ impl Metrics {
         ))
     }
 
-    /// A connection was taken in.
-    pub fn connection_opened(&self) {
-        self.families.connections.inc();
+    /// What the door has counted since the start: connections open now, refused because their address had enough of
+    /// them, and lost because the system gave no socket.
+    pub fn show_connections(&self, open: usize, refused_per_ip: u64, refused_by_system: u64) {
+        let families = &self.families;
+        families
+            .connections
+            .set(i64::try_from(open).unwrap_or(i64::MAX));
+        let totals = [refused_per_ip, refused_by_system];
+        for (counter, total) in families.connections_refused.iter().zip(totals) {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 
-    /// A connection has ended.
-    pub fn connection_closed(&self) {
-        self.families.connections.dec();
+    /// A configuration came into force: the first one, or one that was read later.
+    pub fn config_in_force(&self, now: Now) {
+        self.families.config_success.set(1);
+        self.families.config_timestamp.set(now.unix_seconds());
     }
 
-    /// A connection was refused.
-    pub fn connection_refused(&self, why: ConnectionRefused) {
-        if let Some(counter) = self.families.connections_refused.get(why as usize) {
-            counter.inc();
+    /// A configuration that was read while running came into force, or was refused and the one before stays.
+    pub fn config_reloaded(&self, taken: bool) {
+        if taken {
+            self.families.config_taken.inc();
+        } else {
+            self.families.config_rejected.inc();
+            self.families.config_success.set(0);
         }
     }
 
@@ -243,7 +237,12 @@ impl Families {
             STAGE_BUCKETS,
             &["stage"],
         )?;
-        let refusal = |why: ConnectionRefused| refused.with_label_values(&[why.name()]);
+        let reloads = make.counters(
+            "outrider_config_reloads_total",
+            "Configurations read while running, by what became of them",
+            &["outcome"],
+        )?;
+        let refusal = |why: &str| refused.with_label_values(&[why]);
         let stage = |stage: Stage| stages.with_label_values(&[stage.name()]);
         let denial = |cause: &Cause| denials.with_label_values(&[cause.code()]);
         Ok(Self {
@@ -270,7 +269,17 @@ impl Families {
             )?,
             stages: Stage::ALL.map(stage),
             connections: make.gauge("outrider_connections", "Open client connections")?,
-            connections_refused: ConnectionRefused::ALL.map(refusal),
+            connections_refused: CONNECTIONS_REFUSED.map(refusal),
+            config_taken: reloads.get_metric_with_label_values(&["success"])?,
+            config_rejected: reloads.get_metric_with_label_values(&["rejected"])?,
+            config_success: make.gauge(
+                "outrider_config_last_reload_success",
+                "0 while the newest configuration is refused and the one before is in force",
+            )?,
+            config_timestamp: make.gauge(
+                "outrider_config_last_reload_timestamp_seconds",
+                "When the configuration in force was taken",
+            )?,
             certificate_ends: make.gauges(
                 "outrider_tls_cert_expiry_timestamp_seconds",
                 "The last second at which a certificate file is valid",
@@ -362,6 +371,7 @@ mod tests {
 
     use super::*;
     use crate::record::Outcome;
+    use crate::record::outcome::Code;
 
     #[test]
     fn a_hostile_client_cannot_grow_the_series() {
@@ -375,7 +385,7 @@ mod tests {
                 metrics
                     .unrouted()
                     .observe(Some(&method), Some(status), Duration::ZERO);
-                route.count(Outcome::Success, None);
+                route.count(Outcome::Success, Code::None);
             }
             metrics.text().lines().count()
         };
@@ -387,14 +397,16 @@ mod tests {
     fn the_text_names_the_families() {
         let metrics = Metrics::new("1.2.3").unwrap();
         let route = metrics.route("orders", "/orders");
-        route.count(Outcome::Denied, Some(Cause::TokenInvalid));
+        route.count(Outcome::Denied, Code::Cause(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
-        metrics.connection_refused(ConnectionRefused::PerIp);
+        metrics.show_connections(2, 1, 0);
+        metrics.show_connections(3, 1, 0);
         let text = metrics.text();
         for line in [
             "outrider_build_info{version=\"1.2.3\"} 1",
             "outrider_requests_total{code=\"authn.invalid_token\",outcome=\"denied\",route=\"orders\"} 1",
             "outrider_denials_total{code=\"authn.invalid_token\"} 1",
+            "outrider_connections 3",
             "outrider_connections_refused_total{reason=\"per_ip\"} 1",
             "outrider_audit_events_total 0",
             "process_open_fds",

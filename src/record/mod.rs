@@ -31,7 +31,8 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use metrics::{ConnectionRefused, Metrics, Stage};
+pub use event::{ConfigLoaded, ConfigRejected};
+pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
@@ -149,9 +150,14 @@ impl Recorder {
         OpenRecord::new(self.clone(), now, request_id, peer)
     }
 
-    /// Records that a configuration is in force. `digest` is a hash of its text.
-    pub fn config_loaded(&self, origin: &str, digest: &str) {
-        self.write_own(&Own::ConfigLoad { origin, digest });
+    /// Records that a configuration is in force.
+    pub fn config_loaded(&self, loaded: &ConfigLoaded<'_>) {
+        self.write_own(&Own::ConfigLoad(loaded));
+    }
+
+    /// Records that a configuration was refused.
+    pub fn config_rejected(&self, rejected: &ConfigRejected<'_>) {
+        self.write_own(&Own::ConfigReject(rejected));
     }
 
     /// Whether new requests should be refused, because their records may find no room.

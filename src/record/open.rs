@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::Facts;
 
@@ -61,6 +62,11 @@ impl OpenRecord {
         self.told.method()
     }
 
+    /// The generation of the configuration that judges the request.
+    pub const fn config(&mut self, generation: u64) {
+        self.told.config = Some(generation);
+    }
+
     /// The judged head.
     pub fn facts(&mut self, facts: &Facts) {
         self.told.asked = Asked::Judged(facts.into());
@@ -99,6 +105,11 @@ impl OpenRecord {
         if self.told.reason.is_none() {
             self.told.reason = Some(Box::new(Reason::from(denial)));
         }
+    }
+
+    /// The request is a preflight that is answered here.
+    pub fn preflight(&mut self, verdict: &PreflightVerdict) {
+        self.told.preflight = Some(Box::new(verdict.clone()));
     }
 
     /// The request is handed to the service from now on.
@@ -167,12 +178,9 @@ impl OpenRecord {
         self.close(now);
     }
 
-    /// Closes because the answer broke off on the service's side.
-    pub(super) fn close_broken(mut self) {
-        self.denied(&Denial::new(
-            Cause::UpstreamBroken,
-            "the answer broke off before its end",
-        ));
+    /// Closes because the answer broke off.
+    pub(super) fn close_broken(mut self, why: &Denial) {
+        self.denied(why);
         self.close_now();
     }
 
@@ -196,7 +204,7 @@ impl OpenRecord {
             .route
             .as_ref()
             .unwrap_or_else(|| metrics.unrouted());
-        route.count(outcome, cause);
+        route.count(outcome, self.told.code());
         let took = now.since(self.told.opened);
         route.observe(self.told.method(), self.told.status, took);
         if let Some(cause) = cause {

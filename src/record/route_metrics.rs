@@ -6,10 +6,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, IntCounter};
 
-use crate::model::denial::Cause;
-
 use super::metrics::Families;
-use super::outcome::Outcome;
+use super::outcome::{Code, Outcome};
 
 /// The methods that have a name of their own (RFC 9110, RFC 5789); others are `_OTHER`.
 const METHODS: [&str; 10] = [
@@ -36,7 +34,7 @@ pub struct RouteMetrics {
 
 impl RouteMetrics {
     pub(super) fn new(name: &str, template: &str, families: Arc<Families>) -> Self {
-        let requests = Outcome::ALL.len() * (Cause::ALL.len() + 1);
+        let requests = Outcome::ALL.len() * Code::COUNT;
         let durations = METHODS.len() * (STATUSES.len() + STATUS_CLASSES.len());
         Self {
             name: name.to_owned(),
@@ -51,12 +49,10 @@ impl RouteMetrics {
         }
     }
 
-    pub(super) fn count(&self, outcome: Outcome, cause: Option<Cause>) {
-        let column = cause.map_or(0, |cause| cause as usize + 1);
-        let slot = (outcome as usize) * (Cause::ALL.len() + 1) + column;
+    pub(super) fn count(&self, outcome: Outcome, code: Code) {
+        let slot = (outcome as usize) * Code::COUNT + code.index();
         let make = || {
-            let code = cause.map_or("", Cause::code);
-            let labels = [self.name.as_str(), outcome.as_str(), code];
+            let labels = [self.name.as_str(), outcome.as_str(), code.as_str()];
             self.families
                 .requests
                 .get_metric_with_label_values(&labels)

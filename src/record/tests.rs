@@ -1,7 +1,5 @@
 //! Records as they end up in the spool.
 
-use std::convert::Infallible;
-
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -85,6 +83,8 @@ fn facts(target: &str) -> Facts {
         path: JudgedPath::judge(&target).unwrap(),
         framing: Framing::None,
         content_type: None,
+        origin: None,
+        preflight: None,
         credentials: Credentials::None,
         peer: "10.0.0.1:999".parse().unwrap(),
         client_ip: "198.51.100.7".parse().unwrap(),
@@ -261,13 +261,23 @@ fn answered(bench: &Bench, method: Method, status: StatusCode) -> OpenRecord {
     record
 }
 
-type Chunk = Result<Frame<Bytes>, &'static str>;
+/// Why an answer broke off.
+#[derive(Clone, Copy, Debug)]
+struct Late;
+
+impl From<Late> for Box<Denial> {
+    fn from(_: Late) -> Self {
+        Denial::new(Cause::UpstreamTimeout, "too late")
+    }
+}
+
+type Chunk = Result<Frame<Bytes>, Late>;
 
 struct Chunks(std::vec::IntoIter<Chunk>);
 
 impl http_body::Body for Chunks {
     type Data = Bytes;
-    type Error = &'static str;
+    type Error = Late;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
@@ -277,14 +287,17 @@ impl http_body::Body for Chunks {
     }
 }
 
+fn full(text: &'static str) -> impl http_body::Body<Data = Bytes, Error = Late> + Unpin {
+    Full::<Bytes>::from(text).map_err(|never| match never {})
+}
+
 #[tokio::test]
 async fn a_body_closes_its_record_at_its_end() {
     let mut bench = Bench::new();
     let record = answered(&bench, Method::GET, StatusCode::OK);
-    let full: Full<Bytes> = Full::new(Bytes::from_static(b"hello"));
-    let mut body = RecordedBody::new(full, StatusCode::OK, record);
+    let mut body = RecordedBody::new(full("hello"), StatusCode::OK, record);
     // The server stops asking after the last byte of a known length.
-    let frame: Result<Frame<Bytes>, Infallible> = body.frame().await.unwrap();
+    let frame = body.frame().await.unwrap();
     assert_eq!(frame.unwrap().into_data().unwrap(), "hello");
     drop(body);
     let event = bench.requests().remove(0);
@@ -303,7 +316,7 @@ async fn a_body_that_nobody_asks_for_is_no_abort() {
     ];
     for (method, status, text) in cases.clone() {
         let record = answered(&bench, method, status);
-        drop(RecordedBody::new(Full::<Bytes>::from(text), status, record));
+        drop(RecordedBody::new(full(text), status, record));
     }
     let events = bench.requests();
     assert_eq!(events.len(), cases.len());
@@ -326,7 +339,7 @@ async fn a_body_left_early_is_aborted_and_a_broken_one_an_error() {
     assert!(left.frame().await.unwrap().is_ok());
     drop(left);
     let record = answered(&bench, Method::GET, StatusCode::OK);
-    let broken = Chunks(vec![data(), Err("reset")].into_iter());
+    let broken = Chunks(vec![data(), Err(Late)].into_iter());
     let mut broken = RecordedBody::new(broken, StatusCode::OK, record);
     assert!(broken.frame().await.unwrap().is_ok());
     assert!(broken.frame().await.unwrap().is_err());
@@ -336,7 +349,7 @@ async fn a_body_left_early_is_aborted_and_a_broken_one_an_error() {
     assert_eq!(events.len(), 2);
     assert_eq!(events[0]["outcome"], "aborted");
     assert_eq!(events[1]["outcome"], "error");
-    assert_eq!(events[1]["reason"]["code"], "upstream.broken");
+    assert_eq!(events[1]["reason"]["code"], "upstream.timeout");
     assert!(events.iter().all(|event| event["response"]["bytes"] == 3));
 }
 

@@ -12,13 +12,17 @@ use uuid::Uuid;
 use crate::model::caller::Caller;
 use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 
+use super::outcome::Code;
 use super::route_metrics::RouteMetrics;
 
 /// Everything known so far.
 pub(super) struct Told {
+    /// The generation of the configuration that judges it; `None` until it is known.
+    pub(super) config: Option<u64>,
     pub(super) id: Uuid,
     pub(super) opened: Now,
     pub(super) peer: SocketAddr,
@@ -27,6 +31,8 @@ pub(super) struct Told {
     pub(super) route: Option<Arc<RouteMetrics>>,
     pub(super) shadow: Vec<Shadowed>,
     pub(super) reason: Option<Box<Reason>>,
+    /// What a preflight came to, if the request was one that we answered.
+    pub(super) preflight: Option<Box<PreflightVerdict>>,
     pub(super) forwarded: Option<Now>,
     pub(super) status: Option<StatusCode>,
     pub(super) received: ByteCount,
@@ -39,6 +45,7 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(id: Uuid, opened: Now, peer: SocketAddr) -> Self {
         Self {
+            config: None,
             id,
             opened,
             peer,
@@ -47,12 +54,23 @@ impl Told {
             route: None,
             shadow: Vec::new(),
             reason: None,
+            preflight: None,
             forwarded: None,
             status: None,
             received: ByteCount::Known(0),
             sent_bytes: 0,
             trace: None,
             intended: false,
+        }
+    }
+
+    /// What decided, in a word that metrics may carry.
+    pub(super) fn code(&self) -> Code {
+        match (&self.reason, self.preflight.as_deref()) {
+            (Some(reason), _) => Code::Cause(reason.cause),
+            (None, Some(PreflightVerdict::Granted)) => Code::PreflightGranted,
+            (None, Some(PreflightVerdict::Refused(_))) => Code::PreflightRefused,
+            (None, None) => Code::None,
         }
     }
 

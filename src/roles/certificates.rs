@@ -1,88 +1,59 @@
-//! The listener's certificates while it runs: built at start, swapped by a reload, shown in metrics and readiness.
-//! Wiring only.
+//! The listener's certificates: made ready beside those in use, shown in metrics and readiness. Wiring only.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accept::tls::{Shown, TlsDoor, TlsState};
-use crate::config;
+use crate::config::Report;
 use crate::model::clock::{Clock, Now};
-use crate::model::fault::{Fault, Faults};
+use crate::model::fault::Faults;
 use crate::model::settings::TlsSettings;
 use crate::record::Metrics;
 
 /// How long before its end a certificate is remarked on: time for a person to see it and act.
 const REMARK_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Builds what handshakes go by out of the files as they are now; `None` if anything is wrong. Warnings are noted too.
-pub fn load(settings: &TlsSettings, now: Now, faults: &mut Faults) -> Option<TlsState> {
-    TlsState::load(settings, now, &config::read_pem, faults)
-}
-
-/// The certificates in use. Cheap to clone.
-#[derive(Clone)]
-pub struct Certificates {
-    door: Arc<TlsDoor>,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
-}
-
-impl Certificates {
-    /// Puts the first state in use.
-    #[must_use]
-    pub fn new(
-        state: TlsState,
-        handshake_max: Duration,
-        clock: Arc<dyn Clock>,
-        metrics: Metrics,
-    ) -> Self {
-        show(&metrics, &state);
-        let door = Arc::new(TlsDoor::new(state, handshake_max, Arc::clone(&clock)));
-        Self {
-            door,
-            clock,
-            metrics,
+/// Makes the door of a configuration, if its listener speaks TLS. The report comes back with what is to be said of the
+/// certificates.
+///
+/// # Errors
+/// The report with what is wrong with them.
+pub fn door(
+    settings: Option<&TlsSettings>,
+    handshake_max: Duration,
+    clock: &Arc<dyn Clock>,
+    report: Report,
+) -> Result<(Option<TlsDoor>, Report), Box<Report>> {
+    let Some(settings) = settings else {
+        return Ok((None, report));
+    };
+    let mut faults = Faults::default();
+    let state = TlsState::load(settings, clock.now(), &mut faults);
+    let report = faults.into_sorted().into_iter().fold(report, Report::with);
+    match state {
+        Some(state) => {
+            let door = TlsDoor::new(state, handshake_max, Arc::clone(clock));
+            Ok((Some(door), report))
         }
-    }
-
-    /// Where connections become TLS.
-    #[must_use]
-    pub fn door(&self) -> Arc<TlsDoor> {
-        Arc::clone(&self.door)
-    }
-
-    /// Reads certificates, keys and client CA anew and goes by them from the next connection on; returns the warnings.
-    /// Open connections stay as they are.
-    ///
-    /// # Errors
-    /// What is wrong with the files; then everything stays as it was.
-    pub fn renew(&self, settings: &TlsSettings) -> Result<Vec<Fault>, Vec<Fault>> {
-        let mut faults = Faults::default();
-        let Some(state) = load(settings, self.clock.now(), &mut faults) else {
-            return Err(faults.into_sorted());
-        };
-        show(&self.metrics, &state);
-        self.door.swap(state);
-        Ok(faults.into_sorted())
-    }
-
-    /// What somebody should look at: certificates that have ended, or soon will.
-    #[must_use]
-    pub fn remark(&self) -> Option<String> {
-        let now = self.clock.now().unix_seconds();
-        let state = self.door.state();
-        let soon: Vec<String> = state
-            .shown()
-            .iter()
-            .filter_map(|one| end(one, now))
-            .collect();
-        (!soon.is_empty()).then(|| soon.join(", "))
+        None => Err(Box::new(report)),
     }
 }
 
-fn show(metrics: &Metrics, state: &TlsState) {
+/// Tells the metrics which certificates are in use, and when they end.
+pub(super) fn show(metrics: &Metrics, state: &TlsState) {
     let shown = state.shown().iter();
     metrics.certificates(shown.map(|one| (one.name.as_str(), one.not_after)));
+}
+
+/// What somebody should look at: certificates that have ended, or soon will.
+pub(super) fn remark(state: &TlsState, now: Now) -> Option<String> {
+    let now = now.unix_seconds();
+    let soon: Vec<String> = state
+        .shown()
+        .iter()
+        .filter_map(|one| end(one, now))
+        .collect();
+    (!soon.is_empty()).then(|| soon.join(", "))
 }
 
 fn end(one: &Shown, now: i64) -> Option<String> {

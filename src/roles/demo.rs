@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::exit;
 use crate::model::secret::Secret;
 use crate::runtime::drain::Drain;
+use crate::runtime::signals::StopSignals;
 
 mod client;
 mod issuer;
@@ -18,6 +19,9 @@ mod story;
 
 use issuer::Issuer;
 use sidecar::Sidecar;
+
+/// The order that the story and the lines to paste place.
+const ORDER: &str = r#"{"symbol":"BTCUSDT","side":"BUY","quantity":"0.015"}"#;
 
 /// The arguments of `demo`.
 #[derive(clap::Args, Debug)]
@@ -68,8 +72,9 @@ async fn play(args: &DemoArgs, out: &mut dyn Write) -> io::Result<u8> {
     if args.check {
         return story::check(stage, out).await;
     }
+    let mut signals = StopSignals::install()?;
     invite(&stage, out)?;
-    tokio::signal::ctrl_c().await?;
+    signals.next().await;
     writeln!(out, "\nstopping")?;
     stage.sidecar.stop().map(|_| exit::OK)
 }
@@ -149,7 +154,6 @@ fn invite(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
     let folder = stage.folder.display();
     let program = std::env::current_exe()?;
     let program = program.display();
-    let order = r#"{"symbol":"BTCUSDT","side":"BUY","quantity":"0.015"}"#;
     let json = "-H 'content-type: application/json'";
     write!(
         out,
@@ -157,19 +161,19 @@ fn invite(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
 
   # a trader places an order: 201, and the service is told who it was
   TRADER=$(curl -s http://{issuer}/token/trader)
-  curl -i http://{proxy}/api/v1/orders -H \"authorization: Bearer $TRADER\" {json} -d '{order}'
+  curl -i http://{proxy}/api/v1/orders -H \"authorization: Bearer $TRADER\" {json} -d '{ORDER}'
 
   # no token: 401
-  curl -i http://{proxy}/api/v1/orders {json} -d '{order}'
+  curl -i http://{proxy}/api/v1/orders {json} -d '{ORDER}'
 
   # a viewer may look, but not place orders: 200, then 403
   VIEWER=$(curl -s http://{issuer}/token/viewer)
   curl -i http://{proxy}/api/v1/positions -H \"authorization: Bearer $VIEWER\"
-  curl -i http://{proxy}/api/v1/orders -H \"authorization: Bearer $VIEWER\" {json} -d '{order}'
+  curl -i http://{proxy}/api/v1/orders -H \"authorization: Bearer $VIEWER\" {json} -d '{ORDER}'
 
-  # five orders at once, one more every two seconds: 429 from the sixth on
+  # five orders at once (the one above counts), one more every two seconds: 429 when they are spent
   for n in 1 2 3 4 5 6 7; do curl -s -o /dev/null -w '%{{http_code}} ' http://{proxy}/api/v1/orders \\
-    -H \"authorization: Bearer $TRADER\" {json} -d '{order}'; done; echo
+    -H \"authorization: Bearer $TRADER\" {json} -d '{ORDER}'; done; echo
 
   # why was the viewer refused?
   {program} explain -c {folder}/sidecar.yaml --method POST --path /api/v1/orders --token {folder}/viewer.jwt

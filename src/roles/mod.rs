@@ -1,7 +1,10 @@
 //! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
 
 pub mod certificates;
+mod changes;
 pub mod demo;
+mod generation;
 pub mod load;
 pub mod proxy;
+mod reload;
 mod workers;

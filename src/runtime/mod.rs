@@ -1,8 +1,9 @@
-//! Process plumbing: drain, readiness, signals, logs, the health listener. Knows nothing of what a request means.
+//! Process plumbing: drain, readiness, reload, signals, logs, the health listener. Knows nothing of what a request means.
 
 pub mod crypto;
 pub mod drain;
 pub mod health;
 pub mod readiness;
+pub mod reload;
 pub mod signals;
 pub mod telemetry;

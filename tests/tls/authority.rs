@@ -9,6 +9,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 const DAY: u64 = 24 * 3600;
 
@@ -103,6 +105,12 @@ pub(crate) fn self_signed(said: Said<'_>) -> Made {
 }
 
 impl Made {
+    /// The certificate as it is shown in a handshake.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        let read = CertificateDer::from_pem_slice(self.certificate.as_bytes());
+        read.unwrap().to_vec()
+    }
+
     /// Writes `NAME.crt` and `NAME.key`.
     pub(crate) fn write(&self, folder: &Path, name: &str) {
         fs::write(folder.join(format!("{name}.crt")), &self.certificate).unwrap();

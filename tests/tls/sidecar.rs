@@ -52,6 +52,26 @@ impl Sidecar {
         panic!("it did not start: {}", fs::read_to_string(&log).unwrap());
     }
 
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder().join("log")).unwrap()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(id)
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// The body of a page of the health listener.
     pub(crate) fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.health).unwrap();
@@ -64,14 +84,7 @@ impl Sidecar {
 
     /// Stops it in order and returns every audit event.
     pub(crate) fn events(mut self) -> Vec<Value> {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
         assert!(self.child.wait().unwrap().success());
         let shown = Command::new(PROGRAM)
             .args(["audit", "tail", "--format", "json", "--lines", "100000"])

@@ -182,28 +182,3 @@ async fn a_streamed_length_stays_a_length() {
         .unwrap();
     assert!(empty.is_end_stream());
 }
-
-#[test]
-fn a_fault_is_found_behind_other_errors() {
-    #[derive(Debug)]
-    struct Outer(BodyFault);
-    impl fmt::Display for Outer {
-        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("outer")
-        }
-    }
-    impl std::error::Error for Outer {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-            Some(&self.0)
-        }
-    }
-    assert_eq!(
-        BodyFault::find(&Outer(BodyFault::Idle)),
-        Some(BodyFault::Idle)
-    );
-    assert_eq!(BodyFault::find(&io_error()), None);
-}
-
-fn io_error() -> std::io::Error {
-    std::io::Error::other("x")
-}

@@ -12,9 +12,9 @@ use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::state::Reader;
 use crate::model::clock::Now;
 use crate::model::fault::Faults;
+use crate::model::secret::Secret;
 use crate::model::settings::{CertificateSettings, FileSetting};
 
 /// Bits of an RSA key below which it is not used (NIST SP 800-131A).
@@ -29,16 +29,15 @@ pub(super) struct Pair {
     pub(super) not_after: i64,
 }
 
-/// Reads and judges a certificate and its key; every fault is noted at the file it concerns.
+/// Judges a certificate and its key; every fault is noted at the file it concerns.
 pub(super) fn load(
     settings: &CertificateSettings,
     provider: &CryptoProvider,
-    read: Reader<'_>,
     now: Now,
     faults: &mut Faults,
 ) -> Option<Pair> {
-    let chain = chain(&settings.certificate, read, faults);
-    let key = key(&settings.key, read, faults);
+    let chain = chain(&settings.certificate, faults);
+    let key = key(&settings.key, faults);
     let (chain, key) = (chain?, key?);
     let judged = judge(&settings.certificate, &chain, now, faults)?;
     let key = match CertifiedKey::from_der(chain, key, provider) {
@@ -56,13 +55,19 @@ pub(super) fn load(
     })
 }
 
+/// What stands in a file; why it could not be read is noted where the configuration names it.
+fn text<'f>(file: &'f FileSetting, faults: &mut Faults) -> Option<&'f Secret<Vec<u8>>> {
+    let help = "it holds PEM text; its name is relative to this file's folder";
+    let unread = |why: &String| faults.error_with_help(&file.place, why, help);
+    file.text.as_ref().map_err(unread).ok()
+}
+
 /// The certificates of a file.
 pub(super) fn chain(
     file: &FileSetting,
-    read: Reader<'_>,
     faults: &mut Faults,
 ) -> Option<Vec<CertificateDer<'static>>> {
-    let text = read(file, faults)?;
+    let text = text(file, faults)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.expose_secret()).collect();
     let name = &file.name;
     let (message, help) = match found {
@@ -80,12 +85,8 @@ pub(super) fn chain(
     None
 }
 
-fn key(
-    file: &FileSetting,
-    read: Reader<'_>,
-    faults: &mut Faults,
-) -> Option<PrivateKeyDer<'static>> {
-    let text = read(file, faults)?;
+fn key(file: &FileSetting, faults: &mut Faults) -> Option<PrivateKeyDer<'static>> {
+    let text = text(file, faults)?;
     let bytes = text.expose_secret();
     let says = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
     let name = &file.name;

@@ -12,12 +12,8 @@ use super::hosts::Hosts;
 use super::pair::{self, Pair};
 use crate::model::clock::Now;
 use crate::model::fault::Faults;
-use crate::model::secret::Secret;
 use crate::model::settings::{ClientAuth, FileSetting, TlsSettings, TlsVersion};
 use crate::runtime::crypto;
-
-/// Reads a file that the configuration names, or notes why it cannot.
-pub type Reader<'r> = &'r dyn Fn(&FileSetting, &mut Faults) -> Option<Secret<Vec<u8>>>;
 
 /// What handshakes go by.
 #[derive(Debug)]
@@ -37,21 +33,16 @@ pub struct Shown {
 }
 
 impl TlsState {
-    /// Reads every file and builds the state; `None` if anything is wrong with it. Warnings are noted too.
-    pub fn load(
-        settings: &TlsSettings,
-        now: Now,
-        read: Reader<'_>,
-        faults: &mut Faults,
-    ) -> Option<Self> {
+    /// Builds the state; `None` if anything is wrong with a file. Warnings are noted too.
+    pub fn load(settings: &TlsSettings, now: Now, faults: &mut Faults) -> Option<Self> {
         let provider = crypto::provider();
         let pairs: Vec<Option<Pair>> = settings
             .certificates
             .iter()
-            .map(|one| pair::load(one, &provider, read, now, faults))
+            .map(|one| pair::load(one, &provider, now, faults))
             .collect();
         let issuers = match &settings.client_ca {
-            Some(file) => Some(issuers(file, read, now, faults)?),
+            Some(file) => Some(issuers(file, now, faults)?),
             None => None,
         };
         let pairs: Vec<Pair> = pairs.into_iter().collect::<Option<_>>()?;
@@ -99,10 +90,10 @@ struct Issuers {
     shown: Shown,
 }
 
-fn issuers(file: &FileSetting, read: Reader<'_>, now: Now, faults: &mut Faults) -> Option<Issuers> {
+fn issuers(file: &FileSetting, now: Now, faults: &mut Faults) -> Option<Issuers> {
     let mut roots = RootCertStore::empty();
     let mut not_after = i64::MAX;
-    for certificate in pair::chain(file, read, faults)? {
+    for certificate in pair::chain(file, faults)? {
         let parsed = pair::parsed(&certificate);
         let (Some(own), Ok(())) = (&parsed, roots.add(certificate.clone())) else {
             let message = format!("a certificate in `{}` cannot be read", file.name);

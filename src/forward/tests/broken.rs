@@ -133,6 +133,7 @@ async fn an_answer_that_does_not_begin_in_time_is_given_up() {
         ..patient()
     };
     let way = way_to(service.upstream(), &timeouts);
+    let began = Instant::now();
     let (answer, mut stream) = exchange(
         &way,
         &service,
@@ -140,6 +141,7 @@ async fn an_answer_that_does_not_begin_in_time_is_given_up() {
         "HTTP/1.1 100 Continue\r\n\r\n",
     )
     .await;
+    assert!(began.elapsed() < SOON / 2, "the deadline came first");
     assert_eq!(cause(answer), Cause::UpstreamTimeout);
     read_to_close(&mut stream).await;
     assert_eq!(way.idle(), 0);
@@ -235,6 +237,43 @@ async fn an_answer_that_trickles_ends_at_the_deadline() {
         .await
         .unwrap();
     assert_eq!(body, Err(AnswerFault::Late));
+}
+
+#[tokio::test]
+async fn every_piece_of_an_answer_has_its_own_time() {
+    let service = Service::start().await;
+    let timeouts = Timeouts {
+        response_idle: 2 * SHORT,
+        ..patient()
+    };
+    let way = way_to(service.upstream(), &timeouts);
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+    let (answer, mut stream) = exchange(&way, &service, asked(Method::GET), head).await;
+    let script = async {
+        for piece in ["h", "e", "l", "l", "o"] {
+            sleep(SHORT).await;
+            write(&mut stream, piece).await;
+        }
+    };
+    let (body, ()) = tokio::join!(whole(answer.unwrap()), script);
+    assert_eq!(body.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_fetched_too_late_is_cut_off() {
+    let service = Service::start().await;
+    let way = service.way();
+    let (slot, mut stream) = tokio::join!(slot(&way), service.accept());
+    let deadline = Instant::now() + SHORT;
+    let sending = slot.unwrap().send(asked(Method::GET).outbound(), deadline);
+    let script = async {
+        read(&mut stream, 0).await;
+        write(&mut stream, OK).await;
+    };
+    let (answer, ()) = tokio::join!(sending, script);
+    sleep(2 * SHORT).await;
+    assert_eq!(whole(answer.unwrap()).await, Err(AnswerFault::Late));
+    read_to_close(&mut stream).await;
 }
 
 #[tokio::test]

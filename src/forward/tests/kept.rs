@@ -268,6 +268,20 @@ async fn the_fresh_connection_is_the_last() {
 }
 
 #[tokio::test]
+async fn a_fresh_connection_that_closes_is_not_replaced() {
+    let service = Service::start().await;
+    let way = service.way();
+    let (slot, stream) = tokio::join!(slot(&way), service.accept());
+    drop(stream);
+    sleep(QUIET / 4).await;
+    let sending = slot
+        .unwrap()
+        .send(asked(Method::GET).outbound(), Instant::now() + SOON);
+    assert_eq!(cause(sending.await), Cause::UpstreamUnreachable);
+    service.nobody_comes().await;
+}
+
+#[tokio::test]
 async fn a_request_of_which_a_byte_was_sent_is_never_sent_again() {
     let service = Service::start().await;
     let way = service.way();

@@ -11,9 +11,7 @@ use http::{Request, Response};
 use crate::cli::exit;
 use crate::model::secret::Secret;
 
-use super::{Stage, client, issuer};
-
-const ORDER: &str = r#"{"symbol":"BTCUSDT","side":"BUY","quantity":"0.015"}"#;
+use super::{ORDER, Stage, client, issuer};
 
 /// Orders at once that the demo's limit grants.
 const BURST: usize = 5;

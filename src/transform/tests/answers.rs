@@ -28,6 +28,7 @@ fn replied(
     let response = reply(
         &permit(route, quota),
         builder.body(()).unwrap(),
+        None,
         &answers,
         &ID,
     );
@@ -145,6 +146,7 @@ fn refused(denial: &Denial) -> Response<Bytes> {
         &answers,
         &ID,
         Some(&open_route()),
+        &Page::default(),
         RequestBody::Settled,
     )
 }
@@ -272,6 +274,23 @@ fn advice_stands_in_the_fields_for_it() {
     assert_eq!(all(limited.headers(), "retry-after"), ["2"]);
     assert_eq!(all(limited.headers(), "ratelimit"), ["\"place\";r=0;t=2"]);
     assert_eq!(all(limited.headers(), "x-ratelimit-remaining"), ["0"]);
+    let mut route = open_route();
+    route.limit_policy = Some(HeaderValue::from_static("\"place\";q=20;w=12"));
+    let answers = Answers::new(HeaderPreset::Api, LimitHeaders::Draft, "orders");
+    let denial = Denial::new(Cause::RateLimited, "").advising(Advice::Quota(quota()));
+    let told = refusal(
+        &denial,
+        &answers,
+        &ID,
+        Some(&route),
+        &Page::default(),
+        RequestBody::Settled,
+    );
+    assert_eq!(
+        all(told.headers(), "ratelimit-policy"),
+        ["\"place\";q=20;w=12"]
+    );
+    assert!(!told.headers().contains_key("x-ratelimit-limit"));
     let problem: serde_json::Value = serde_json::from_slice(limited.body()).unwrap();
     assert_eq!(problem["retry_after"], 2);
     let methods = Advice::Methods("GET, POST".into());
@@ -287,7 +306,14 @@ fn advice_stands_in_the_fields_for_it() {
 fn a_refusal_before_the_body_was_read_closes() {
     let answers = Answers::new(HeaderPreset::None, LimitHeaders::None, "orders");
     let denial = Denial::new(Cause::CredentialsMissing, "");
-    let unread = refusal(&denial, &answers, &ID, None, RequestBody::Unread);
+    let unread = refusal(
+        &denial,
+        &answers,
+        &ID,
+        None,
+        &Page::default(),
+        RequestBody::Unread,
+    );
     assert_eq!(all(unread.headers(), "connection"), ["close"]);
 }
 

@@ -1,0 +1,141 @@
+//! Many at once: places for connections, workers that share what must be shared, and a service behind a Unix socket.
+
+use std::time::Duration;
+
+use crate::support::oracle::{Stage, demand};
+use crate::support::origin::Origin;
+use crate::support::sidecar::{Setup, Sidecar};
+use crate::support::wire::{PATIENCE, QUIET, Wire};
+use crate::world::{OPEN, get, pair, post};
+
+/// One address has its places and no more; others are not touched by that.
+#[test]
+fn one_address_cannot_take_every_place() {
+    let inbound = format!("  bounds: {{ connections_max: 10, connections_per_ip_max: 2 }}\n{OPEN}");
+    let (sidecar, _origin) = pair(&inbound, None);
+    let from = |address: &str| Wire::connect_from(address.parse().unwrap(), sidecar.inbound);
+    let mut held: Vec<Wire> = (0..2).map(|_| from("127.0.0.20")).collect();
+    for wire in &mut held {
+        assert_eq!(wire.ask(get("/open/x")).unwrap().status, 200);
+    }
+    let mut third = from("127.0.0.20");
+    assert!(
+        third.ends_within(PATIENCE),
+        "the third of one address is left open"
+    );
+    let mut other = from("127.0.0.21");
+    assert_eq!(
+        other.ask(get("/open/x")).unwrap().status,
+        200,
+        "another address"
+    );
+    for wire in &mut held {
+        assert_eq!(
+            wire.ask(get("/open/x")).unwrap().status,
+            200,
+            "those that were there stay"
+        );
+    }
+    assert!(sidecar.metric("outrider_connections_refused_total", &["per_ip"]) >= 1.0);
+    drop(held);
+    sidecar.wait_until("a place free again", || {
+        let mut wire = from("127.0.0.20");
+        wire.ask(get("/open/x"))
+            .is_ok_and(|answer| answer.status == 200)
+    });
+}
+
+/// Every place taken: the next waits until one is free, and is served then.
+#[test]
+fn places_are_bounded_over_all_workers() {
+    let inbound = format!("  bounds: {{ connections_max: 4, connections_per_ip_max: 4 }}\n{OPEN}");
+    let origin = Origin::start();
+    let setup = Setup {
+        workers: 2,
+        ..Setup::new(&origin.url, &inbound)
+    };
+    let sidecar = Sidecar::start(&setup);
+    let from = |last: usize| {
+        Wire::connect_from(format!("127.0.0.{last}").parse().unwrap(), sidecar.inbound)
+    };
+    let mut held: Vec<Wire> = (0..4).map(|number| from(30 + number)).collect();
+    for wire in &mut held {
+        assert_eq!(wire.ask(get("/open/x")).unwrap().status, 200);
+    }
+    let mut waiting = from(40);
+    waiting.send(get("/open/late"));
+    assert!(
+        waiting.bytes(1, QUIET).is_empty(),
+        "served beyond the bound"
+    );
+    drop(held);
+    let answer = waiting.answer().unwrap();
+    assert_eq!(answer.status, 200, "{answer}");
+}
+
+/// Limits hold over all workers together, not for each.
+#[test]
+fn workers_share_limits() {
+    let inbound = "  routes:
+    - { name: probe, match: { method: GET, path: /probe }, anonymous: true }
+    - name: shared
+      match: { method: GET, path: /shared }
+      anonymous: true
+      limits: [{ name: shared, per: client_ip, rate: 1/h, burst: 10 }]
+";
+    let origin = Origin::start();
+    let setup = Setup {
+        workers: 2,
+        ..Setup::new(&origin.url, inbound)
+    };
+    let mut stage = Stage::over(Sidecar::start(&setup), origin);
+    let statuses: Vec<u16> = (0..40)
+        .map(|_| stage.fresh(None).ask(get("/shared")).unwrap().status)
+        .collect();
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    stage.expect(
+        "shared",
+        demand(passed == 10, format!("{passed} of 40 passed: {statuses:?}")),
+    );
+    let at_service = stage
+        .origin
+        .since(0)
+        .iter()
+        .filter(|got| got.target == "/shared")
+        .count();
+    stage.expect(
+        "shared",
+        demand(at_service == 10, format!("{at_service} at the service")),
+    );
+    // Forty connections over two sockets of one port: nearly never all on one.
+    let workers = stage.origin.connections();
+    stage.expect(
+        "spread",
+        demand(workers >= 2, format!("{workers} pools were used")),
+    );
+    stage.settle();
+}
+
+#[test]
+fn a_service_behind_a_unix_socket_is_served_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = Origin::start_unix(&folder.path().join("service.sock"));
+    let sidecar = Sidecar::start(&Setup::new(&origin.url, OPEN));
+    let mut wire = sidecar.connect();
+    for turn in 0..3 {
+        let answer = wire
+            .ask(post(&format!("/open/{turn}"), "", "body"))
+            .unwrap();
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    let upstream = origin.since(0);
+    assert_eq!(upstream.len(), 3);
+    assert!(
+        upstream
+            .iter()
+            .all(|got| got.body == b"body" && got.one("host") == Some("a"))
+    );
+    assert_eq!(origin.connections(), 1, "one connection, used again");
+    drop(origin);
+    std::thread::sleep(Duration::from_millis(20));
+}
