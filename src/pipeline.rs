@@ -107,9 +107,11 @@ impl Live {
     }
 
     /// Tells the metrics what is only known here.
-    pub fn show(&self, metrics: &Metrics) {
+    pub fn show(&self, metrics: &Metrics, now: Now) {
         if let Some(tokens) = &self.snapshot.tokens {
             metrics.token_cache_entries(tokens.cached_tokens());
+            let keyring = tokens.keyring();
+            metrics.keys(keyring.age(now), keyring.key_count());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use outrider::identify::Verifier;
 use outrider::model::clock::Now;
 use outrider::model::node::Place;
-use outrider::model::settings::{Allowance, KeyMaterial, RoleMap, TokenSettings};
+use outrider::model::settings::{Allowance, KeyMaterial, KeySource, RoleMap, TokenSettings};
 use outrider::model::units::{ByteSize, Rate};
 
 /// All tokens of this issuer that are good at [`NOW`]. Whatever else is accepted was forged.
@@ -27,10 +27,12 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
         issuer: "https://auth.example".to_owned(),
         audience: "order-gateway".to_owned(),
         keys: KeyMaterial {
-            text: include_str!("../keys/issuer.jwks.json").to_owned(),
+            source: KeySource::Text {
+                text: include_str!("../keys/issuer.jwks.json").to_owned(),
+                kid: None,
+            },
             origin: "inline".to_owned(),
             place: Place::Default,
-            kid: None,
         },
         clock_skew: Duration::from_secs(30),
         lifetime_max: Duration::from_secs(86_400),

@@ -19,6 +19,7 @@ use crate::model::clock::{Clock, Now, SystemClock};
 use crate::model::facts::Connection;
 use crate::model::ip::LOOPBACK;
 use crate::model::secret::Secret;
+use crate::model::settings::KeySource;
 use crate::pipeline::{Assumed, Question, Snapshot};
 use crate::roles::load;
 
@@ -28,7 +29,7 @@ pub(super) struct PolicyArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// A key set (PEM or JWK Set) that stands for the configured one
+    /// A key set (PEM or JWK Set) that stands for the configured one; needed for tokens where keys come from a URL
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
@@ -36,18 +37,27 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Loads the configuration and builds what requests go by. The error is ready to be shown.
     pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
+        let environment = std::env::vars_os();
+        let loaded = match &self.keys {
+            Some(_) => config::load_without_keys(&self.config, environment),
+            None => config::load(&self.config, environment),
+        };
         let Loaded {
             mut config,
             warnings,
             ..
-        } = config::load(&self.config, std::env::vars_os())
-            .map_err(|report| (exit::CONFIGURATION, report.refusal(false)))?;
+        } = loaded.map_err(|report| (exit::CONFIGURATION, report.refusal(false)))?;
         if let Some(path) = &self.keys {
             let Some(tokens) = &mut config.inbound.tokens else {
                 let why = "--keys is given, but the configuration takes no tokens";
                 return Err((exit::USAGE, why.to_owned()));
             };
-            tokens.keys.text = read(path)?;
+            let kid = match &mut tokens.keys.source {
+                KeySource::Text { kid, .. } => kid.take(),
+                KeySource::Remote(_) => None,
+            };
+            let text = read(path)?;
+            tokens.keys.source = KeySource::Text { text, kid };
             tokens.keys.origin = path.display().to_string();
         }
         let made = load::snapshot(config.inbound).map_err(|fault| match &self.keys {
@@ -89,8 +99,19 @@ impl Sketch {
     /// The question that this sketch asks of a policy.
     pub(super) fn question(&self, snapshot: &Snapshot) -> Result<Question, String> {
         let now = self.now.unwrap_or_else(|| SystemClock::new().now());
+        let head = self.head()?;
+        let tokens = snapshot.tokens.as_ref().map(|tokens| tokens.keyring());
+        if head.headers.contains_key(AUTHORIZATION)
+            && tokens.is_some_and(|keyring| keyring.available(now).is_err())
+        {
+            return Err(
+                "a token can only be judged with `--keys FILE`: the configuration has its keys from a URL, which is \
+                 not asked here; or give `claims`"
+                    .to_owned(),
+            );
+        }
         Ok(Question {
-            head: self.head()?,
+            head,
             body: self.body.clone(),
             connection: Connection {
                 peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),

@@ -60,7 +60,7 @@ impl Walk<'_> {
             return;
         };
         for (key, described) in properties {
-            if written.is_some_and(|node| node.get(key).is_some()) {
+            if written.is_some_and(|node| node.get(key).is_some() || !applies(schema, key, node)) {
                 continue;
             }
             let path = join(path, key);
@@ -91,6 +91,13 @@ fn property<'s>(schema: &'s Json, key: &str) -> &'s Json {
     named.unwrap_or(&Json::Null)
 }
 
+/// Whether the keys are written beside which alone this one means something.
+fn applies(schema: &Json, key: &str, node: &Node) -> bool {
+    let needed = schema.get("dependentRequired").and_then(|all| all.get(key));
+    let mut needed = needed.and_then(Json::as_array).into_iter().flatten();
+    needed.all(|name| name.as_str().is_some_and(|name| node.get(name).is_some()))
+}
+
 /// A section that applies even when it is not written: each of its keys has a default.
 fn all_default(schema: &Json) -> bool {
     let properties = schema.get("properties").and_then(Json::as_object);
@@ -108,10 +115,15 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// A key's text is public but long, and nobody compares it by eye.
+/// A key's text is public but long, and nobody compares it by eye; the query of a URL may not be public.
 fn shown(path: &str, text: &str) -> String {
     if path == "inbound.tokens.keys.inline" {
         return format!("({} bytes)", text.len());
+    }
+    if path == "inbound.tokens.keys.url"
+        && let Some((url, _)) = text.split_once('?')
+    {
+        return format!("{url}?...");
     }
     if text.chars().any(char::is_control) {
         return format!("{text:?}");

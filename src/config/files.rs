@@ -17,6 +17,7 @@ use super::env;
 pub(super) struct Files<'f> {
     folder: &'f Path,
     read: Vec<FileRead>,
+    keys: bool,
 }
 
 impl<'f> Files<'f> {
@@ -24,7 +25,22 @@ impl<'f> Files<'f> {
         Self {
             folder,
             read: Vec::new(),
+            keys: true,
         }
+    }
+
+    /// The same, but keys come from elsewhere.
+    pub(super) const fn without_keys(folder: &'f Path) -> Self {
+        Self {
+            folder,
+            read: Vec::new(),
+            keys: false,
+        }
+    }
+
+    /// Whether the files that hold keys are to be read.
+    pub(super) const fn wants_keys(&self) -> bool {
+        self.keys
     }
 
     /// The folder that names are relative to.

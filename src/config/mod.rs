@@ -25,6 +25,8 @@ mod effective;
 mod env;
 mod files;
 mod inbound;
+mod keys;
+mod keys_url;
 mod names;
 mod numbers;
 mod reach;
@@ -103,15 +105,31 @@ impl Loaded {
     }
 }
 
-/// Reads the file and the `OUTRIDER_` variables of the environment.
+/// Reads the file, the files it names and the `OUTRIDER_` variables of the environment.
 pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Box<Report>> {
+    load_from(path, environment, Files::new(parent(path)))
+}
+
+/// The same for whoever brings keys of their own: the files that hold keys need not be there, and are not read.
+pub fn load_without_keys(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Box<Report>> {
+    load_from(path, environment, Files::without_keys(parent(path)))
+}
+
+fn load_from(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    files: Files<'_>,
+) -> Result<Loaded, Box<Report>> {
     let environment: Vec<_> = environment.into_iter().collect();
     let (bytes, read) = files::read(path, FILE_BYTES_READ);
     match bytes {
-        Ok(bytes) => load_read(read, &bytes, parent(path), &environment),
+        Ok(bytes) => load_read(read, &bytes, files, &environment),
         Err(error) => {
             let mut faults = Faults::default();
             let message = format!("the configuration {}", why_unread(&error));
@@ -139,17 +157,16 @@ pub fn load_bytes(
 ) -> Result<Loaded, Box<Report>> {
     let environment: Vec<_> = environment.into_iter().collect();
     let read = files::noted(Path::new(file), FILE_BYTES_READ, bytes);
-    load_read(read, bytes, folder, &environment)
+    load_read(read, bytes, Files::new(folder), &environment)
 }
 
 fn load_read(
     own: FileRead,
     bytes: &[u8],
-    folder: &Path,
+    mut files: Files<'_>,
     environment: &[(OsString, OsString)],
 ) -> Result<Loaded, Box<Report>> {
     let file = own.path.display().to_string();
-    let mut files = Files::new(folder);
     let loaded = load_text(&file, bytes, &mut files, environment);
     let mut read = vec![own];
     read.extend(files.into_read());

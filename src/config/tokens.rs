@@ -1,38 +1,31 @@
-//! Section `inbound.tokens`: how callers' tokens are verified. Reads the key file; never judges a key, the room
-//! `identify` does.
+//! Section `inbound.tokens`: how callers' tokens are verified. Never judges a key, the room `identify` does.
 
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
-
-use crate::model::decode::{Decode, Fields, Placed, Section};
+use crate::model::decode::{Decode, Fields, Section};
 use crate::model::fault::Faults;
-use crate::model::node::Place;
-use crate::model::settings::{Allowance, KeyMaterial, TokenSettings};
+use crate::model::settings::{Allowance, TokenSettings};
 use crate::model::units::{ByteSize, Rate};
 
 use super::files::Files;
+use super::keys::{KeyFiles, Keys};
 use super::numbers::{Count, HOUR, Size, Time};
 
-/// Bytes of a key file: a hundred keys are 50 KiB.
-const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// The section before its key file was read.
+/// The section before the files that it names were read.
 pub(super) struct Tokens {
     settings: TokenSettings,
-    file: Option<Placed<String>>,
+    files: KeyFiles,
 }
 
 impl Tokens {
-    /// Reads the key file.
+    /// Reads the files.
     pub(super) fn load(
         mut self,
         files: &mut Files<'_>,
         faults: &mut Faults,
     ) -> Option<TokenSettings> {
-        if let Some(file) = self.file {
-            self.settings.keys.text = read_key_file(files, &file, faults)?;
-        }
+        let source = &mut self.settings.keys.source;
+        self.files.load(source, files, faults)?;
         Some(self.settings)
     }
 }
@@ -99,74 +92,8 @@ impl Section for Tokens {
                 cache_entries_max: cache_entries_max.0,
                 failures: failures?,
             },
-            file: keys.file,
+            files: keys.files,
         })
-    }
-}
-
-/// The keys before their file was read.
-struct Keys {
-    material: KeyMaterial,
-    file: Option<Placed<String>>,
-}
-
-impl Keys {
-    fn schema_of_one() -> Json {
-        let mut schema = Self::schema();
-        if let Json::Object(members) = &mut schema {
-            let one = json!([{"required": ["file"]}, {"required": ["inline"]}]);
-            members.insert("oneOf".to_owned(), one);
-        }
-        schema
-    }
-}
-
-impl Section for Keys {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let file: Option<Placed<String>> = fields.optional(
-            "file",
-            "a file with a PEM public key, a JWK or a JWK Set; relative to the folder of this file",
-        );
-        let inline: Option<Placed<String>> = fields.optional(
-            "inline",
-            "the text of a PEM public key, a JWK or a JWK Set, instead of a file",
-        );
-        let kid = fields.optional("kid", "the `kid` that tokens name a PEM key by");
-        let place = fields.place();
-        let (origin, place, text) = match (&file, &inline) {
-            (Some(file), None) => (file.value.clone(), file.place.clone(), String::new()),
-            (None, Some(inline)) => (
-                "inline".to_owned(),
-                inline.place.clone(),
-                inline.value.clone(),
-            ),
-            (Some(_), Some(inline)) => {
-                fields.error(
-                    &inline.place,
-                    "`file` and `inline` both give the keys",
-                    "keep one",
-                );
-                return None;
-            }
-            (None, None) => {
-                // A faulty value has its own fault already.
-                if !fields.has("file") && !fields.has("inline") {
-                    fields.error(
-                        &place,
-                        "`keys` names no key",
-                        "write `file: NAME` or `inline: TEXT`",
-                    );
-                }
-                return None;
-            }
-        };
-        let material = KeyMaterial {
-            text,
-            origin,
-            place,
-            kid,
-        };
-        Some(Self { material, file })
     }
 }
 
@@ -187,28 +114,3 @@ const DEFAULT_FAILURES: Rate = Rate {
     },
     per: Duration::from_secs(60),
 };
-
-fn read_key_file(
-    files: &mut Files<'_>,
-    file: &Placed<String>,
-    faults: &mut Faults,
-) -> Option<String> {
-    let name = &file.value;
-    // One byte more than allowed tells a file that is too large from one that just fits.
-    let refusal = match files.read(name, KEY_FILE_BYTES_MAX + 1) {
-        Err(error) => format!("the key file `{name}` {}", super::why_unread(&error)),
-        Ok(bytes) if bytes.len() as u64 > KEY_FILE_BYTES_MAX => {
-            format!("the key file `{name}` is larger than 1MiB")
-        }
-        Ok(bytes) if bytes.trim_ascii().is_empty() => format!("the key file `{name}` is empty"),
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => return Some(text),
-            Err(_) => format!("the key file `{name}` is not text"),
-        },
-    };
-    let place: &Place = &file.place;
-    let help =
-        "it holds a PEM public key, a JWK or a JWK Set; its name is relative to this file's folder";
-    faults.error_with_help(place, refusal, help);
-    None
-}

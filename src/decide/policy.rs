@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
+use serde_json::{Value as Json, json};
 
 use crate::ledger::LimitSpec;
 use crate::model::cors::Cors;
+use crate::model::decode::{Decode, one_of};
 use crate::model::denial::RuleId;
-use crate::model::node::Place;
+use crate::model::fault::Faults;
+use crate::model::node::{Node, Place};
 use crate::model::path::PathTemplate;
 use crate::model::units::ByteSize;
 
@@ -171,4 +174,18 @@ pub enum Mode {
     Enforce,
     /// It is only recorded.
     Shadow,
+}
+
+impl Decode for Mode {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        one_of(
+            node,
+            faults,
+            &[("enforce", Self::Enforce), ("shadow", Self::Shadow)],
+        )
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["enforce", "shadow"]})
+    }
 }

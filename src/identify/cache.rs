@@ -11,6 +11,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::model::caller::Identity;
 
+use super::keys::Standing;
 use super::times::Window;
 
 /// What each remembered token is counted with at least, in bytes: an identity with some twenty short permissions.
@@ -41,6 +42,8 @@ pub struct Verified {
     pub identity: Arc<Identity>,
     /// When.
     pub window: Window,
+    /// Whether the key that its signature was verified with is still in force.
+    pub standing: Standing,
 }
 
 /// Sharded; a hit takes one shard's read lock and clones an `Arc`.
@@ -60,11 +63,12 @@ impl TokenCache {
         }))
     }
 
-    /// The identity of a token that is still good at this second. One that is not is forgotten.
+    /// The identity of a token that is still good at this second and whose key is still in force. One that is not is
+    /// forgotten.
     pub(super) fn get(&self, fingerprint: &Fingerprint, second: i64) -> Option<Arc<Identity>> {
         let cache = self.0.as_ref()?;
         let Entry { verified, .. } = cache.get(fingerprint)?;
-        if verified.window.contains(second) {
+        if verified.window.contains(second) && verified.standing.is_in_force() {
             return Some(verified.identity);
         }
         cache.remove(fingerprint);

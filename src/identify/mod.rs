@@ -10,14 +10,21 @@
 //! **The cache** remembers identities of verified tokens by the SHA-256 of the token, never a token and never a decision.
 //! It holds at most `cache_entries_max` of them in at most `cache_entries_max` x [`cache::ENTRY_BYTES`] (2 KiB) bytes,
 //! its own bookkeeping included: an identity that is larger takes the place of several, so 10,000 entries are at most
-//! 20 MB. It is sharded; which entry goes when it is full is the library's S3-FIFO. On every hit the token's times are
-//! judged again, with the same answer as a new verification would give. It belongs to its [`Verifier`], so new keys
-//! begin with an empty one.
+//! 20 MB. It is sharded; which entry goes when it is full is the library's S3-FIFO. On every hit the token's times and
+//! the standing of its key are judged again, with the same answer as a new verification would give: a token whose key
+//! was withdrawn is refused at once, tokens of keys that stayed are remembered.
+//!
+//! **Keys that are fetched** replace each other whole ([`Keyring`]). Before the first, and when the last is too old,
+//! every token is answered with 503, those in the cache too: a remembered verdict is no fresher than the keys behind it.
+//! A `kid` that is not there is 401 at once, and asks for one fetch in the background. A reload keeps the keys as long
+//! as their URL and the certificates that it is trusted by stay; another source begins without any, so that no key is
+//! believed in the name of a source that never gave it: 503 until its first document.
 
 pub mod cache;
 mod header;
 pub mod identity;
 mod json;
+mod keyring;
 pub mod keys;
 mod provider;
 mod reason;
@@ -26,6 +33,7 @@ mod verifier;
 
 use std::time::Duration;
 
+pub use keyring::{Keyring, Replaced, Unavailable};
 pub use provider::install_provider;
 pub use reason::Reason;
 pub use times::Window;
@@ -49,7 +57,7 @@ pub enum Verification {
 ///
 /// # Errors
 /// [`Cause::CredentialsSeveral`], [`Cause::TokenInvalid`] (the reason is the denial's detail and nothing else of it
-/// differs), or [`Cause::FailureBudget`].
+/// differs), [`Cause::KeysUnavailable`], or [`Cause::FailureBudget`].
 pub fn caller(
     facts: &Facts,
     tokens: Option<&Verifier>,
@@ -66,6 +74,7 @@ pub fn caller(
         Credentials::Bearer(token) => token.expose_token(),
     };
     let fingerprint = tokens.fingerprint(bearer).map_err(invalid)?;
+    tokens.keyring().available(now).map_err(unavailable)?;
     if let Some(identity) = tokens.cached(&fingerprint, now) {
         return Ok(Caller::Token(identity));
     }
@@ -79,6 +88,14 @@ pub fn caller(
     let caller = Caller::Token(verified.identity.clone());
     tokens.remember(fingerprint, verified);
     Ok(caller)
+}
+
+/// How long a client is asked to wait for keys: by then they have been asked for twice more.
+const KEYS_WAIT: Duration = Duration::from_secs(5);
+
+fn unavailable(why: Unavailable) -> Box<Denial> {
+    let denial = Denial::new(Cause::KeysUnavailable, why.as_str());
+    denial.advising(Advice::RetryAfter(KEYS_WAIT))
 }
 
 fn invalid(reason: Reason) -> Box<Denial> {

@@ -16,7 +16,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 pub(super) struct VerifyingKey {
     handle: DecodingKey,
     /// What the table refers to weakly: when the last key set with this key goes, the key goes.
-    _parsed: Arc<ParsedPublicKey>,
+    parsed: Arc<ParsedPublicKey>,
 }
 
 impl VerifyingKey {
@@ -32,8 +32,13 @@ impl VerifyingKey {
         let parsed = register(parsed);
         Some(Self {
             handle: DecodingKey::from_rsa_der((*parsed).as_ref()),
-            _parsed: parsed,
+            parsed,
         })
+    }
+
+    /// Whether both are one key: of equal keys that live at a time the table holds one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parsed, &other.parsed)
     }
 
     /// What `jsonwebtoken` knows the key by.

@@ -9,23 +9,25 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 
 use crate::model::caller::Identity;
 use crate::model::clock::Now;
-use crate::model::settings::{RoleMap, TokenSettings};
+use crate::model::settings::{KeySource, RoleMap, TokenSettings};
 
 use super::cache::{Fingerprint, TokenCache, Verified};
 use super::header::Header;
 use super::identity;
 use super::json::{Json, Object};
+use super::keyring::Keyring;
 use super::keys::{DroppedKey, KeyError, KeySet};
 use super::provider;
 use super::reason::Reason;
-use super::times::{Times, Tolerance};
+use super::times::{Times, Tolerance, Window};
 
 /// Seconds that an assumed token lives.
 const ASSUMED_LIFE: i64 = 60;
 
-/// Verifies the tokens of one issuer. Immutable but for its cache; a reload builds a new one beside it.
+/// Verifies the tokens of one issuer. Immutable but for its cache, and for keys that are fetched; a reload builds a new
+/// one beside it.
 pub struct Verifier {
-    keys: KeySet,
+    keyring: Arc<Keyring>,
     validation: Validation,
     issuer: String,
     audience: String,
@@ -36,7 +38,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Reads the keys and makes room for the cache. Also tells which keys of the set are not used, and why.
+    /// Reads the keys and makes room for the cache. Also tells which keys of the set are not used, and why. Keys that
+    /// are fetched come later, through [`Verifier::keyring`].
     ///
     /// # Errors
     /// The keys cannot be used, or tokens would be verified by other code than ours.
@@ -47,9 +50,31 @@ impl Verifier {
         if !provider::install_provider() {
             return Err(KeyError::ForeignProvider);
         }
-        let (keys, dropped) = KeySet::parse(&settings.keys.text, settings.keys.kid.as_deref())?;
-        let verifier = Self {
-            keys,
+        let (keyring, dropped) = match &settings.keys.source {
+            KeySource::Text { text, kid } => {
+                let (set, dropped) = KeySet::parse(text, kid.as_deref())?;
+                (Keyring::fixed(set), dropped)
+            }
+            KeySource::Remote(remote) => (Keyring::remote(remote.stale_max), Vec::new()),
+        };
+        let verifier = Self::with_keyring(settings, roles, Arc::new(keyring))?;
+        Ok((verifier, dropped))
+    }
+
+    /// The same with keys that are kept up to date elsewhere, whatever the settings say of them.
+    ///
+    /// # Errors
+    /// Tokens would be verified by other code than ours.
+    pub fn with_keyring(
+        settings: &TokenSettings,
+        roles: &RoleMap,
+        keyring: Arc<Keyring>,
+    ) -> Result<Self, KeyError> {
+        if !provider::install_provider() {
+            return Err(KeyError::ForeignProvider);
+        }
+        Ok(Self {
+            keyring,
             validation: validation(settings),
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
@@ -57,8 +82,7 @@ impl Verifier {
             token_bytes_max: settings.token_bytes_max.as_usize(),
             roles: roles.clone(),
             cache: TokenCache::new(settings.cache_entries_max),
-        };
-        Ok((verifier, dropped))
+        })
     }
 
     /// What the cache knows the token by.
@@ -81,18 +105,34 @@ impl Verifier {
         self.cache.insert(fingerprint, verified);
     }
 
-    /// Verifies a token, whatever the cache holds.
+    /// Verifies a token, whatever the cache holds, by the keys that are there, however old. A key that is not there is
+    /// asked for.
     ///
     /// # Errors
     /// The first thing wrong with it. A reason after [`Reason::Signature`] is about a token that the issuer signed.
     pub fn verify(&self, token: &[u8], now: Now) -> Result<Verified, Reason> {
         self.check_size(token)?;
         let header = Header::judge(token)?;
-        let key = self.keys.find(header.kid.as_deref())?;
-        let claims = decode::<Object>(token, key.handle(), &self.validation)
+        let kid = header.kid.as_deref();
+        let loaded = self.keyring.load();
+        let found = loaded.as_ref().map(|loaded| loaded.set.find(kid));
+        // Before any keys are there no key goes by any name.
+        let key = found
+            .unwrap_or(Err(Reason::KidUnknown))
+            .inspect_err(|reason| {
+                if let (Reason::KidUnknown, Some(kid)) = (reason, kid) {
+                    self.keyring.missed(kid);
+                }
+            })?;
+        let claims = decode::<Object>(token, key.verifying.handle(), &self.validation)
             .map_err(|error| reason(&error, token))?
             .claims;
-        self.judge(&claims, now)
+        let (identity, window) = self.judge(&claims, now)?;
+        Ok(Verified {
+            identity,
+            window,
+            standing: key.standing.clone(),
+        })
     }
 
     /// The identity that a token with these claims (a JSON object) would have if its signature were good: for questions
@@ -124,7 +164,7 @@ impl Verifier {
         if !listed && !audience.is_some_and(names_us) {
             return Err(Reason::Audience);
         }
-        self.judge(&claims, now).map(|verified| verified.identity)
+        self.judge(&claims, now).map(|(identity, _)| identity)
     }
 
     /// The last second, since 1970, in which the identity's token is good.
@@ -135,8 +175,8 @@ impl Verifier {
 
     /// The keys.
     #[must_use]
-    pub const fn keys(&self) -> &KeySet {
-        &self.keys
+    pub const fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
     /// How many tokens the cache holds.
@@ -161,21 +201,21 @@ impl Verifier {
 
     /// What the library does not check. An `iss` that is a list with the issuer in it, which the library lets pass, is
     /// refused where the identity takes its text.
-    fn judge(&self, claims: &Object, now: Now) -> Result<Verified, Reason> {
+    fn judge(&self, claims: &Object, now: Now) -> Result<(Arc<Identity>, Window), Reason> {
         if !matches!(claims.text("tokenType"), Ok(None | Some("access"))) {
             return Err(Reason::TokenType);
         }
         let times = Times::read(claims)?;
         let window = times.judge(self.tolerance, now.unix_seconds())?;
         let identity = Arc::new(identity::build(claims, times.expires_at(), &self.roles)?);
-        Ok(Verified { identity, window })
+        Ok((identity, window))
     }
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Verifier")
-            .field("keys", &self.keys)
+            .field("keys", &self.keyring)
             .finish_non_exhaustive()
     }
 }

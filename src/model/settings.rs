@@ -172,17 +172,118 @@ pub struct TokenSettings {
     pub failures: Allowance,
 }
 
-/// Where keys come from. The text is read by `config`, once.
+/// Which keys tokens are verified with.
 #[derive(Clone, Debug)]
 pub struct KeyMaterial {
-    /// PEM, a JWK or a JWK Set.
-    pub text: String,
-    /// The file's name or `inline`: for faults and `/readyz`.
+    /// The keys, or where they are fetched.
+    pub source: KeySource,
+    /// The file's name, `inline`, or the URL without its query: for faults, logs and `/readyz`.
     pub origin: String,
     /// Where the configuration names it.
     pub place: Place,
-    /// The `kid` of a PEM key. Without it a PEM key goes by its RFC 7638 thumbprint.
-    pub kid: Option<String>,
+}
+
+/// Where keys come from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// A text that `config` has read, once.
+    Text {
+        /// PEM, a JWK or a JWK Set.
+        text: String,
+        /// The `kid` of a PEM key. Without it a PEM key goes by its RFC 7638 thumbprint.
+        kid: Option<String>,
+    },
+    /// A JWK Set behind a URL, fetched in the background.
+    Remote(RemoteKeys),
+}
+
+impl KeySource {
+    /// Whether the same keys come of both in the same way, wherever the configuration names them.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Text { text, kid },
+                Self::Text {
+                    text: than,
+                    kid: by,
+                },
+            ) => (text, kid) == (than, by),
+            (Self::Remote(one), Self::Remote(other)) => one.is_like(other),
+            (Self::Text { .. }, Self::Remote(_)) | (Self::Remote(_), Self::Text { .. }) => false,
+        }
+    }
+}
+
+/// A JWK Set behind a URL, and how it is fetched.
+#[derive(Clone, Debug)]
+pub struct RemoteKeys {
+    /// Where.
+    pub url: KeysUrl,
+    /// Whom to trust for it; without one the public certificate authorities.
+    pub ca: Option<CaText>,
+    /// How often it is fetched while all is well.
+    pub refresh: Duration,
+    /// How old the last good document may become before tokens are no longer judged by it.
+    pub stale_max: Duration,
+    /// For one fetch, from the name's resolution to the last byte.
+    pub timeout: Duration,
+    /// Bytes of a document.
+    pub document_bytes_max: ByteSize,
+}
+
+impl RemoteKeys {
+    /// Whether both are fetched from one place in one way.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let timing = |keys: &Self| (keys.refresh, keys.stale_max, keys.timeout);
+        self.trusts_like(other)
+            && timing(self) == timing(other)
+            && self.document_bytes_max == other.document_bytes_max
+    }
+
+    /// Whether a document that came of the one would be believed of the other: same URL, same certificates.
+    #[must_use]
+    pub fn trusts_like(&self, other: &Self) -> bool {
+        let pem = |ca: &CaText| ca.pem.clone();
+        self.url == other.url && self.ca.as_ref().map(pem) == other.ca.as_ref().map(pem)
+    }
+}
+
+/// An `https` URL, or an `http` one on loopback, in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysUrl {
+    /// Whether over TLS. Without it `host` is a loopback address.
+    pub https: bool,
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Host and port as written: the `Host` header.
+    pub authority: String,
+    /// Path and query. A query may hold something that is not for everybody.
+    pub target: String,
+}
+
+impl KeysUrl {
+    /// The URL without its query: for faults, logs and `/readyz`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let path = self.target.split('?').next().unwrap_or_default();
+        format!("{scheme}://{}{path}", self.authority)
+    }
+}
+
+/// The text of a file of certificates.
+#[derive(Clone, Debug)]
+pub struct CaText {
+    /// PEM.
+    pub pem: String,
+    /// The file's name, for faults.
+    pub origin: String,
+    /// Where the configuration names it.
+    pub place: Place,
 }
 
 /// A rate with a burst.

@@ -12,6 +12,7 @@ use prometheus::{
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
+use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::RouteMetrics;
 use super::told::Shadowed;
 
@@ -34,6 +35,7 @@ pub struct Metrics {
     families: Arc<Families>,
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
+    keys: KeyMetrics,
 }
 
 pub(super) struct Families {
@@ -98,6 +100,7 @@ impl Metrics {
         let make = Make(&registry);
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
+        let keys = KeyMetrics::new(&make, &registry)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -110,6 +113,7 @@ impl Metrics {
             families,
             unrouted,
             audit,
+            keys,
         })
     }
 
@@ -174,6 +178,16 @@ impl Metrics {
         for (name, end) in ends {
             family.with_label_values(&[name]).set(end);
         }
+    }
+
+    /// The keys are so old and so many.
+    pub fn keys(&self, age: Duration, keys: usize) {
+        self.keys.show(age, keys);
+    }
+
+    /// A fetch of the keys has ended.
+    pub fn keys_refreshed(&self, outcome: KeyRefresh) {
+        self.keys.refreshed(outcome);
     }
 
     /// A stage of a request took so long.
@@ -319,7 +333,7 @@ impl AuditMetrics {
 }
 
 /// Makes and registers families.
-struct Make<'r>(&'r Registry);
+pub(super) struct Make<'r>(&'r Registry);
 
 impl Make<'_> {
     fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
@@ -328,7 +342,7 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         let made = IntGauge::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
@@ -340,7 +354,7 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn counters(
+    pub(super) fn counters(
         &self,
         name: &str,
         help: &str,

@@ -5,6 +5,7 @@
 mod body;
 mod disk;
 mod event;
+mod key_metrics;
 mod metrics;
 mod open;
 mod outcome;
@@ -32,6 +33,7 @@ use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
 pub use event::{ConfigLoaded, ConfigRejected};
+pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use outcome::Outcome;

@@ -14,6 +14,7 @@ use crate::record::Metrics;
 
 use super::certificates;
 use super::changes::Settings;
+use super::keys::KeySource;
 use super::load::{self, Basis, Before};
 
 /// Idle connections to the service that a worker keeps.
@@ -37,6 +38,8 @@ pub(super) struct Generation {
     pub(super) files: Vec<FileRead>,
     pub(super) limits: AcceptLimits,
     pub(super) timeouts: Timeouts,
+    /// Where keys come from, if they are fetched.
+    pub(super) key_source: Option<Arc<KeySource>>,
     upstream: Upstream,
     basis: Option<Basis>,
     fixed: Vec<String>,
@@ -97,6 +100,7 @@ impl Generation {
         let taken_over = before.map(|before| Before {
             snapshot: &before.live.snapshot,
             basis: before.basis.as_ref(),
+            key_source: before.key_source.as_ref(),
         });
         let made = match load::succeeding(inbound, taken_over) {
             Ok(made) => made,
@@ -123,6 +127,7 @@ impl Generation {
             files: warnings.files().to_vec(),
             limits,
             timeouts,
+            key_source: made.key_source,
             upstream,
             basis: made.basis,
             fixed,

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use crate::accept::facts::FactRules;
 use crate::config::Inbound;
-use crate::identify::Verifier;
+use crate::identify::keys::KeyError;
+use crate::identify::{Keyring, Verifier};
 use crate::ledger::Ledger;
 use crate::model::fault::{Fault, Severity};
-use crate::model::settings::{Allowance, RoleMap, TokenSettings};
+use crate::model::settings::{self, Allowance, RemoteKeys, RoleMap, TokenSettings};
 use crate::model::units::Rate;
 use crate::pipeline::Snapshot;
+use crate::runtime::get::Unfit;
 use crate::transform::Answers;
+
+use super::keys::KeySource;
 
 /// Failures that are counted where no tokens are configured: nobody is asked about them.
 const UNASKED: Allowance = Allowance {
@@ -31,6 +35,8 @@ pub struct LoadedSnapshot {
     pub snapshot: Snapshot,
     /// Keys of the set that are not used, a sentence each.
     pub dropped_keys: Vec<String>,
+    /// What keeps the keys up to date, if they are fetched. Nothing is fetched before it runs.
+    pub key_source: Option<Arc<KeySource>>,
     /// What the verifier was made of.
     pub basis: Option<Basis>,
 }
@@ -61,7 +67,7 @@ impl Basis {
         *roles == other.roles
             && *issuer == than.issuer
             && *audience == than.audience
-            && (&keys.text, &keys.kid) == (&than.keys.text, &than.keys.kid)
+            && keys.source.is_like(&than.keys.source)
             && (*clock_skew, *lifetime_max) == (than.clock_skew, than.lifetime_max)
             && *token_bytes_max == than.token_bytes_max
             && *cache_entries_max == than.cache_entries_max
@@ -75,14 +81,18 @@ pub struct Before<'b> {
     pub snapshot: &'b Snapshot,
     /// What its verifier was made of.
     pub basis: Option<&'b Basis>,
+    /// Where its verifier's keys come from, if they are fetched.
+    pub key_source: Option<&'b Arc<KeySource>>,
 }
 
-/// Builds the snapshot. The only thing that can still be wrong is the key set; the fault stands where it is named.
+/// Builds the snapshot. What can still be wrong is the key set, or the certificates that its source is trusted by; the
+/// fault stands where they are named.
 pub fn snapshot(inbound: Inbound) -> Result<LoadedSnapshot, Box<Fault>> {
     succeeding(inbound, None)
 }
 
-/// The same beside the one before: limits, failures and verified tokens stay where nothing about them has changed.
+/// The same beside the one before: limits, failures and verified tokens stay where nothing about them has changed, and
+/// fetched keys where their source has not.
 pub fn succeeding(
     inbound: Inbound,
     before: Option<Before<'_>>,
@@ -91,19 +101,10 @@ pub fn succeeding(
         settings,
         roles: inbound.roles,
     });
-    let mut dropped_keys = Vec::new();
-    let tokens = match &basis {
-        None => None,
-        Some(basis) => match unchanged(basis, before) {
-            Some(verifier) => Some(verifier),
-            None => {
-                let made = Verifier::new(&basis.settings, &basis.roles);
-                let (verifier, dropped) =
-                    made.map_err(|error| key_fault(&basis.settings, &error.to_string()))?;
-                dropped_keys.extend(dropped.iter().map(ToString::to_string));
-                Some(Arc::new(verifier))
-            }
-        },
+    let made = basis.as_ref().map(|basis| verifier(basis, before));
+    let (tokens, key_source, dropped_keys) = match made.transpose()? {
+        None => (None, None, Vec::new()),
+        Some(made) => (Some(made.verifier), made.key_source, made.dropped_keys),
     };
     let failures = inbound
         .tokens
@@ -133,15 +134,93 @@ pub fn succeeding(
     Ok(LoadedSnapshot {
         snapshot,
         dropped_keys,
+        key_source,
         basis,
     })
 }
 
-/// The verifier of before, if the new one would be the same.
-fn unchanged(basis: &Basis, before: Option<Before<'_>>) -> Option<Arc<Verifier>> {
+/// A verifier, where its keys come from if they are fetched, and which of the others are not used.
+struct Made {
+    verifier: Arc<Verifier>,
+    key_source: Option<Arc<KeySource>>,
+    dropped_keys: Vec<String>,
+}
+
+/// The verifier of before, if the new one would be the same; otherwise a new one, with the fetched keys of before where
+/// they are fetched as before.
+fn verifier(basis: &Basis, before: Option<Before<'_>>) -> Result<Made, Box<Fault>> {
+    if let Some((verifier, before)) = unchanged(basis, before) {
+        return Ok(Made {
+            verifier,
+            key_source: before.key_source.cloned(),
+            dropped_keys: Vec::new(),
+        });
+    }
+    let (settings, roles) = (&basis.settings, &basis.roles);
+    let unusable = |error: KeyError| key_fault(settings, &error.to_string());
+    let settings::KeySource::Remote(remote) = &settings.keys.source else {
+        let (verifier, dropped) = Verifier::new(settings, roles).map_err(unusable)?;
+        return Ok(Made {
+            verifier: Arc::new(verifier),
+            key_source: None,
+            dropped_keys: dropped.iter().map(ToString::to_string).collect(),
+        });
+    };
+    let source = key_source(settings, remote, before)?;
+    let keyring = Arc::clone(source.keyring());
+    let verifier = Verifier::with_keyring(settings, roles, keyring).map_err(unusable)?;
+    Ok(Made {
+        verifier: Arc::new(verifier),
+        key_source: Some(source),
+        dropped_keys: Vec::new(),
+    })
+}
+
+/// The source of before, if it is the same. Its keys, if only the pace has changed. Keys of another source are not
+/// believed in the name of this one: it begins without any.
+fn key_source(
+    settings: &TokenSettings,
+    remote: &RemoteKeys,
+    before: Option<Before<'_>>,
+) -> Result<Arc<KeySource>, Box<Fault>> {
+    let old = before.and_then(|before| {
+        let basis = before.basis?;
+        match &basis.settings.keys.source {
+            settings::KeySource::Remote(old) => Some((old, before.key_source?)),
+            settings::KeySource::Text { .. } => None,
+        }
+    });
+    let keyring = match old {
+        Some((old, source)) if old.is_like(remote) => return Ok(Arc::clone(source)),
+        Some((old, source)) if old.trusts_like(remote) => {
+            Keyring::following(source.keyring(), remote.stale_max)
+        }
+        Some(_) | None => Keyring::remote(remote.stale_max),
+    };
+    let made = KeySource::new(remote, &settings.keys.origin, Arc::new(keyring));
+    made.map(Arc::new)
+        .map_err(|unfit| unfit_fault(settings, remote, &unfit))
+}
+
+fn unfit_fault(settings: &TokenSettings, remote: &RemoteKeys, unfit: &Unfit) -> Box<Fault> {
+    let (origin, place) = match (&remote.ca, unfit) {
+        (Some(ca), Unfit::Certificates(_)) => (&ca.origin, &ca.place),
+        (_, Unfit::Certificates(_) | Unfit::Tls(_) | Unfit::Host(_)) => {
+            (&settings.keys.origin, &settings.keys.place)
+        }
+    };
+    Box::new(Fault {
+        severity: Severity::Error,
+        place: place.clone(),
+        message: format!("`{origin}` cannot be used: {unfit}"),
+        help: None,
+    })
+}
+
+fn unchanged<'b>(basis: &Basis, before: Option<Before<'b>>) -> Option<(Arc<Verifier>, Before<'b>)> {
     let before = before?;
     before.basis.filter(|old| old.verifies_as(basis))?;
-    before.snapshot.tokens.clone()
+    Some((before.snapshot.tokens.clone()?, before))
 }
 
 fn key_fault(settings: &TokenSettings, error: &str) -> Box<Fault> {

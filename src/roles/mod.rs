@@ -4,6 +4,7 @@ pub mod certificates;
 mod changes;
 pub mod demo;
 mod generation;
+pub mod keys;
 pub mod load;
 pub mod proxy;
 mod reload;

@@ -20,12 +20,13 @@ use crate::pipeline::{Live, Pipeline, Streams};
 use crate::record::{Metrics, Recorder};
 use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::health::{self, Shown};
-use crate::runtime::readiness::Readiness;
+use crate::runtime::readiness::{Readiness, Said};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::runtime::telemetry;
 
 use super::certificates;
 use super::generation::{Generation, Parts};
+use super::keys::{self, InForce, KeySource};
 use super::reload::Reloader;
 use super::workers::{self, Shared};
 
@@ -184,6 +185,7 @@ impl Sidecar {
 
         let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
         let (newest, renewed) = watch::channel(self.first.live.generation);
+        let (key_source, in_force) = watch::channel(self.first.key_source.clone());
         let (finish, finished) = watch::channel(false);
         let shared = Shared {
             gate: Arc::clone(&self.gate),
@@ -193,7 +195,7 @@ impl Sidecar {
             finished,
         };
         let (threads, mut ended) = self.start_workers(sockets, shared)?;
-        let readiness = self.readiness();
+        let readiness = self.readiness(in_force.clone());
         let shown = Shown {
             readiness: readiness.clone(),
             metrics: self.shown_metrics(),
@@ -204,9 +206,11 @@ impl Sidecar {
         }));
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
         helpers.spawn(sweep(live, clock, helpers.clone()));
+        let (clock, metrics) = (Arc::clone(&self.clock), self.metrics.clone());
+        helpers.spawn(keys::follow(in_force, clock, metrics, helpers.clone()));
         let workers = self.parts.workers;
         let (live, recorder) = (Arc::clone(&self.live), self.recorder.clone());
-        let reloader = self.reloader(newest);
+        let reloader = self.reloader(newest, key_source);
         reloader.tell_first();
         // Not one of the helpers: those run until the last record is written, but nothing is reloaded on the way out.
         let reloading = Drain::new();
@@ -263,13 +267,18 @@ impl Sidecar {
         Ok((threads?, ended))
     }
 
-    fn reloader(self, newest: watch::Sender<u64>) -> Reloader {
+    fn reloader(
+        self,
+        newest: watch::Sender<u64>,
+        key_source: watch::Sender<Option<Arc<KeySource>>>,
+    ) -> Reloader {
         Reloader {
             path: self.path,
             parts: self.parts,
             current: self.first,
             live: self.live,
             newest,
+            key_source,
             streams: self.streams,
             gate: self.gate,
             recorder: self.recorder,
@@ -278,16 +287,23 @@ impl Sidecar {
         }
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, key_source: InForce) -> Readiness {
         let readiness = Readiness::new();
-        // Without a good configuration and keys there is no sidecar that could be asked.
+        // Without a good configuration and keys of its own there is no sidecar that could be asked.
         readiness.wait_for("config").ready();
-        readiness.wait_for("keys").ready();
+        let clock = Arc::clone(&self.clock);
+        readiness.ask("keys", move || match &*key_source.borrow() {
+            // They came with the configuration.
+            None => Said::Good,
+            Some(source) => source.said(clock.now()),
+        });
         if self.first.live.tls.is_some() {
             let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
-            readiness.remark("certificates", move || {
+            readiness.ask("certificates", move || {
                 let live = live.load();
-                certificates::remark(live.tls.as_ref()?.state(), clock.now())
+                let door = live.tls.as_ref();
+                let remark = door.and_then(|door| certificates::remark(door.state(), clock.now()));
+                remark.map_or(Said::Good, Said::Warning)
             });
         }
         let recorder = self.recorder.clone();
@@ -302,8 +318,9 @@ impl Sidecar {
     fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
         let gate = Arc::clone(&self.gate);
+        let clock = Arc::clone(&self.clock);
         Arc::new(move || {
-            live.load().show(&metrics);
+            live.load().show(&metrics, clock.now());
             let counts = gate.counts();
             metrics.show_connections(gate.taken_places(), counts.refused_per_peer, counts.errors);
             metrics.text()

@@ -19,6 +19,7 @@ use crate::runtime::signals::ReloadSignal;
 
 use super::certificates;
 use super::generation::{Generation, Parts};
+use super::keys::KeySource;
 
 /// What serves, and how it is replaced.
 pub(super) struct Reloader {
@@ -30,6 +31,8 @@ pub(super) struct Reloader {
     pub(super) live: Arc<ArcSwap<Live>>,
     /// Tells the workers that something else is live.
     pub(super) newest: watch::Sender<u64>,
+    /// Tells the fetcher and `/readyz` where keys come from.
+    pub(super) key_source: watch::Sender<Option<Arc<KeySource>>>,
     pub(super) streams: Arc<Streams>,
     pub(super) gate: Arc<Gate>,
     pub(super) recorder: Recorder,
@@ -87,6 +90,15 @@ impl Reloader {
         let changes = next.changes_since(&self.current);
         self.live.store(Arc::clone(&next.live));
         self.newest.send_replace(next.live.generation);
+        self.key_source.send_if_modified(|source| {
+            let same = match (&*source, &next.key_source) {
+                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            source.clone_from(&next.key_source);
+            !same
+        });
         self.gate.retune(&next.limits, next.timeouts.response_idle);
         let cut = self.streams.judge(&next.live.snapshot, now);
         let metrics = self.recorder.metrics();

@@ -2,6 +2,8 @@
 
 pub mod crypto;
 pub mod drain;
+pub mod fetch;
+pub mod get;
 pub mod health;
 pub mod readiness;
 pub mod reload;

@@ -25,14 +25,26 @@ enum State {
     Ready,
     Failed,
     Asked(Box<Probe>),
-    Remarked(Box<Remark>),
 }
 
-/// Says what is wrong at the moment, if anything is.
-type Probe = dyn Fn() -> Result<(), &'static str> + Send + Sync;
+type Probe = dyn Fn() -> Said + Send + Sync;
 
-/// Says what somebody should look at, if anything is.
-type Remark = dyn Fn() -> Option<String> + Send + Sync;
+/// What a check says when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// All is well.
+    Good,
+    /// It works for now, but somebody should look.
+    Warning(String),
+    /// This is wrong; requests are not welcome.
+    Bad(String),
+}
+
+impl From<Result<(), &'static str>> for Said {
+    fn from(said: Result<(), &'static str>) -> Self {
+        said.map_or_else(|wrong| Self::Bad(wrong.to_owned()), |()| Self::Good)
+    }
+}
 
 /// Holds readiness back until it is dropped.
 #[must_use = "dropping the guard says that it is ready"]
@@ -46,7 +58,7 @@ pub struct ReadyGuard {
 pub struct Report {
     /// Whether requests are welcome.
     pub ready: bool,
-    /// One line for each check: `[+]keys ok`, `[-]keys waiting`, `[!]certificates tls.crt ends in 3 days`.
+    /// One line for each check: `[+]keys ok`, `[+]keys warning: ...`, `[-]keys waiting`.
     pub lines: String,
 }
 
@@ -71,26 +83,14 @@ impl Readiness {
     }
 
     /// Adds something that is asked each time. It must answer at once.
-    pub fn ask(
+    pub fn ask<S: Into<Said>>(
         &self,
         name: &'static str,
-        probe: impl Fn() -> Result<(), &'static str> + Send + Sync + 'static,
+        probe: impl Fn() -> S + Send + Sync + 'static,
     ) {
         self.checks().push(Check {
             name,
-            state: State::Asked(Box::new(probe)),
-        });
-    }
-
-    /// Adds something that is asked each time and only remarked on: a warning never makes the process unready.
-    pub fn remark(
-        &self,
-        name: &'static str,
-        remark: impl Fn() -> Option<String> + Send + Sync + 'static,
-    ) {
-        self.checks().push(Check {
-            name,
-            state: State::Remarked(Box::new(remark)),
+            state: State::Asked(Box::new(move || probe().into())),
         });
     }
 
@@ -113,23 +113,18 @@ impl Readiness {
             lines: String::new(),
         };
         for check in self.checks().iter() {
-            let wrong = match &check.state {
-                State::Ready => None,
-                State::Waiting => Some("waiting"),
-                State::Failed => Some("failed"),
-                State::Asked(probe) => probe().err(),
-                State::Remarked(remark) => {
-                    report.remark(check.name, remark());
-                    continue;
-                }
-            };
-            report.add(check.name, wrong);
+            match &check.state {
+                State::Ready => report.add(check.name, &Said::Good),
+                State::Waiting => report.wrong(check.name, "waiting"),
+                State::Failed => report.wrong(check.name, "failed"),
+                State::Asked(probe) => report.add(check.name, &probe()),
+            }
         }
         if report.ready {
             self.0.started.store(true, Ordering::Relaxed);
         }
         if self.0.draining.load(Ordering::Relaxed) {
-            report.add("draining", Some("stopping"));
+            report.wrong("draining", "stopping");
         }
         report
     }
@@ -140,19 +135,17 @@ impl Readiness {
 }
 
 impl Report {
-    fn remark(&mut self, name: &str, remark: Option<String>) {
-        let (sign, words) = match &remark {
-            None => ('+', "ok"),
-            Some(words) => ('!', words.as_str()),
-        };
-        self.lines.push_str(&format!("[{sign}]{name} {words}\n"));
+    fn add(&mut self, name: &str, said: &Said) {
+        match said {
+            Said::Good => self.lines.push_str(&format!("[+]{name} ok\n")),
+            Said::Warning(what) => self.lines.push_str(&format!("[+]{name} warning: {what}\n")),
+            Said::Bad(what) => self.wrong(name, what),
+        }
     }
 
-    fn add(&mut self, name: &str, wrong: Option<&str>) {
-        self.ready &= wrong.is_none();
-        let sign = if wrong.is_none() { '+' } else { '-' };
-        let word = wrong.unwrap_or("ok");
-        self.lines.push_str(&format!("[{sign}]{name} {word}\n"));
+    fn wrong(&mut self, name: &str, what: &str) {
+        self.ready = false;
+        self.lines.push_str(&format!("[-]{name} {what}\n"));
     }
 }
 
@@ -220,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn a_remark_never_makes_unready() {
+    fn a_warning_is_told_and_does_not_hold_back() {
         let readiness = Readiness::new();
-        readiness.remark("certificates", || Some("tls.crt ends in 3 days".to_owned()));
+        readiness.ask("keys", || Said::Warning("3 h old".to_owned()));
         let report = readiness.report();
         assert!(report.ready);
-        assert_eq!(report.lines, "[!]certificates tls.crt ends in 3 days\n");
+        assert_eq!(report.lines, "[+]keys warning: 3 h old\n");
     }
 
     #[test]

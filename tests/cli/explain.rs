@@ -158,7 +158,6 @@ const REFUSALS: &[(&str, &[&str], &str)] = &[
 ];
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn the_last_line_says_what_each_refusal_is() {
     let folder = Folder::new();
     trader(&folder);
@@ -343,7 +342,6 @@ const UNASKABLE: &[(&str, &[&str], i32, &str)] = &[
 ];
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn what_cannot_be_asked_is_said_with_its_own_code() {
     let folder = Folder::new();
     folder.write("claims.json", "{\"sub\":\"a\"}");
@@ -379,3 +377,26 @@ fn a_body_that_is_no_text_is_judged_as_it_is() {
     );
     assert!(out.contains("denied: 400 body.json"), "{out}");
 }
+
+#[test]
+fn with_keys_of_its_own_a_question_needs_no_key_file() {
+    let folder = Folder::new();
+    folder.exchange("keys.json", "/nowhere/keys.json");
+    folder.write("cases.yaml", SUITE_OF_ONE);
+    let missing = folder.run("explain -c sidecar.yaml --path /health", &[]);
+    assert_eq!(missing.code, 78, "{}", missing.err);
+    let explained = folder.run(
+        "explain -c sidecar.yaml --path /health --keys keys.json",
+        &[],
+    );
+    assert_eq!(explained.code, 0, "{}", explained.err);
+    let tested = folder.run("test -c sidecar.yaml --keys keys.json cases.yaml", &[]);
+    assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
+}
+
+const SUITE_OF_ONE: &str = "\
+cases:
+  - name: nobody looks at positions
+    request: { path: /positions/7 }
+    expect: { decision: deny, status: 401 }
+";

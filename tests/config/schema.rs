@@ -59,6 +59,10 @@ health: { listen: 127.0.0.1:9000 }
 workers: 2
 "#;
 
+/// The keys of [`FULL`] behind a URL.
+const REMOTE: &str = "{ url: https://a.example/keys, ca_file: ca.pem, refresh: 1m, stale_max: 1h, timeout: 1s, \
+                      document_bytes_max: 64KiB }";
+
 #[test]
 fn both_take_the_example_the_smallest_and_the_full_document() {
     let validator = validator();
@@ -80,8 +84,10 @@ fn both_take_the_example_the_smallest_and_the_full_document() {
 #[test]
 fn the_full_document_holds_every_key() {
     let mut missing = Vec::new();
-    uncovered("", &config::schema(), &[&document(FULL)], &mut missing);
-    // The one alternative that cannot stand beside `inline`.
+    let remote = FULL.replace("{ inline: text, kid: one }", REMOTE);
+    let documents = [&document(FULL), &document(&remote)];
+    uncovered("", &config::schema(), &documents, &mut missing);
+    // The one alternative that cannot stand beside `inline` or `url`.
     assert_eq!(missing, [".inbound.tokens.keys.file"]);
 }
 

@@ -11,7 +11,7 @@ use outrider::model::denial::Denial;
 use outrider::model::facts::{Authority, BearerToken, Credentials, Facts, Framing};
 use outrider::model::node::Place;
 use outrider::model::path::JudgedPath;
-use outrider::model::settings::{Allowance, KeyMaterial, RoleMap, TokenSettings};
+use outrider::model::settings::{Allowance, KeyMaterial, KeySource, RoleMap, TokenSettings};
 use outrider::model::units::{ByteSize, Rate};
 use serde_json::{Value, json};
 
@@ -41,10 +41,12 @@ pub(crate) fn settings(keys: &str) -> TokenSettings {
         issuer: "https://auth.example".to_owned(),
         audience: "order-gateway".to_owned(),
         keys: KeyMaterial {
-            text: keys.to_owned(),
+            source: KeySource::Text {
+                text: keys.to_owned(),
+                kid: None,
+            },
             origin: "inline".to_owned(),
             place: Place::Default,
-            kid: None,
         },
         clock_skew: Duration::from_secs(30),
         lifetime_max: Duration::from_secs(86_400),

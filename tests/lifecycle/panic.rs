@@ -62,14 +62,14 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
         worker: 0,
         streams: Arc::default(),
     };
-    let peer = Connection::clear("192.0.2.1:1".parse().unwrap());
+    let peer = "192.0.2.1:1".parse().unwrap();
     let mut answers = Vec::new();
     for _ in 0..2 {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         let request = get("/open/1").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
         client.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        let serving = http.serve(server, peer, &pipeline, &drain);
+        let serving = http.serve(server, Connection::clear(peer), &pipeline, &drain);
         let (_, read) = tokio::join!(serving, client.read_to_string(&mut answer));
         read.unwrap();
         answers.push(answer);

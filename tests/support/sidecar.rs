@@ -145,6 +145,13 @@ struct Texts {
 impl Sidecar {
     /// Starts one and waits until it is ready.
     pub fn start(setup: &Setup<'_>) -> Self {
+        let sidecar = Self::launch(setup);
+        sidecar.wait_until("ready", || sidecar.ask_health("/readyz").status == 200);
+        sidecar
+    }
+
+    /// Starts one and waits until it listens.
+    pub fn launch(setup: &Setup<'_>) -> Self {
         let folder = setup.lay_out();
         let mut child = setup.command(&folder).spawn().unwrap();
         let output = Arc::new(Output::default());
@@ -154,7 +161,7 @@ impl Sidecar {
         let mut listening = listening;
         let inbound = listening("inbound");
         let health = listening("health");
-        let sidecar = Self {
+        Self {
             inbound,
             health,
             pid: child.id(),
@@ -162,9 +169,7 @@ impl Sidecar {
             child,
             output,
             folder,
-        };
-        sidecar.wait_until("ready", || sidecar.ask_health("/readyz").status == 200);
-        sidecar
+        }
     }
 
     /// Starts one that must refuse its configuration: its exit code, and what it said.

@@ -162,7 +162,7 @@ fn the_end_of_a_certificate_is_told() {
     let ready = sidecar.page("/readyz?verbose");
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     assert!(
-        ready.contains("[!]certificates tls.crt ends in "),
+        ready.contains("[+]certificates warning: tls.crt ends in "),
         "{ready}"
     );
     let metrics = sidecar.page("/metrics");

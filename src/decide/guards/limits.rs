@@ -7,14 +7,13 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::ledger::{Key, Limit, LimitSpec, Spent};
-use crate::model::decode::{Decode, Fields, decode_scalar, one_of};
+use crate::model::decode::{Decode, Fields, decode_scalar};
 use crate::model::denial::{Advice, Cause, Denial, Quota};
 use crate::model::fault::Faults;
 use crate::model::node::Node;
 use crate::model::units::Rate;
 
 use super::{Ask, Context, Guard, GuardKind, Pass, Rule, Scope, Stage};
-use crate::decide::policy::Mode;
 
 /// Key `limits`, for the listener and for a route.
 pub(super) struct Kind;
@@ -170,20 +169,6 @@ impl Decode for Per {
 
     fn schema() -> Json {
         json!({"type": "string", "pattern": "^(user|client_ip|route|all|claim:.+)$"})
-    }
-}
-
-impl Decode for Mode {
-    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
-        one_of(
-            node,
-            faults,
-            &[("enforce", Self::Enforce), ("shadow", Self::Shadow)],
-        )
-    }
-
-    fn schema() -> Json {
-        json!({"enum": ["enforce", "shadow"]})
     }
 }
 

@@ -8,6 +8,8 @@ mod rsa;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::provider::VerifyingKey;
 use super::reason::Reason;
@@ -17,7 +19,37 @@ pub const KEYS_MAX: usize = 64;
 
 /// Keys by `kid`; at least one.
 pub struct KeySet {
-    keys: HashMap<String, VerifyingKey>,
+    keys: HashMap<String, Key>,
+    /// Of tokens without a `kid`: in force as long as the only key is the only one.
+    nameless: Standing,
+}
+
+/// A key and whether tokens that name it are still remembered.
+struct Key {
+    verifying: VerifyingKey,
+    standing: Standing,
+}
+
+/// The key for a token, and what says how long the verdict may be remembered.
+pub(super) struct Found<'k> {
+    pub(super) verifying: &'k VerifyingKey,
+    pub(super) standing: &'k Standing,
+}
+
+/// Whether a key is still what it was when a token was verified with it. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Standing(Arc<AtomicBool>);
+
+impl Standing {
+    /// Whether it is.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        !self.0.load(Ordering::Acquire)
+    }
+
+    fn retire(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl KeySet {
@@ -41,6 +73,52 @@ impl KeySet {
         Self::choose(candidates)
     }
 
+    /// Reads a document that was fetched: a JWK or a JWK Set, never PEM.
+    ///
+    /// # Errors
+    /// The document as a whole is not acceptable.
+    pub(super) fn parse_fetched(document: &[u8]) -> Result<(Self, Vec<DroppedKey>), KeyError> {
+        let text = std::str::from_utf8(document).map_err(|_| KeyError::NotJwk)?;
+        if !text.trim_start().starts_with('{') {
+            return Err(KeyError::NotJwk);
+        }
+        Self::parse(text, None)
+    }
+
+    /// How many keys.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Takes the standing of the keys that are the same in the set before. Whether all are, and there are no others.
+    pub(super) fn inherit(&mut self, old: &Self) -> bool {
+        let mut same = self.keys.len() == old.keys.len();
+        for (kid, key) in &mut self.keys {
+            match old.keys.get(kid) {
+                Some(before) if before.verifying.is_same(&key.verifying) => {
+                    key.standing = before.standing.clone();
+                }
+                Some(_) | None => same = false,
+            }
+        }
+        if same {
+            self.nameless = old.nameless.clone();
+        }
+        same
+    }
+
+    /// What the set after did not inherit is out of force.
+    pub(super) fn retire_all_but(&self, new: &Self) {
+        let stays = |kid: &str, key: &Key| {
+            let now = new.keys.get(kid);
+            now.is_some_and(|now| now.verifying.is_same(&key.verifying))
+        };
+        for (_, key) in self.keys.iter().filter(|(kid, key)| !stays(kid, key)) {
+            key.standing.retire();
+        }
+        self.nameless.retire();
+    }
+
     /// The names of the keys, sorted.
     #[must_use]
     pub fn kids(&self) -> Vec<&str> {
@@ -50,12 +128,22 @@ impl KeySet {
     }
 
     /// The key of this name; without a name the only key, if it is the only one.
-    pub(super) fn find(&self, kid: Option<&str>) -> Result<&VerifyingKey, Reason> {
-        match kid {
-            Some(kid) => self.keys.get(kid).ok_or(Reason::KidUnknown),
-            None if self.keys.len() == 1 => self.keys.values().next().ok_or(Reason::KidMissing),
-            None => Err(Reason::KidMissing),
-        }
+    pub(super) fn find(&self, kid: Option<&str>) -> Result<Found<'_>, Reason> {
+        let (key, standing) = match kid {
+            Some(kid) => {
+                let key = self.keys.get(kid).ok_or(Reason::KidUnknown)?;
+                (key, &key.standing)
+            }
+            None if self.keys.len() == 1 => {
+                let key = self.keys.values().next().ok_or(Reason::KidMissing)?;
+                (key, &self.nameless)
+            }
+            None => return Err(Reason::KidMissing),
+        };
+        Ok(Found {
+            verifying: &key.verifying,
+            standing,
+        })
     }
 
     /// Names are compared among all keys, also those that are dropped.
@@ -76,12 +164,24 @@ impl KeySet {
                 }
             }
         }
-        let usable = |(kid, key): (String, Option<VerifyingKey>)| key.map(|key| (kid, key));
+        let usable = |(kid, key): (String, Option<VerifyingKey>)| {
+            let standing = Standing::default();
+            key.map(|verifying| {
+                (
+                    kid,
+                    Key {
+                        verifying,
+                        standing,
+                    },
+                )
+            })
+        };
         let keys: HashMap<_, _> = keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
             Err(KeyError::NoneUsable(dropped))
         } else {
-            Ok((Self { keys }, dropped))
+            let nameless = Standing::default();
+            Ok((Self { keys, nameless }, dropped))
         }
     }
 }
