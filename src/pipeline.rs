@@ -1,7 +1,6 @@
 //! The whole walk of a request on one screen: accept, identify, decide, transform, forward, record.
 //! Never decides anything itself; imported by nothing but `roles` and `cli`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need, WholeBodie
 use crate::accept::facts::{FactRules, facts, sole_origin};
 use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
+use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
 use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
 use crate::forward::Forwarder;
@@ -26,7 +26,7 @@ use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
-use crate::model::facts::Facts;
+use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
 use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id};
 use crate::transform::{self, Answers, Page, RequestBody, Stamp};
@@ -91,6 +91,8 @@ pub struct Live {
     pub snapshot: Snapshot,
     /// How connections are served that are taken in from now on.
     pub http: Http,
+    /// Where they become TLS; without it they stay in clear text.
+    pub tls: Option<TlsDoor>,
     /// The way to the service, one for each worker.
     pub ways: Vec<Forwarder<Upload>>,
     /// In the order of the policy's routes.
@@ -104,6 +106,7 @@ impl Live {
         generation: u64,
         snapshot: Snapshot,
         http: Http,
+        tls: Option<TlsDoor>,
         ways: Vec<Forwarder<Upload>>,
         metrics: &Metrics,
     ) -> Self {
@@ -113,6 +116,7 @@ impl Live {
             generation,
             snapshot,
             http,
+            tls,
             ways,
             routes,
         }
@@ -177,7 +181,7 @@ impl Pipeline {
         let (now, trace) = (*now, &mut Trace::Off);
         let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
-        let judged = judge(&head, arrival.peer, arrival.fault, snap, record);
+        let judged = judge(&head, &arrival.connection, arrival.fault, snap, record);
         visit.origin = match &judged {
             Ok(facts) => facts.origin.clone(),
             Err(_) => sole_origin(&head.headers),
@@ -222,7 +226,7 @@ impl Pipeline {
         let upload = Upload::new(body, facts.framing, record);
         let stamp = Stamp {
             request_id: &id.header,
-            secure: false,
+            secure: arrival.connection.secure,
         };
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
@@ -273,7 +277,7 @@ impl Handler for Pipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self.recorder.open(now, id.uuid, arrival.peer);
+        let mut record = self.recorder.open(now, id.uuid, arrival.connection.peer);
         record.config(live.generation);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
@@ -325,7 +329,7 @@ impl Handler for Pipeline {
 /// Room 1: what is recorded of a head that is refused is the head as it came.
 fn judge(
     head: &Parts,
-    peer: SocketAddr,
+    connection: &Connection,
     hidden: Option<HeadFault>,
     snap: &Snapshot,
     record: &mut OpenRecord,
@@ -335,7 +339,7 @@ fn judge(
     }
     let judged = match hidden {
         Some(fault) => Err(fault.denial()),
-        None => facts(peer, head, &snap.fact_rules),
+        None => facts(connection, head, &snap.fact_rules),
     };
     match &judged {
         Ok(facts) => record.facts(facts),

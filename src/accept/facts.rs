@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use crate::model::denial::{Cause, Denial};
-use crate::model::facts::{Authority, BearerToken, Credentials, Facts, Framing};
+use crate::model::facts::{Authority, BearerToken, Connection, Credentials, Facts, Framing};
 use crate::model::ip::{canonical, forwarded_entry};
 use crate::model::path::{JudgedPath, decoded};
 use crate::model::settings::TrustedHops;
@@ -40,7 +40,12 @@ pub struct FactRules {
 }
 
 /// Judges a head that hyper parsed. What hyper hides of it is judged by [`super::raw_head`].
-pub fn facts(peer: SocketAddr, head: &Parts, rules: &FactRules) -> Result<Facts, Box<Denial>> {
+pub fn facts(
+    connection: &Connection,
+    head: &Parts,
+    rules: &FactRules,
+) -> Result<Facts, Box<Denial>> {
+    let peer = connection.peer;
     judge_version_and_method(head)?;
     if head.headers.len() > rules.headers_max {
         return refuse(Cause::HeadTooLarge, "more header lines than allowed");
@@ -68,6 +73,7 @@ pub fn facts(peer: SocketAddr, head: &Parts, rules: &FactRules) -> Result<Facts,
         path,
         peer: SocketAddr::new(canonical(peer.ip()), peer.port()),
         client_ip: client_ip(peer, &head.headers, &rules.trusted),
+        certificate: connection.certificate.clone(),
     })
 }
 

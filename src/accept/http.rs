@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::raw_head::{HeadFault, Watch, Watched};
 use crate::model::denial::Cause;
+use crate::model::facts::Connection;
 use crate::model::settings::{AcceptLimits, Timeouts};
 use crate::runtime::drain::Drain;
 
@@ -33,8 +34,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub struct Arrival {
     /// The head as hyper read it, and the body to come.
     pub request: Request<Incoming>,
-    /// Who is at the other end.
-    pub peer: SocketAddr,
+    /// The connection it came on.
+    pub connection: Connection,
     /// What hyper hid of the head. Such a request is answered with [`HeadFault::denial`] and nothing else.
     pub fault: Option<HeadFault>,
 }
@@ -97,7 +98,7 @@ impl Http {
     }
 
     /// Serves one connection to its end. When the drain begins, the request in flight is the last one.
-    pub async fn serve<S, H>(&self, stream: S, peer: SocketAddr, handler: &H, drain: &Drain)
+    pub async fn serve<S, H>(&self, stream: S, known: Connection, handler: &H, drain: &Drain)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Handler,
@@ -108,7 +109,7 @@ impl Http {
         let service = service_fn(|request| {
             let arrival = Arrival {
                 request,
-                peer,
+                connection: known.clone(),
                 fault: watch.fault_of(served.next()),
             };
             async { Ok::<_, Infallible>(handler.handle(arrival).await) }
@@ -126,7 +127,7 @@ impl Http {
             && let Some((cause, detail)) = refused_head(&error, &watch, served.so_far())
         {
             handler.refused_head(HeadRefusal {
-                peer,
+                peer: known.peer,
                 cause,
                 detail,
             });

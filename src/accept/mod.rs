@@ -5,3 +5,4 @@ pub mod facts;
 pub mod http;
 pub mod listener;
 pub mod raw_head;
+pub mod tls;

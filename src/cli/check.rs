@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use super::exit;
 use crate::config::{self, Loaded, Report, Setting, plural};
+use crate::model::clock::{Clock, SystemClock};
 use crate::model::fault::{Fault, Severity};
 use crate::model::node::Place;
-use crate::roles::load;
+use crate::roles::{certificates, load};
 
 /// What `check` is asked.
 #[derive(Args, Debug)]
@@ -63,7 +65,8 @@ struct Checked {
     routes: usize,
 }
 
-/// Builds what the proxy would build, so that `check` never takes what the proxy refuses: the keys are judged too.
+/// Builds what the proxy would build, so that `check` never takes what the proxy refuses: keys and certificates are
+/// judged too.
 fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let settings = loaded.effective();
     let Loaded {
@@ -72,9 +75,17 @@ fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let routes = config.inbound.policy.routes.len();
     let keys = config.inbound.tokens.as_ref();
     let keys = keys.map_or(Place::Default, |tokens| tokens.keys.place.clone());
-    let made = match load::snapshot(config.inbound) {
-        Ok(made) => made,
-        Err(fault) => return Err(Box::new(warnings.with(*fault))),
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (tls, handshake) = (
+        config.inbound.tls.as_ref(),
+        config.inbound.timeouts.handshake,
+    );
+    let door = certificates::door(tls, handshake, &clock, warnings);
+    let (made, warnings) = match (load::snapshot(config.inbound), door) {
+        (Ok(made), Ok((_, warnings))) => (made, warnings),
+        (Ok(_), Err(report)) => return Err(report),
+        (Err(fault), Ok((_, report))) => return Err(Box::new(report.with(*fault))),
+        (Err(fault), Err(report)) => return Err(Box::new(report.with(*fault))),
     };
     let dropped = made.dropped_keys.into_iter().map(|sentence| Fault {
         severity: Severity::Warning,

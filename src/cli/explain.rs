@@ -2,10 +2,16 @@
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::accept::tls::read_certificate;
 use crate::decide::policy::Mode;
 use crate::decide::{Line, Said};
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Advice, Denial};
@@ -36,6 +42,9 @@ pub struct ExplainArgs {
     /// A file of claims (JSON) that count as a verified token; issuer, audience and times may be left out
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
+    /// A client certificate (PEM) that counts as verified
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// The client's address
     #[arg(long, value_name = "IP")]
     client_ip: Option<IpAddr>,
@@ -84,6 +93,7 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
             .map(Secret::new),
         claims: args.claims.as_deref().map(read).transpose()?,
         client_ip: args.client_ip,
+        certificate: args.certificate.as_deref().map(certificate).transpose()?,
         body: args
             .body
             .as_deref()
@@ -92,6 +102,15 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
             .unwrap_or_default(),
         now: args.now,
     })
+}
+
+/// The first certificate of a PEM file.
+fn certificate(path: &Path) -> Result<Arc<ClientCertificate>, (u8, String)> {
+    let text = read(path)?;
+    let refusal = |why: &str| (exit::USAGE, format!("{}: {why}", path.display()));
+    let der = CertificateDer::from_pem_slice(text.as_bytes());
+    let der = der.map_err(|_| refusal("holds no certificate (PEM)"))?;
+    read_certificate(&der).map(Arc::new).map_err(refusal)
 }
 
 fn parse_header(text: &str) -> Result<(String, String), String> {
@@ -126,10 +145,18 @@ fn render(snapshot: &Snapshot, sketch: &Sketch, file: &str, found: &Explanation)
 }
 
 fn who(found: &Explanation) -> String {
-    match (found.caller.identity(), &found.identity_refused) {
+    let credentials = match (found.caller.identity(), &found.identity_refused) {
         (Some(identity), _) => format!("as {}", identity.subject),
         (None, Some(_)) => "with credentials that are refused".to_owned(),
         (None, None) => "without credentials".to_owned(),
+    };
+    let facts = found.facts.as_ref();
+    match facts.and_then(|facts| facts.certificate.as_ref()) {
+        None => credentials,
+        Some(shown) => {
+            let holder = shown.names.principal();
+            format!("{credentials}, with the certificate of {holder}")
+        }
     }
 }
 

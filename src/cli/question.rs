@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -13,7 +14,9 @@ use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::cli::exit;
 use crate::config::{self, Loaded};
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::{Clock, Now, SystemClock};
+use crate::model::facts::Connection;
 use crate::model::ip::LOOPBACK;
 use crate::model::secret::Secret;
 use crate::model::settings::KeySource;
@@ -84,6 +87,8 @@ pub(super) struct Sketch {
     pub(super) claims: Option<String>,
     /// The client's address.
     pub(super) client_ip: Option<IpAddr>,
+    /// A client certificate that counts as verified.
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
     /// The body; empty where none is sent.
     pub(super) body: Bytes,
     /// The moment, if not this one.
@@ -108,7 +113,11 @@ impl Sketch {
         Ok(Question {
             head,
             body: self.body.clone(),
-            peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
+            connection: Connection {
+                peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
+                secure: self.certificate.is_some(),
+                certificate: self.certificate.clone(),
+            },
             assumed: self.assumed(snapshot, now)?,
             now,
         })

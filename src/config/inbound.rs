@@ -14,14 +14,15 @@ use crate::model::fault::Faults;
 use crate::model::ip::{Cidr, CidrSet};
 use crate::model::node::Node;
 use crate::model::settings::{
-    AcceptLimits, HeaderPreset, LimitHeaders, RoleMap, Timeouts, TokenSettings, TrustedHops,
-    Upstream,
+    AcceptLimits, HeaderPreset, LimitHeaders, RoleMap, Timeouts, TlsSettings, TokenSettings,
+    TrustedHops, Upstream,
 };
 
 use super::addresses::{ForwardTo, Listen, arrives_at};
 use super::files::Files;
 use super::names::Roles;
 use super::routes::{self, Listener};
+use super::tls::Tls;
 use super::tokens::Tokens;
 use super::{bounds, cors, section_or_defaults, timeouts};
 
@@ -30,6 +31,8 @@ use super::{bounds, cors, section_or_defaults, timeouts};
 pub struct Inbound {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// How the listener speaks TLS; without it, it speaks clear text.
+    pub tls: Option<TlsSettings>,
     /// Where the service is.
     pub upstream: Upstream,
     /// What is taken in at most.
@@ -56,6 +59,7 @@ pub(super) struct Draft {
     pub(super) forward_to: Placed<ForwardTo>,
     inbound: Inbound,
     tokens: Option<Tokens>,
+    tls: Option<Tls>,
 }
 
 impl Draft {
@@ -67,6 +71,7 @@ impl Draft {
         };
         Some(Inbound {
             tokens,
+            tls: self.tls.map(|tls| tls.load(files)),
             ..self.inbound
         })
     }
@@ -86,6 +91,11 @@ impl Section for Draft {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let listen: Option<Placed<Listen>> =
             fields.required("listen", "the address and port that clients connect to");
+        let doc = "TLS for clients; without it they speak clear text";
+        let tls: Option<Tls> = fields.optional("tls", doc);
+        if let (Some(listen), false) = (&listen, fields.has("tls")) {
+            warn_of_clear_text(fields, listen);
+        }
         let doc = "where the service listens: http://ADDRESS:PORT, or unix:/PATH";
         let forward_to: Option<Placed<ForwardTo>> = fields.required("forward_to", doc);
         let doc = "whose word counts when a request says for whom it comes";
@@ -106,7 +116,15 @@ impl Section for Draft {
         let doc = "pages of other origins in browsers: who may read answers; without it the service says so itself";
         let cors = fields.section("cors", doc, |section| cors::read(section, limit_headers));
         let cors = cors.map(Arc::new);
-        let policy = read_policy(fields, limits.as_ref(), limit_headers, cors);
+        // A faulty `tls` has its own fault; what would follow from it is not told.
+        let unclear = fields.has("tls") && tls.is_none();
+        let asks_clients = unclear || tls.as_ref().is_some_and(Tls::asks_clients);
+        let asked = Asked {
+            client_certificates: asks_clients,
+            limit_headers,
+            cors,
+        };
+        let policy = read_policy(fields, limits.as_ref(), asked);
         if let (Some(listen), Some(forward_to)) = (&listen, &forward_to) {
             refuse_loop(fields, listen.value.0, forward_to, "inbound.listen");
         }
@@ -114,6 +132,7 @@ impl Section for Draft {
         Some(Self {
             inbound: Inbound {
                 listen: listen.value.0,
+                tls: None,
                 upstream: forward_to.value.0.clone(),
                 limits: limits?,
                 timeouts: timeouts?,
@@ -127,7 +146,17 @@ impl Section for Draft {
             listen,
             forward_to,
             tokens,
+            tls,
         })
+    }
+}
+
+/// Tokens in clear text can be read and used by whoever is on the way.
+fn warn_of_clear_text(fields: &mut Fields<'_>, listen: &Placed<Listen>) {
+    if !listen.value.0.ip().to_canonical().is_loopback() {
+        let message = "clients connect from other machines, and in clear text";
+        let help = "add `tls`, or let whatever stands in front speak TLS and reach this listener on loopback";
+        fields.warning(&listen.place, message, help);
     }
 }
 
@@ -160,16 +189,28 @@ fn read_hops(fields: &mut Fields<'_>) -> TrustedHops {
     }
 }
 
+/// What the listener is asked for beside its routes, and they depend on.
+struct Asked {
+    client_certificates: bool,
+    limit_headers: LimitHeaders,
+    cors: Option<Arc<Cors>>,
+}
+
 fn read_policy(
     fields: &mut Fields<'_>,
     bounds: Option<&AcceptLimits>,
-    limit_headers: LimitHeaders,
-    cors: Option<Arc<Cors>>,
+    asked: Asked,
 ) -> Option<Policy> {
+    let Asked {
+        client_certificates,
+        limit_headers,
+        cors,
+    } = asked;
     let limits = RefCell::new(Vec::new());
     let context = Context {
         owner: "inbound",
         tokens: fields.has("tokens"),
+        client_certificates,
         anonymous: false,
         mode: Mode::Enforce,
         limits: &limits,
@@ -177,6 +218,7 @@ fn read_policy(
     let shared = routes::staged(routes::guards(Scope::Inbound, &context, fields));
     let listener = Listener {
         tokens: context.tokens,
+        client_certificates,
         // A faulty `bounds` has its own fault; routes are then held against nothing.
         body_bytes_max: bounds.map_or(crate::model::units::ByteSize(u64::MAX), |b| {
             b.body_bytes_max

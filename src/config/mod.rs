@@ -34,6 +34,7 @@ mod report;
 mod routes;
 mod syntax;
 mod timeouts;
+mod tls;
 mod tokens;
 pub mod yaml;
 

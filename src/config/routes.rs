@@ -30,6 +30,8 @@ const ROUTES_MAX: usize = 1000;
 pub(super) struct Listener<'a> {
     /// Whether tokens are configured.
     pub(super) tokens: bool,
+    /// Whether clients may show certificates.
+    pub(super) client_certificates: bool,
     /// The most that a route's body may have.
     pub(super) body_bytes_max: ByteSize,
     /// The listener's own rules, asked for every route.
@@ -109,6 +111,7 @@ fn read_route(
     let context = Context {
         owner,
         tokens: listener.tokens || unclear,
+        client_certificates: listener.client_certificates,
         anonymous,
         mode: Mode::Enforce,
         limits: listener.limits,

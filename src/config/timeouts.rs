@@ -16,6 +16,15 @@ const fn seconds(count: u64) -> Wait {
 /// Reads the section.
 pub(super) fn read(fields: &mut Fields<'_>) -> Timeouts {
     let timeouts = Timeouts {
+        // Two round trips around the world and a slow client's arithmetic; whoever takes longer holds a place on purpose.
+        handshake: fields
+            .or(
+                "handshake",
+                "for a TLS handshake, from the connection to its last byte",
+                "5s",
+                seconds(5),
+            )
+            .0,
         // Long enough that a client's connection lives from order to order, short enough that slow heads free theirs.
         head: fields
             .or(

@@ -59,6 +59,7 @@ pub(crate) fn facts(method: Method, target: &'static str, framing: Framing) -> F
         credentials: Credentials::None,
         peer: SocketAddr::from(([10, 0, 0, 1], 4711)),
         client_ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        certificate: None,
     }
 }
 

@@ -167,6 +167,7 @@ fn spawner() -> Spawner {
 
 fn patient() -> Timeouts {
     Timeouts {
+        handshake: SOON,
         head: SOON,
         body_idle: SOON,
         connect: SOON,

@@ -10,9 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderValue;
-
-use crate::model::caller::{Identity, IdentityHeaders, Permission};
+use crate::model::caller::{Identity, IdentityHeaders, Permission, header_value};
 use crate::model::settings::RoleMap;
 
 use super::json::{Json, Object};
@@ -178,8 +176,7 @@ fn single_values(claims: &Object) -> BTreeMap<String, String> {
     claims.0.iter().filter_map(kept).take(CLAIMS_MAX).collect()
 }
 
-/// What the service reads. Anything but visible ASCII, and `%` itself, is percent-encoded as UTF-8 (RFC 3986 section
-/// 2.1), in lists the comma too: so one decoding gives back exactly what the token said, and no role can pose as two.
+/// What the service reads.
 fn headers(
     subject: &str,
     roles: &[String],
@@ -187,36 +184,10 @@ fn headers(
     session: Option<&str>,
 ) -> IdentityHeaders {
     IdentityHeaders {
-        subject: header([subject].into_iter(), false),
-        roles: header(roles.iter().map(String::as_str), true),
-        permissions: header(permissions.iter().map(Permission::as_str), true),
-        session: header(session.into_iter(), false),
-    }
-}
-
-/// The texts with commas between them; `None` if there are none.
-fn header<'t>(texts: impl Iterator<Item = &'t str>, listed: bool) -> Option<HeaderValue> {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    let hex = |four_bits: u8| HEX.get(usize::from(four_bits)).copied().unwrap_or_default();
-    let mut value = String::new();
-    for text in texts {
-        if !value.is_empty() {
-            value.push(',');
-        }
-        for byte in text.bytes() {
-            if byte.is_ascii_graphic() && byte != b'%' && !(listed && byte == b',') {
-                value.push(char::from(byte));
-            } else {
-                value.extend(['%', hex(byte >> 4), hex(byte & 15)]);
-            }
-        }
-    }
-    if value.is_empty() {
-        None
-    } else {
-        HeaderValue::try_from(value).ok()
+        subject: header_value([subject].into_iter(), false),
+        roles: header_value(roles.iter().map(String::as_str), true),
+        permissions: header_value(permissions.iter().map(Permission::as_str), true),
+        session: header_value(session.into_iter(), false),
     }
 }
 

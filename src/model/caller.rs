@@ -86,6 +86,34 @@ pub struct IdentityHeaders {
     pub session: Option<HeaderValue>,
 }
 
+/// What the service reads: the texts with commas between them, `None` if there are none. Anything but visible ASCII, and
+/// `%` itself, is percent-encoded as UTF-8 (RFC 3986 section 2.1), in lists the comma too: so one decoding gives back
+/// exactly what was said, and no role can pose as two.
+pub fn header_value<'t>(texts: impl Iterator<Item = &'t str>, listed: bool) -> Option<HeaderValue> {
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    let hex = |four_bits: u8| HEX.get(usize::from(four_bits)).copied().unwrap_or_default();
+    let mut value = String::new();
+    for text in texts {
+        if !value.is_empty() {
+            value.push(',');
+        }
+        for byte in text.bytes() {
+            if byte.is_ascii_graphic() && byte != b'%' && !(listed && byte == b',') {
+                value.push(char::from(byte));
+            } else {
+                value.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+            }
+        }
+    }
+    if value.is_empty() {
+        None
+    } else {
+        HeaderValue::try_from(value).ok()
+    }
+}
+
 /// `area:action`, such as `orders:place`; as a grant also `area:*`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permission(String);

@@ -51,6 +51,14 @@ impl After {
 }
 
 causes! {
+    /// A handshake that is not TLS as we speak it; closed, with at most an alert.
+    Handshake = "tls.handshake", BAD_REQUEST, "The TLS handshake failed", Close;
+    /// The handshake did not end in time; closed.
+    HandshakeTimeout = "tls.timeout", REQUEST_TIMEOUT, "The TLS handshake did not end in time", Close;
+    /// A host that no certificate is for; closed without an answer.
+    HandshakeHost = "tls.unknown_host", MISDIRECTED_REQUEST, "There is nothing here by this name", Close;
+    /// A client certificate that is missing or not good; closed with an alert.
+    HandshakeCertificate = "tls.client_certificate", FORBIDDEN, "The client certificate is not valid", Close;
     /// Two readings of where the message begins or ends.
     Framing = "request.framing", BAD_REQUEST, "The request's framing is ambiguous", Close;
     /// The head is not HTTP/1.1 as RFC 9112 has it.
@@ -87,6 +95,8 @@ causes! {
     RouteGone = "route.gone", GONE, "This is no longer offered", KeepOpen;
     /// A token is needed and none was sent.
     CredentialsMissing = "authn.required", UNAUTHORIZED, "Authentication is required", KeepOpen;
+    /// A client certificate is needed and none was shown. Closes: one can only be shown on a new connection.
+    CertificateMissing = "authn.certificate_required", FORBIDDEN, "A client certificate is required", Close;
     /// Credentials in more than one place or form.
     CredentialsSeveral = "authn.invalid_request", BAD_REQUEST, "Send one set of credentials in one place", Close;
     /// A token that is not good, for whatever reason.
@@ -97,6 +107,8 @@ causes! {
     KeysUnavailable = "authn.unavailable", SERVICE_UNAVAILABLE, "Tokens cannot be checked at the moment", KeepOpen;
     /// The caller is known, but may not.
     PermissionMissing = "authz.insufficient_scope", FORBIDDEN, "The permission for this is missing", KeepOpen;
+    /// The client certificate is good, but its holder may not.
+    CertificateName = "authz.certificate", FORBIDDEN, "The client certificate does not allow this", KeepOpen;
     /// A recent second factor is needed (RFC 9470).
     MfaRequired = "authz.step_up_required", UNAUTHORIZED, "A recent second factor is required", KeepOpen;
     /// A limit is spent.

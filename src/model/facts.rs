@@ -1,11 +1,36 @@
 //! What a request says of itself, judged once at the door. Everything later reads this and never the raw head.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
+use super::certificate::ClientCertificate;
 use super::cors::PreflightAsk;
 use super::path::JudgedPath;
+
+/// What is known of a connection before its first request.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Who is at the other end.
+    pub peer: SocketAddr,
+    /// Whether it is TLS.
+    pub secure: bool,
+    /// The certificate that the client proved to hold, if it was asked for one.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl Connection {
+    /// A connection in clear text.
+    #[must_use]
+    pub const fn clear(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            secure: false,
+            certificate: None,
+        }
+    }
+}
 
 /// One request, judged. Cheap to clone: the texts are shared with the request head.
 #[derive(Clone, Debug)]
@@ -32,6 +57,8 @@ pub struct Facts {
     pub peer: SocketAddr,
     /// On whose behalf, as far as trusted hops say; canonical.
     pub client_ip: IpAddr,
+    /// The certificate of the other end of the connection: a trusted hop's own, if the request came through one.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// `host` or `host:port`, valid by RFC 3986 and the same wherever the request names it.

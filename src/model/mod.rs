@@ -1,6 +1,7 @@
 //! The words of the trade: plain data that every room shares. Never imports a room, tokio, hyper, a clock or a file.
 
 pub mod caller;
+pub mod certificate;
 pub mod clock;
 pub mod cors;
 pub mod decode;

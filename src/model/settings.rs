@@ -1,6 +1,7 @@
 //! What the rooms are told at load: limits, timeouts, addresses, keys. Plain data that `config` fills in; no defaults here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::caller::Permission;
 use super::ip::CidrSet;
 use super::node::Place;
+use super::secret::Secret;
 use super::units::{ByteSize, Rate};
 
 /// What the door takes in. Every limit that a stranger could otherwise grow.
@@ -32,6 +34,8 @@ pub struct AcceptLimits {
 /// How long the door and the way to the service wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// For a TLS handshake, from the connection accepted to the last byte of it.
+    pub handshake: Duration,
     /// For a whole request head; also how long an idle connection is kept.
     pub head: Duration,
     /// Between two pieces of a request body.
@@ -75,6 +79,79 @@ pub enum Upstream {
 
 /// What each role may.
 pub type RoleMap = BTreeMap<String, Vec<Permission>>;
+
+/// How the listener speaks TLS. The files are read by `config`, once; what stands in them is judged where handshakes are
+/// made ready.
+#[derive(Debug)]
+pub struct TlsSettings {
+    /// The certificates, each with its key; the first is shown to clients that name no host.
+    pub certificates: Vec<CertificateSettings>,
+    /// Who issues client certificates; there if they are asked for.
+    pub client_ca: Option<FileSetting>,
+    /// Whether clients are asked for a certificate.
+    pub client_certificate: ClientAuth,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// One certificate of the listener.
+#[derive(Debug)]
+pub struct CertificateSettings {
+    /// The certificate, and behind it those that lead to the root.
+    pub certificate: FileSetting,
+    /// Its private key.
+    pub key: FileSetting,
+    /// The hosts it is shown for, in lower case; empty means those that it names itself.
+    pub hosts: Vec<HostSetting>,
+}
+
+/// A host, or `*.` and a host, and where the configuration names it.
+#[derive(Clone, Debug)]
+pub struct HostSetting {
+    /// The name, in lower case.
+    pub name: String,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+/// A file that the configuration names, and what stands in it.
+pub struct FileSetting {
+    /// As written, for faults and metrics.
+    pub name: String,
+    /// Where the configuration names it.
+    pub place: Place,
+    /// What stands in it, perhaps a key; or why it could not be read, a sentence.
+    pub text: Result<Secret<Vec<u8>>, String>,
+}
+
+impl fmt::Debug for FileSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileSetting")
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not.
+    None,
+    /// They are, and one that they send must be good.
+    Optional,
+    /// Nobody comes in without a good one.
+    Required,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246, with forward secrecy and AEAD only.
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
 
 /// How tokens are verified.
 #[derive(Clone, Debug)]

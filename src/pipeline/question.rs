@@ -1,7 +1,6 @@
 //! The same walk for a question instead of a request: every guard is asked, nothing is spent, nothing is sent.
 //! `outrider explain` and policy tests come in here. Never touches the network.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::denial::Denial;
-use crate::model::facts::Facts;
+use crate::model::facts::{Connection, Facts};
 
 use super::Snapshot;
 
@@ -27,8 +26,8 @@ pub struct Question {
     pub head: Parts,
     /// Its body; empty where none is sent.
     pub body: Bytes,
-    /// Who would be at the other end of the connection.
-    pub peer: SocketAddr,
+    /// The connection it would come on; a certificate counts as verified.
+    pub connection: Connection,
     /// Who would be calling.
     pub assumed: Assumed,
     /// When.
@@ -120,7 +119,7 @@ fn walk(
 ) -> Result<Verdict, Box<Denial>> {
     let Snapshot { policy, ledger, .. } = snap;
     let now = question.now;
-    let facts = facts(question.peer, &question.head, &snap.fact_rules)?;
+    let facts = facts(&question.connection, &question.head, &snap.fact_rules)?;
     found.facts = Some(facts.clone());
     let admitted = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
     found.route = Some(admitted.route().index);

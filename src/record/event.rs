@@ -8,6 +8,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use uuid::Uuid;
 
 use crate::model::caller::{Caller, Identity};
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
@@ -294,18 +295,41 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
 
 fn push_actor(out: &mut Vec<u8>, told: &Told) {
     let ip = client_ip(told);
-    match &told.caller {
-        Caller::Anonymous => {
+    let certificate = certificate(told);
+    match (&told.caller, certificate) {
+        (Caller::Token(identity), _) => push_identity(out, identity, certificate, ip),
+        (Caller::Anonymous, Some(shown)) => push_holder(out, shown, ip),
+        (Caller::Anonymous, None) => {
             push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
             push_plain(out, ip);
             push_raw(out, ",\"mfa\":false,\"type\":\"anonymous\"}");
         }
-        Caller::Token(identity) => push_identity(out, identity, ip),
     }
 }
 
-fn push_identity(out: &mut Vec<u8>, identity: &Identity, ip: IpAddr) {
-    push_raw(out, ",\"actor\":{\"auth\":\"jwt\",\"id\":");
+/// A caller who is known by a certificate alone.
+fn push_holder(out: &mut Vec<u8>, shown: &ClientCertificate, ip: IpAddr) {
+    push_raw(out, ",\"actor\":{\"auth\":\"mtls\",\"certificate\":");
+    push_certificate(out, shown);
+    push_raw(out, ",\"id\":");
+    push_text(out, shown.names.principal(), NAME_BYTES_MAX);
+    push_raw(out, ",\"ip\":");
+    push_plain(out, ip);
+    push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
+}
+
+fn push_identity(
+    out: &mut Vec<u8>,
+    identity: &Identity,
+    certificate: Option<&ClientCertificate>,
+    ip: IpAddr,
+) {
+    push_raw(out, ",\"actor\":{\"auth\":\"jwt\"");
+    if let Some(shown) = certificate {
+        push_raw(out, ",\"certificate\":");
+        push_certificate(out, shown);
+    }
+    push_raw(out, ",\"id\":");
     push_text(out, &identity.subject, NAME_BYTES_MAX);
     push_raw(out, ",\"ip\":");
     push_plain(out, ip);
@@ -331,6 +355,23 @@ fn push_identity(out: &mut Vec<u8>, identity: &Identity, ip: IpAddr) {
         push_text(out, session, NAME_BYTES_MAX);
     }
     push_raw(out, ",\"type\":\"user\"}");
+}
+
+/// Enough to find the one certificate, and what it calls its holder.
+fn push_certificate(out: &mut Vec<u8>, shown: &ClientCertificate) {
+    push_raw(out, "{\"serial\":");
+    push_text(out, &shown.serial, WORD_BYTES_MAX);
+    push_raw(out, ",\"sha256\":");
+    push_plain(out, shown.fingerprint);
+    if let Some(id) = shown.names.spiffe() {
+        push_raw(out, ",\"spiffe\":");
+        push_text(out, id, NAME_BYTES_MAX);
+    }
+    if !shown.names.subject.is_empty() {
+        push_raw(out, ",\"subject\":");
+        push_text(out, &shown.names.subject, NAME_BYTES_MAX);
+    }
+    push_raw(out, "}");
 }
 
 fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
@@ -430,6 +471,13 @@ fn client_ip(told: &Told) -> IpAddr {
     match &told.asked {
         Asked::Nothing | Asked::Raw(_) => told.peer.ip().to_canonical(),
         Asked::Judged(judged) => judged.client_ip,
+    }
+}
+
+fn certificate(told: &Told) -> Option<&ClientCertificate> {
+    match &told.asked {
+        Asked::Nothing | Asked::Raw(_) => None,
+        Asked::Judged(judged) => judged.certificate.as_deref(),
     }
 }
 

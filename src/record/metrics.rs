@@ -50,6 +50,7 @@ pub(super) struct Families {
     config_rejected: IntCounter,
     config_success: IntGauge,
     config_timestamp: IntGauge,
+    certificate_ends: IntGaugeVec,
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     token_cache_entries: IntGauge,
@@ -170,6 +171,15 @@ impl Metrics {
         self.families.token_cache_entries.set(entries);
     }
 
+    /// These certificate files are in use, by their names in the configuration, with their last seconds.
+    pub fn certificates<'n>(&self, ends: impl IntoIterator<Item = (&'n str, i64)>) {
+        let family = &self.families.certificate_ends;
+        family.reset();
+        for (name, end) in ends {
+            family.with_label_values(&[name]).set(end);
+        }
+    }
+
     /// The keys are so old and so many.
     pub fn keys(&self, age: Duration, keys: usize) {
         self.keys.show(age, keys);
@@ -283,6 +293,11 @@ impl Families {
             config_timestamp: make.gauge(
                 "outrider_config_last_reload_timestamp_seconds",
                 "When the configuration in force was taken",
+            )?,
+            certificate_ends: make.gauges(
+                "outrider_tls_cert_expiry_timestamp_seconds",
+                "The last second at which a certificate file is valid",
+                "certificate",
             )?,
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,

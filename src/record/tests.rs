@@ -89,6 +89,7 @@ fn facts(target: &str) -> Facts {
         credentials: Credentials::None,
         peer: "10.0.0.1:999".parse().unwrap(),
         client_ip: "198.51.100.7".parse().unwrap(),
+        certificate: None,
     }
 }
 

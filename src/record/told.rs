@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 
 use crate::model::caller::Caller;
+use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Cause, Denial};
@@ -102,6 +103,7 @@ pub(super) struct Judged {
     pub(super) target: PathAndQuery,
     pub(super) host: HeaderValue,
     pub(super) client_ip: std::net::IpAddr,
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl From<&Facts> for Judged {
@@ -111,6 +113,7 @@ impl From<&Facts> for Judged {
             target: facts.path.target().clone(),
             host: facts.authority.as_header().clone(),
             client_ip: facts.client_ip,
+            certificate: facts.certificate.clone(),
         }
     }
 }

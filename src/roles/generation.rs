@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::accept::http::Http;
 use crate::config::{Config, Loaded, Report, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
+use crate::model::clock::Clock;
 use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
-use crate::pipeline::{Live, Snapshot, Upload};
+use crate::pipeline::{Live, Upload};
 use crate::record::Metrics;
 
+use super::certificates;
 use super::changes::Settings;
 use super::keys::KeySource;
 use super::load::{self, Basis, Before};
@@ -21,6 +23,7 @@ const IDLE_MAX: u32 = 64;
 /// What every generation is made with.
 pub(super) struct Parts {
     pub(super) metrics: Metrics,
+    pub(super) clock: Arc<dyn Clock>,
     /// Starts what drives a connection to the service.
     pub(super) spawner: Spawner,
     pub(super) workers: usize,
@@ -92,6 +95,8 @@ impl Generation {
         let inbound = config.inbound;
         let (limits, timeouts) = (inbound.limits.clone(), inbound.timeouts.clone());
         let upstream = inbound.upstream.clone();
+        let tls = inbound.tls.as_ref();
+        let (tls, warnings) = certificates::door(tls, timeouts.handshake, &parts.clock, warnings)?;
         let taken_over = before.map(|before| Before {
             snapshot: &before.live.snapshot,
             basis: before.basis.as_ref(),
@@ -114,7 +119,8 @@ impl Generation {
             Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
         };
         let number = before.map_or(1, |before| before.live.generation + 1);
-        let live = live(number, made.snapshot, &limits, &timeouts, ways, parts);
+        let http = Http::new(&limits, &timeouts);
+        let live = Live::new(number, made.snapshot, http, tls, ways, &parts.metrics);
         Ok(Self {
             live: Arc::new(live),
             fingerprint: warnings.fingerprint().to_owned(),
@@ -128,18 +134,6 @@ impl Generation {
             settings,
         })
     }
-}
-
-fn live(
-    number: u64,
-    snapshot: Snapshot,
-    limits: &AcceptLimits,
-    timeouts: &Timeouts,
-    ways: Vec<Forwarder<Upload>>,
-    parts: &Parts,
-) -> Live {
-    let http = Http::new(limits, timeouts);
-    Live::new(number, snapshot, http, ways, &parts.metrics)
 }
 
 /// One way to the service for each worker.
@@ -167,6 +161,10 @@ type Fixed = (&'static str, fn(&Config) -> String);
 const FIXED: &[Fixed] = &[
     ("service", |config| config.service.clone()),
     ("inbound.listen", |config| config.inbound.listen.to_string()),
+    ("inbound.tls", |config| {
+        let spoken = config.inbound.tls.as_ref().map(|_| "TLS");
+        spoken.unwrap_or("clear text").to_owned()
+    }),
     ("inbound.bounds.connections_max", |config| {
         config.inbound.limits.connections_max.to_string()
     }),

@@ -1,5 +1,6 @@
 //! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
 
+pub mod certificates;
 mod changes;
 pub mod demo;
 mod generation;

@@ -24,6 +24,7 @@ use crate::runtime::readiness::{Readiness, Said};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::runtime::telemetry;
 
+use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
 use super::reload::Reloader;
@@ -147,6 +148,7 @@ impl Sidecar {
         let drivers = upstream.clone();
         let parts = Parts {
             metrics: metrics.clone(),
+            clock: Arc::clone(&clock),
             spawner: Arc::new(move |driver| drivers.spawn(driver)),
             workers: worker_count(loaded.config.workers),
         };
@@ -295,6 +297,15 @@ impl Sidecar {
             None => Said::Good,
             Some(source) => source.said(clock.now()),
         });
+        if self.first.live.tls.is_some() {
+            let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
+            readiness.ask("certificates", move || {
+                let live = live.load();
+                let door = live.tls.as_ref();
+                let remark = door.and_then(|door| certificates::remark(door.state(), clock.now()));
+                remark.map_or(Said::Good, Said::Warning)
+            });
+        }
         let recorder = self.recorder.clone();
         readiness.ask("audit", move || match recorder.is_failing() {
             true => Err("the spool cannot be written"),

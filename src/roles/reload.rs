@@ -12,11 +12,12 @@ use crate::config::{self, Report};
 use crate::model::clock::Clock;
 use crate::model::fault::Severity;
 use crate::pipeline::{Live, Streams};
-use crate::record::{ConfigLoaded, ConfigRejected, Recorder};
+use crate::record::{ConfigLoaded, ConfigRejected, Metrics, Recorder};
 use crate::runtime::drain::Drain;
 use crate::runtime::reload::Watch;
 use crate::runtime::signals::ReloadSignal;
 
+use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::KeySource;
 
@@ -56,7 +57,9 @@ impl Reloader {
 
     /// Tells that what serves now has come into force.
     pub(super) fn tell_first(&self) {
-        self.recorder.metrics().config_in_force(self.clock.now());
+        let metrics = self.recorder.metrics();
+        metrics.config_in_force(self.clock.now());
+        show_certificates(metrics, &self.current);
         self.recorder.config_loaded(&ConfigLoaded {
             origin: &self.path.display().to_string(),
             digest: &self.current.fingerprint,
@@ -101,6 +104,7 @@ impl Reloader {
         let metrics = self.recorder.metrics();
         metrics.config_in_force(now);
         metrics.config_reloaded(true);
+        show_certificates(metrics, &next);
         self.recorder.config_loaded(&ConfigLoaded {
             origin: &self.path.display().to_string(),
             digest: &next.fingerprint,
@@ -146,5 +150,11 @@ impl Reloader {
             report.render(false).trim_end()
         );
         self.refused = Some(report.fingerprint().to_owned());
+    }
+}
+
+fn show_certificates(metrics: &Metrics, generation: &Generation) {
+    if let Some(door) = &generation.live.tls {
+        certificates::show(metrics, door.state());
     }
 }

@@ -9,11 +9,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 
+use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 
+use crate::accept::http::{Handler as _, HeadRefusal};
 use crate::accept::listener::{self, Gate, PortUse};
+use crate::model::facts::Connection;
 use crate::pipeline::Pipeline;
+use crate::runtime::crypto;
 use crate::runtime::drain::Drain;
 
 /// What all workers share.
@@ -61,6 +65,7 @@ pub(super) fn start(
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let number = pipeline.worker;
     told(number, ended, move || {
+        crypto::warm();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(socket)?;
             serve(listener, shared, Arc::new(pipeline)).await;
@@ -96,16 +101,42 @@ async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, pipeline:
     let (gate, drain) = (Arc::clone(&shared.gate), shared.drain.clone());
     let accepting = listener::run(listener, gate, drain, |stream, peer| {
         let (shared, pipeline) = (Arc::clone(&shared), Arc::clone(&pipeline));
-        async move {
-            let http = pipeline.live.load().http.clone();
-            http.serve(stream, peer, pipeline.as_ref(), &shared.drain)
-                .await
-        }
+        async move { converse(stream, peer, &shared, &pipeline).await }
     });
     accepting.await;
     // Connections of this worker still run on this runtime; it ends when all are done with.
     let mut finished = shared.finished.clone();
     let _ended = finished.wait_for(|finished| *finished).await;
+}
+
+/// One connection, from the handshake, if there is one, to its end. It goes by what is live when it comes in.
+async fn converse(stream: TcpStream, peer: SocketAddr, shared: &Shared, pipeline: &Pipeline) {
+    let live = pipeline.live.load_full();
+    let (http, drain) = (live.http.clone(), &shared.drain);
+    let Some(door) = &live.tls else {
+        // An idle connection must not keep alive what was replaced long ago.
+        drop(live);
+        let connection = Connection::clear(peer);
+        return http.serve(stream, connection, pipeline, drain).await;
+    };
+    let opened = door.open(stream).await;
+    drop(live);
+    match opened {
+        Ok(Some(opened)) => {
+            let connection = Connection {
+                peer,
+                secure: true,
+                certificate: opened.certificate,
+            };
+            http.serve(opened.stream, connection, pipeline, drain).await;
+        }
+        Ok(None) => {}
+        Err(fault) => pipeline.refused_head(HeadRefusal {
+            peer,
+            cause: fault.cause(),
+            detail: fault.reason().to_owned(),
+        }),
+    }
 }
 
 /// Looks after the worker's idle connections to the service. A way that another one follows is closed as soon as it is

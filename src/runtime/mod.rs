@@ -1,5 +1,6 @@
 //! Process plumbing: drain, readiness, reload, signals, logs, the health listener. Knows nothing of what a request means.
 
+pub mod crypto;
 pub mod drain;
 pub mod fetch;
 pub mod get;

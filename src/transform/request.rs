@@ -16,6 +16,7 @@ const SUBJECT: HeaderName = HeaderName::from_static("outrider-subject");
 const ROLES: HeaderName = HeaderName::from_static("outrider-roles");
 const PERMISSIONS: HeaderName = HeaderName::from_static("outrider-permissions");
 const SESSION: HeaderName = HeaderName::from_static("outrider-session");
+const CLIENT: HeaderName = HeaderName::from_static("outrider-client");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -127,6 +128,7 @@ pub fn prepare<B: Body>(
     headers.reserve(SET_BY_US);
     set_framing(&mut headers, facts, length, &body);
     set_identity(&mut headers, caller);
+    set_certificate(&mut headers, facts);
     headers.insert(HOST, facts.authority.as_header().clone());
     headers.insert(FORWARDED_FOR, address(facts.client_ip));
     let proto = if stamp.secure { "https" } else { "http" };
@@ -143,7 +145,7 @@ pub fn prepare<B: Body>(
 }
 
 /// The most fields that are set here.
-const SET_BY_US: usize = 10;
+const SET_BY_US: usize = 11;
 
 fn strip(headers: &mut HeaderMap, forward_token: bool) {
     hop_by_hop::strip(headers);
@@ -203,6 +205,13 @@ fn set_identity(headers: &mut HeaderMap, caller: &Caller) {
         if let Some(value) = value {
             headers.insert(name, value.clone());
         }
+    }
+}
+
+fn set_certificate(headers: &mut HeaderMap, facts: &Facts) {
+    let shown = facts.certificate.as_ref();
+    if let Some(told) = shown.and_then(|certificate| certificate.header.as_ref()) {
+        headers.insert(CLIENT, told.clone());
     }
 }
 

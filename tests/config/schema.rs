@@ -35,11 +35,12 @@ inbound:
   cors: { origins: ["https://app.example", "https://*.example.com"], methods: [GET, PUT], headers: [x-client], expose: [x-page], credentials: true, max_age: 5m }
   limits: [{ name: all, per: all, rate: 5/s, burst: 3, mode: shadow }]
   bounds: { connections_max: 9, connections_per_ip_max: 5, head_bytes_max: 16KiB, headers_max: 9, target_bytes_max: 4KiB, body_bytes_max: 1MB, whole_body_bytes_max: 2MB }
-  timeouts: { head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s, drain_pause: 1s }
+  tls: { certificate: a.crt, key: a.key, client_ca: ca.crt, client_certificate: optional, min_version: 1.2, certificates: [{ hosts: [b.example], certificate: b.crt, key: b.key }] }
+  timeouts: { handshake: 1s, head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s, drain_pause: 1s }
   routes:
     - name: place
       match: { methods: [POST], path: /orders, hosts: [a.example] }
-      require: { permissions: [orders:place], mfa_within: 5m, mode: enforce }
+      require: { permissions: [orders:place], mfa_within: 5m, client_certificate: true, mode: enforce }
       allow_ips: [10.0.0.0/8]
       deny_ips: [10.1.0.0/16]
       limits: [{ name: place, per: user, rate: 5/s, burst: 2, mode: enforce }]
@@ -153,7 +154,16 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             return Some(vec![json!(found.value.to_string()), json!(-1), json!(1.5)]);
         }
         // Free texts: any non-empty text will do.
-        let free = ["/issuer", "/audience", "/inline", "/kid", "/spool"];
+        let free = [
+            "/issuer",
+            "/audience",
+            "/inline",
+            "/kid",
+            "/spool",
+            "/certificate",
+            "/key",
+            "/client_ca",
+        ];
         if found.value.is_object() || found.value.is_array() {
             return None;
         }

@@ -225,9 +225,12 @@ fn a_body_is_taken_in_whole_only_where_a_rule_looks_at_it() {
             false => "application/json",
         };
         let request = post("{}").with("content-type", media);
-        let facts =
-            outrider::accept::facts::facts(request.peer(), &request.head(), &snapshot.fact_rules)
-                .unwrap();
+        let facts = outrider::accept::facts::facts(
+            &request.connection(),
+            &request.head(),
+            &snapshot.fact_rules,
+        )
+        .unwrap();
         let (now, trace) = (request.now(), &mut Trace::Off);
         let (rules, ledger) = (&snapshot.policy, &snapshot.ledger);
         let entry = decide::admit(rules, &facts, ledger, now, Spend::Yes, trace).unwrap();

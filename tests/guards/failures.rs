@@ -16,7 +16,7 @@ const ROUTE: &str = "- { name: here, match: { path: /** }, anonymous: true }";
 
 /// How long the address of this request must wait, as the admission says.
 fn spent(snapshot: &Snapshot, request: &Ask) -> Option<Duration> {
-    let facts = facts(request.peer(), &request.head(), &snapshot.fact_rules).unwrap();
+    let facts = facts(&request.connection(), &request.head(), &snapshot.fact_rules).unwrap();
     let (policy, ledger) = (&snapshot.policy, &snapshot.ledger);
     let trace = &mut Trace::Off;
     let entry = decide::admit(policy, &facts, ledger, request.now(), Spend::Yes, trace);
@@ -24,7 +24,7 @@ fn spent(snapshot: &Snapshot, request: &Ask) -> Option<Duration> {
 }
 
 fn fail(snapshot: &Snapshot, request: &Ask) {
-    let address = request.peer().ip();
+    let address = request.connection().peer.ip();
     snapshot.ledger.note_failure(address, request.now());
 }
 
@@ -99,7 +99,7 @@ fn once_spent_only_tokens_that_are_known_pass() {
     };
     let call = |token: &str, verification| {
         let request = get().token(token);
-        let facts = facts(request.peer(), &request.head(), &snapshot.fact_rules).unwrap();
+        let facts = facts(&request.connection(), &request.head(), &snapshot.fact_rules).unwrap();
         let tokens = snapshot.tokens.as_deref();
         identify::caller(&facts, tokens, verification, request.now())
             .map_err(|refused| refused.denial)

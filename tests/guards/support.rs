@@ -13,8 +13,10 @@ use outrider::config;
 use outrider::decide::{self, Admission, Entry, Line, Spend, Trace};
 use outrider::identify::{self, Verification};
 use outrider::model::caller::{Caller, Identity};
+use outrider::model::certificate::{CertificateNames, ClientCertificate, Fingerprint};
 use outrider::model::clock::Now;
 use outrider::model::denial::{Cause, Denial, Quota};
+use outrider::model::facts::Connection;
 use outrider::pipeline::{Assumed, Explanation, Question, Snapshot, Verdict, explain};
 use outrider::roles::load;
 use serde_json::{Value, json};
@@ -81,6 +83,7 @@ pub(crate) struct Ask {
     chunked: bool,
     claims: Option<Value>,
     peer: IpAddr,
+    certificate: Option<Arc<ClientCertificate>>,
     mono_ns: u64,
     unix: i64,
 }
@@ -95,6 +98,7 @@ pub(crate) fn ask(method: &str, target: &str) -> Ask {
         chunked: false,
         claims: None,
         peer: IpAddr::from([127, 0, 0, 1]),
+        certificate: None,
         mono_ns: 1_000_000_000_000,
         unix: START,
     }
@@ -169,8 +173,20 @@ impl Ask {
         }
     }
 
-    pub(crate) fn peer(&self) -> SocketAddr {
-        SocketAddr::new(self.peer, 4711)
+    /// On a connection whose client proved to hold a certificate with these names.
+    pub(crate) fn holding(mut self, names: CertificateNames) -> Self {
+        let fingerprint = Fingerprint([7; 32]);
+        let shown = ClientCertificate::new(names, "1".to_owned(), fingerprint, i64::MAX);
+        self.certificate = Some(Arc::new(shown));
+        self
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        Connection {
+            peer: SocketAddr::new(self.peer, 4711),
+            secure: self.certificate.is_some(),
+            certificate: self.certificate.clone(),
+        }
     }
 
     pub(crate) fn head(&self) -> Parts {
@@ -210,7 +226,7 @@ impl Ask {
         let question = Question {
             head: self.head(),
             body: self.body.clone(),
-            peer: self.peer(),
+            connection: self.connection(),
             assumed: assumed.map_or(Assumed::Nothing, Assumed::Verified),
             now: self.now(),
         };
@@ -221,7 +237,7 @@ impl Ask {
     pub(crate) fn live(&self, snapshot: &Snapshot) -> Result<Passed, Box<Denial>> {
         let Snapshot { policy, ledger, .. } = snapshot;
         let (now, trace) = (self.now(), &mut Trace::Off);
-        let facts = facts(self.peer(), &self.head(), &snapshot.fact_rules)?;
+        let facts = facts(&self.connection(), &self.head(), &snapshot.fact_rules)?;
         let entry = entered(decide::admit(
             policy,
             &facts,

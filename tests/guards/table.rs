@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use outrider::decide::Said;
 use outrider::decide::guards::{Context, GUARDS, GuardKind, Scope};
 use outrider::decide::policy::Mode;
+use outrider::model::certificate::CertificateNames;
 use outrider::model::decode::describe_section;
 use outrider::model::denial::Cause;
 use outrider::pipeline::Verdict;
@@ -48,11 +49,13 @@ fn case(
 
 const PER_USER: &str = "limits: [{ name: few, per: user, rate: 1/min, burst: 1 }]";
 const SHADOWED: &str = "limits: [{ name: few, per: all, rate: 1/min, mode: shadow }]";
+const ASKS_CLIENTS: &str = "tls: { certificate: a.crt, key: a.key, client_ca: ca.crt }";
 const DEPTH: &str = "body: { json: true, depth_max: 2 }";
 
 fn cases() -> Vec<Case> {
     let mut all = admission();
     all.extend(authority());
+    all.extend(certificates());
     all.extend(bodies());
     all.extend(limits());
     all
@@ -146,6 +149,38 @@ fn authority() -> Vec<Case> {
     ]
 }
 
+fn certificates() -> Vec<Case> {
+    let any = ("certificate", Scope::Require, &["client_certificate"][..]);
+    let named = (
+        "certificate",
+        Scope::Require,
+        &["client_certificate", "subjects", "dns", "uris", "emails"][..],
+    );
+    let rule = "here/require.client_certificate";
+    let one = "require: { client_certificate: true }";
+    let names = "require: { client_certificate: { subjects: [CN=bot], dns: [bot.example], uris: [spiffe://prod/bot], emails: [bot@jts.example] } }";
+    let missing = Some(Cause::CertificateMissing);
+    let holder = |subject: &str| {
+        get().known().holding(CertificateNames {
+            subject: subject.to_owned(),
+            ..CertificateNames::default()
+        })
+    };
+    let dns = CertificateNames {
+        dns: vec!["bot.example".to_owned()],
+        ..CertificateNames::default()
+    };
+    let other = Some(Cause::CertificateName);
+    vec![
+        case(any, one, rule, get().known(), missing),
+        case(any, one, rule, holder("CN=other"), None),
+        case(named, names, rule, get().known(), missing),
+        case(named, names, rule, holder("CN=other"), other),
+        case(named, names, rule, holder("CN=bot"), None),
+        case(named, names, rule, get().known().holding(dns), None),
+    ]
+}
+
 fn bodies() -> Vec<Case> {
     let content = ("content_type", Scope::Body, &["content_types"][..]);
     let json = ("json", Scope::Body, &["json"][..]);
@@ -208,7 +243,9 @@ fn written(case: &Case) -> (String, String) {
     match case.scope {
         Scope::Inbound => (case.yaml.to_owned(), route.to_owned()),
         Scope::Route | Scope::Require | Scope::Body => {
-            (String::new(), format!("{route}\n  {}", case.yaml))
+            let asks = case.guard == "certificate";
+            let listener = if asks { ASKS_CLIENTS } else { "" };
+            (listener.to_owned(), format!("{route}\n  {}", case.yaml))
         }
     }
 }
@@ -295,6 +332,7 @@ fn keys(kind: &dyn GuardKind, scope: Scope) -> Vec<String> {
     let context = Context {
         owner: "here",
         tokens: true,
+        client_certificates: true,
         anonymous: false,
         mode: Mode::Enforce,
         limits: &limits,
@@ -311,6 +349,10 @@ fn collect(schema: &Value, found: &mut Vec<String>) {
             found.push(key.clone());
             collect(inner, found);
             collect(&inner["items"], found);
+            let ways = inner["anyOf"].as_array();
+            ways.into_iter()
+                .flatten()
+                .for_each(|way| collect(way, found));
         }
     }
 }

@@ -142,5 +142,6 @@ pub(crate) fn facts(credentials: Credentials) -> Facts {
         credentials,
         peer: "192.0.2.1:4711".parse().unwrap(),
         client_ip: "192.0.2.1".parse().unwrap(),
+        certificate: None,
     }
 }

@@ -8,6 +8,7 @@ use outrider::accept::http::Http;
 use outrider::config;
 use outrider::forward::{Forwarder, PoolLimits};
 use outrider::model::clock::{Clock, Now, SystemClock};
+use outrider::model::facts::Connection;
 use outrider::pipeline::{Live, Pipeline};
 use outrider::record::{Metrics, Recorder};
 use outrider::roles::load;
@@ -53,7 +54,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
     let way = Forwarder::new(inbound.upstream.clone(), &inbound.timeouts, limits, spawner);
     let http = Http::new(&inbound.limits, &inbound.timeouts);
     let snapshot = load::snapshot(inbound).unwrap().snapshot;
-    let live = Live::new(1, snapshot, http.clone(), vec![way], &metrics);
+    let live = Live::new(1, snapshot, http.clone(), None, vec![way], &metrics);
     let pipeline = Pipeline {
         live: Arc::new(ArcSwap::from_pointee(live)),
         recorder: recorder.clone(),
@@ -68,7 +69,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
         let request = get("/open/1").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
         client.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        let serving = http.serve(server, peer, &pipeline, &drain);
+        let serving = http.serve(server, Connection::clear(peer), &pipeline, &drain);
         let (_, read) = tokio::join!(serving, client.read_to_string(&mut answer));
         read.unwrap();
         answers.push(answer);

@@ -27,12 +27,12 @@ fn head(method: &str, target: &str, fields: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
+fn clear(peer: &str) -> Connection {
+    Connection::clear(peer.parse().unwrap())
+}
+
 fn judge(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<Facts, Box<Denial>> {
-    facts(
-        PEER.parse().unwrap(),
-        &head(method, target, fields),
-        &rules(),
-    )
+    facts(&clear(PEER), &head(method, target, fields), &rules())
 }
 
 fn cause(method: &str, target: &str, fields: &[(&str, &str)]) -> Option<Cause> {
@@ -212,10 +212,10 @@ fn framing_is_one_length_or_one_chunked() {
         &[("host", "a"), ("transfer-encoding", "chunked")],
     );
     old.version = Version::HTTP_10;
-    let refused = facts(PEER.parse().unwrap(), &old, &rules()).unwrap_err();
+    let refused = facts(&clear(PEER), &old, &rules()).unwrap_err();
     assert_eq!(refused.cause, Cause::Framing);
     old.version = Version::HTTP_2;
-    let refused = facts(PEER.parse().unwrap(), &old, &rules()).unwrap_err();
+    let refused = facts(&clear(PEER), &old, &rules()).unwrap_err();
     assert_eq!(refused.cause, Cause::Head);
 }
 
@@ -362,7 +362,7 @@ fn the_right_most_untrusted_address_is_the_client() {
     ] {
         let fields = lines.iter().map(|line| ("x-forwarded-for", *line));
         let fields: Vec<_> = [("host", "a")].into_iter().chain(fields).collect();
-        let facts = facts(peer.parse().unwrap(), &head("GET", "/", &fields), &rules()).unwrap();
+        let facts = facts(&clear(peer), &head("GET", "/", &fields), &rules()).unwrap();
         assert_eq!(facts.peer.ip(), canonical(facts.peer.ip()));
         assert_eq!(
             facts.client_ip,

@@ -25,6 +25,7 @@ fn http(head_bytes_max: u64) -> Http {
     };
     let long = Duration::from_secs(3600);
     let timeouts = Timeouts {
+        handshake: long,
         head: HEAD_TIMEOUT,
         body_idle: long,
         connect: long,
@@ -70,7 +71,8 @@ fn start(http: Http) -> Served {
     let (own, signal) = (Arc::clone(&recorder), drain.clone());
     drain.spawn(async move {
         let peer = "192.0.2.7:4711".parse().unwrap();
-        http.serve(server, peer, own.as_ref(), &signal).await;
+        http.serve(server, Connection::clear(peer), own.as_ref(), &signal)
+            .await;
     });
     Served {
         client,

@@ -1,11 +1,13 @@
 //! The table of a policy test: what a case may say. Decoded like the configuration, with every fault at its line.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::cli::question::{Sketch, parse_now};
+use crate::model::certificate::{CertificateNames, ClientCertificate, Fingerprint};
 use crate::model::clock::Now;
 use crate::model::decode::{Decode, Fields, Section, decode_scalar, one_of};
 use crate::model::fault::Faults;
@@ -77,15 +79,8 @@ impl Section for Case {
             fields.optional("client_ip", "the client's address; without it, loopback");
         let now: Option<Moment> =
             fields.optional("now", "the moment, such as 2026-11-22T10:00:00Z");
-        let certificate: Option<String> =
-            fields.optional("certificate", "the client's certificate");
-        if certificate.is_some() {
-            fields.error(
-                &fields.place_of("certificate"),
-                "this listener speaks clear HTTP and asks for no certificate",
-                "leave `certificate` out",
-            );
-        }
+        let doc = "names of a client certificate that counts as verified";
+        let certificate = fields.section("certificate", doc, |section| Some(read_names(section)));
         let expected = fields.required("expect", "the decision");
         let request = request?;
         let sketch = Sketch {
@@ -95,6 +90,7 @@ impl Section for Case {
             token: None,
             claims: claims.map(|claims| claims.0),
             client_ip: client_ip.map(|address| address.0),
+            certificate: certificate.map(assumed),
             body: request.body.unwrap_or_default(),
             now: now.map(|moment| moment.0),
         };
@@ -104,6 +100,27 @@ impl Section for Case {
             expected: expected?,
         })
     }
+}
+
+fn read_names(fields: &mut Fields<'_>) -> CertificateNames {
+    let subject: Option<String> = fields.optional("subject", "the subject, such as CN=bot,O=JTS");
+    let dns: Option<Vec<String>> = fields.optional("dns", "alternative names that are hosts");
+    let uris: Option<Vec<String>> = fields.optional("uris", "alternative names that are URIs");
+    let doc = "alternative names that are mail addresses";
+    let emails: Option<Vec<String>> = fields.optional("emails", doc);
+    CertificateNames {
+        subject: subject.unwrap_or_default(),
+        dns: dns.unwrap_or_default(),
+        uris: uris.unwrap_or_default(),
+        emails: emails.unwrap_or_default(),
+    }
+}
+
+/// A certificate of these names that never ends; no rule asks for its serial number or fingerprint.
+fn assumed(names: CertificateNames) -> Arc<ClientCertificate> {
+    let fingerprint = Fingerprint([0; 32]);
+    let certificate = ClientCertificate::new(names, "0".to_owned(), fingerprint, i64::MAX);
+    Arc::new(certificate)
 }
 
 struct RequestPart {

@@ -15,6 +15,7 @@ use crate::model::node::Place;
 
 use super::policy::{Mode, Route, Rule};
 
+mod certificate;
 mod content_type;
 mod ip;
 mod json;
@@ -26,6 +27,7 @@ mod token;
 /// Every guard we know, in the order in which they are asked; those that spend something come last.
 pub const GUARDS: &[&dyn GuardKind] = &[
     &ip::Kind,
+    &certificate::Kind,
     &token::Kind,
     &permissions::Kind,
     &mfa::Kind,
@@ -77,6 +79,8 @@ pub struct Context<'a> {
     pub owner: &'a str,
     /// Whether tokens are configured at all.
     pub tokens: bool,
+    /// Whether clients may show certificates.
+    pub client_certificates: bool,
     /// Whether the route says `anonymous: true`.
     pub anonymous: bool,
     /// `mode` of the section the keys stand in.

@@ -1,5 +1,6 @@
 //! What each claim becomes, and which claims make a token bad.
 
+use http::HeaderValue;
 use serde_json::json;
 
 use super::*;

@@ -1,0 +1,219 @@
+//! Certificate, key and client CA replaced under load, on the real program: no request fails, and what is torn changes
+//! nothing.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::authority::{Authority, Made, server_of};
+use crate::client::Client;
+use crate::sidecar::Sidecar;
+
+const HOST: &str = "orders.jts.local";
+const ROTATIONS: u32 = 100;
+const CLIENTS: usize = 4;
+
+/// How often it is looked for something: for a minute at least, so that a hang is a failure.
+const LOOKS: u32 = 30_000;
+
+const MUTUAL: &str =
+    "  tls: { certificate: tls.crt, key: tls.key, client_ca: ca.crt, client_certificate: required }
+  routes: [{ name: all, match: { path: '/**' }, anonymous: true }]";
+
+/// A sidecar that asks clients for certificates of this authority.
+fn mutual(authority: &Authority) -> Sidecar {
+    let folder = tempfile::tempdir().unwrap();
+    authority.server(&[HOST]).write(folder.path(), "tls");
+    fs::write(folder.path().join("ca.crt"), &authority.pem).unwrap();
+    Sidecar::start(folder, MUTUAL)
+}
+
+/// How many reloads came to this: `success` or `rejected`.
+fn reloads(sidecar: &Sidecar, outcome: &str) -> u64 {
+    let name = format!("outrider_config_reloads_total{{outcome=\"{outcome}\"}} ");
+    let page = sidecar.page("/metrics");
+    let count = page.lines().find_map(|line| line.strip_prefix(&name));
+    count.unwrap().trim().parse().unwrap()
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..LOOKS {
+        if done() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    panic!("{what} did not come");
+}
+
+/// Asks without a pause on a connection each while `work` is done. No request may fail; returns how many there were.
+fn under_load(clients: &[Client], sidecar: &Sidecar, work: impl FnOnce(&AtomicU64)) -> u64 {
+    let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let ask = |client: &Client| {
+        let mut failed = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            match client.send(sidecar.inbound, "/", &[]) {
+                Ok(answer) if answer.status() == "200" => {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(answer) => failed.push(answer.text),
+                Err(error) => failed.push(error.to_string()),
+            }
+        }
+        failed
+    };
+    let failed: Vec<String> = thread::scope(|scope| {
+        let asking: Vec<_> = clients
+            .iter()
+            .map(|client| scope.spawn(|| ask(client)))
+            .collect();
+        work(&answered);
+        stop.store(true, Ordering::Relaxed);
+        let ended = asking.into_iter().map(|one| one.join().unwrap());
+        ended.flatten().collect()
+    });
+    let answered = answered.into_inner();
+    assert!(failed.is_empty(), "beside {answered}: {failed:?}");
+    answered
+}
+
+#[test]
+fn a_hundred_rotations_under_load_fail_no_request() {
+    let authority = Authority::new("ca");
+    let own = authority.client("bot");
+    let sidecar = mutual(&authority);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| Client::new(&authority, HOST, Some(&own)))
+        .collect();
+    let asked = under_load(&clients, &sidecar, |_| {
+        for _ in 0..ROTATIONS {
+            let before = reloads(&sidecar, "success");
+            authority.server(&[HOST]).write(sidecar.folder(), "tls");
+            // The CA in use stays, another one comes and goes.
+            let both = format!("{}{}", authority.pem, Authority::new("next").pem);
+            fs::write(sidecar.folder().join("ca.crt"), both).unwrap();
+            sidecar.signal("HUP");
+            wait_until("the reload", || reloads(&sidecar, "success") > before);
+        }
+    });
+    assert!(asked >= u64::from(ROTATIONS));
+}
+
+/// A pair as Kubernetes mounts a secret: the files lead through `..data`, which is replaced as a whole.
+fn mount(folder: &Path, version: &str, pair: &Made) {
+    let own = folder.join(version);
+    fs::create_dir(&own).unwrap();
+    pair.write(&own, "tls");
+    symlink(version, folder.join("..data_tmp")).unwrap();
+    fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+}
+
+fn mounted(pair: &Made) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    mount(folder.path(), "..v1", pair);
+    for name in ["tls.crt", "tls.key"] {
+        symlink(Path::new("..data").join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_pair_that_kubernetes_replaces_is_shown_without_being_asked() {
+    let authority = Authority::new("ca");
+    let (first, next) = (authority.server(&[HOST]), authority.server(&[HOST]));
+    let inbound = "  tls: { certificate: tls.crt, key: tls.key }
+  routes: [{ name: all, match: { path: '/**' }, anonymous: true }]";
+    let sidecar = Sidecar::start(mounted(&first), inbound);
+    let shown = |client: &Client| client.send(sidecar.inbound, "/", &[]).unwrap().shown;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| Client::new(&authority, HOST, None))
+        .collect();
+    let new = || Client::new(&authority, HOST, None);
+    assert_eq!(shown(&new()), first.der());
+    under_load(&clients, &sidecar, |answered| {
+        mount(sidecar.folder(), "..v2", &next);
+        wait_until("the new certificate", || shown(&new()) == next.der());
+        let since = answered.load(Ordering::Relaxed);
+        wait_until("requests after it", || {
+            answered.load(Ordering::Relaxed) >= since + 50
+        });
+    });
+    for _ in 0..20 {
+        assert_eq!(shown(&new()), next.der(), "every worker shows the new one");
+    }
+    assert_eq!(
+        (reloads(&sidecar, "success"), reloads(&sidecar, "rejected")),
+        (1, 0)
+    );
+}
+
+#[test]
+fn a_torn_pair_changes_nothing_until_it_is_whole() {
+    let authority = Authority::new("ca");
+    let own = authority.client("bot");
+    let sidecar = mutual(&authority);
+    let shown = || {
+        let client = Client::new(&authority, HOST, Some(&own));
+        client.send(sidecar.inbound, "/", &[]).unwrap().shown
+    };
+    let ends = || -> Vec<String> {
+        let page = sidecar.page("/metrics");
+        let lines = page.lines().filter(|line| line.contains("cert_expiry"));
+        lines.map(str::to_owned).collect()
+    };
+    let (first, before) = (shown(), ends());
+
+    let mut later = server_of(&[HOST]);
+    later.until = 90;
+    let next = authority.make(later);
+    fs::write(sidecar.folder().join("tls.crt"), &next.certificate).unwrap();
+    wait_until("the refusal", || reloads(&sidecar, "rejected") == 1);
+    assert_eq!((shown(), ends()), (first, before.clone()));
+    let log = sidecar.log();
+    assert!(log.contains("does not belong to"), "{log}");
+    assert!(log.contains("sidecar.yaml:5:"), "the line is named: {log}");
+
+    fs::write(sidecar.folder().join("tls.key"), &next.key).unwrap();
+    wait_until("the reload", || reloads(&sidecar, "success") == 1);
+    assert_eq!(shown(), next.der());
+    assert_ne!(ends(), before);
+}
+
+#[test]
+fn a_client_ca_that_is_taken_away_takes_its_sessions_with_it() {
+    let (authority, next) = (Authority::new("ca"), Authority::new("next"));
+    let own = authority.client("bot");
+    let sidecar = mutual(&authority);
+    let client = Client::new(&authority, HOST, Some(&own));
+    client.send(sidecar.inbound, "/", &[]).unwrap();
+    assert!(client.send(sidecar.inbound, "/", &[]).unwrap().resumed);
+    fs::write(sidecar.folder().join("ca.crt"), &next.pem).unwrap();
+    wait_until("the reload", || reloads(&sidecar, "success") == 1);
+    assert!(client.send(sidecar.inbound, "/", &[]).is_err());
+}
+
+#[test]
+fn tls_does_not_come_or_go_while_running() {
+    let authority = Authority::new("ca");
+    let own = authority.client("bot");
+    let sidecar = mutual(&authority);
+    let file = sidecar.folder().join("sidecar.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let without: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with("  tls:"))
+        .collect();
+    fs::write(&file, without.join("\n")).unwrap();
+    wait_until("the refusal", || reloads(&sidecar, "rejected") == 1);
+    let log = sidecar.log();
+    let told = "`inbound.tls` cannot change while running: it is TLS, not clear text";
+    assert!(log.contains(told), "{log}");
+    let client = Client::new(&authority, HOST, Some(&own));
+    let answer = client.send(sidecar.inbound, "/", &[]).unwrap();
+    assert_eq!(answer.status(), "200");
+}
