@@ -116,7 +116,7 @@ fn once_spent_only_tokens_that_are_known_pass() {
 
 /// What `outrider` itself asks: the refusal, and whether the address has to wait afterwards.
 fn called(snapshot: &Snapshot, request: &Ask) -> (Option<Cause>, bool) {
-    let facts = facts(request.peer(), &request.head(), &snapshot.fact_rules).unwrap();
+    let facts = facts(&request.connection(), &request.head(), &snapshot.fact_rules).unwrap();
     let caller = snapshot.caller(&facts, spent(snapshot, request), request.now());
     let cause = caller.err().map(|denial| denial.cause);
     (cause, spent(snapshot, request).is_some())
