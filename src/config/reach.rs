@@ -39,14 +39,16 @@ pub(super) fn check(fields: &mut Fields<'_>, routes: &[Route]) {
 
 /// Whether every request that `other` takes is taken by `one`.
 fn covers(one: &Matching, other: &Matching) -> bool {
-    all_of(&one.methods, &other.methods)
-        && all_of(&one.hosts, &other.hosts)
+    let methods = |method| one.methods.contains(method);
+    other.methods.iter().all(methods)
+        && has_hosts(one, other)
         && one.path.covers(&other.path)
 }
 
-/// Empty means all.
-fn all_of<T: PartialEq>(own: &[T], others: &[T]) -> bool {
-    own.is_empty() || (!others.is_empty() && others.iter().all(|other| own.contains(other)))
+/// Whether every host of `other` is one of `one`; none named means all.
+fn has_hosts(one: &Matching, other: &Matching) -> bool {
+    let own = |host| one.hosts.contains(host);
+    one.hosts.is_empty() || (!other.hosts.is_empty() && other.hosts.iter().all(own))
 }
 
 /// Warns of required permissions that no role grants; a token may still carry them itself.

@@ -155,7 +155,7 @@ fn read_route(
 
 fn read_match(fields: &mut Fields<'_>) -> Option<Matching> {
     let method: Option<MethodName> = fields.optional("method", "the one method");
-    let doc = "several methods; without `method` and `methods` every method matches";
+    let doc = "several methods, GET also for HEAD; without `method` and `methods` GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS";
     let methods: Option<Vec<MethodName>> = fields.optional("methods", doc);
     let doc = "the path: `{name}` stands for one segment, `/**` at the end for any further ones";
     let path: Option<PathTemplate> = fields.required("path", doc);
@@ -167,7 +167,7 @@ fn read_match(fields: &mut Fields<'_>) -> Option<Matching> {
     let methods = method.into_iter().chain(methods.unwrap_or_default());
     let hosts = host.into_iter().chain(hosts.unwrap_or_default());
     Some(Matching {
-        methods: methods.map(|name| name.0).collect(),
+        methods: Matching::methods(methods.map(|name| name.0).collect()),
         path: path?,
         hosts: hosts.map(|name| name.0).collect(),
     })
@@ -190,7 +190,7 @@ fn one_or_many<T>(
         fields.error(
             &place,
             message,
-            format!("name one, or leave `{many}` out to match all"),
+            format!("name one, or leave `{many}` out"),
         );
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn open_route() -> Route {
         index: 0,
         place: Place::Default,
         matching: Matching {
-            methods: Vec::new(),
+            methods: Matching::methods(Vec::new()),
             path: PathTemplate::parse("/**").unwrap(),
             hosts: Vec::new(),
         },

@@ -76,7 +76,7 @@ pub struct Deprecation {
 /// Which requests a route takes.
 #[derive(Clone, Debug)]
 pub struct Matching {
-    /// The methods; empty means every method.
+    /// The methods, all of them; see [`Matching::methods`].
     pub methods: Vec<Method>,
     /// The path.
     pub path: PathTemplate,
@@ -104,6 +104,32 @@ pub struct StagedRules {
     pub body: Vec<Rule>,
 }
 
+impl Matching {
+    /// What a route takes that names no methods. Any other has to be named: a service may give it any meaning.
+    pub const USUAL_METHODS: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+
+    /// What a route takes that names these. Who takes GET takes HEAD: services run the same code for both, so both go by
+    /// the same rules.
+    #[must_use]
+    pub fn methods(mut named: Vec<Method>) -> Vec<Method> {
+        if named.is_empty() {
+            return Self::USUAL_METHODS.to_vec();
+        }
+        if named.contains(&Method::GET) && !named.contains(&Method::HEAD) {
+            named.push(Method::HEAD);
+        }
+        named
+    }
+}
+
 impl StagedRules {
     /// Puts a rule behind those of its stage.
     pub fn add(&mut self, stage: Stage, rule: Rule) {
@@ -126,7 +152,7 @@ impl Route {
     /// Whether the request's method is one of this route's.
     #[must_use]
     pub fn takes_method(&self, method: &Method) -> bool {
-        self.matching.methods.is_empty() || self.matching.methods.contains(method)
+        self.matching.methods.contains(method)
     }
 }
 

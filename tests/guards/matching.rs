@@ -61,7 +61,7 @@ fn the_first_route_that_matches_is_taken() {
         ("exact", "path: /orders/all"),
         ("posting", "path: \"/orders/{id}\", method: POST"),
         ("hosted", "path: \"/orders/{id}\", host: a.example"),
-        ("one", "path: \"/orders/{id}\", methods: [GET, HEAD]"),
+        ("one", "path: \"/orders/{id}\", method: GET"),
         ("rest", "path: /orders/**"),
     ]);
     for (method, host, path, route) in [
@@ -96,7 +96,6 @@ fn a_path_without_the_method_is_405_and_names_what_would_do() {
         ("DELETE", "orders.example", Some("GET, HEAD, POST")),
         ("DELETE", "a.example", Some("GET, HEAD, POST, PUT")),
         ("OPTIONS", "orders.example", Some("GET, HEAD, POST")),
-        ("get", "orders.example", Some("GET, HEAD, POST")),
         ("GETS", "orders.example", Some("GET, HEAD, POST")),
         ("PUT", "a.example", None),
         ("HEAD", "orders.example", None),
@@ -121,6 +120,58 @@ fn a_path_without_the_method_is_405_and_names_what_would_do() {
         assert_eq!(denial.cause.status(), 404);
         assert_eq!(denial.advice, Advice::None);
     }
+}
+
+#[test]
+fn a_method_has_one_spelling() {
+    let snapshot = open(&[
+        ("strict", "path: /orders, method: DELETE"),
+        ("rest", "path: /**"),
+    ]);
+    for method in ["delete", "Delete", "DELETe", "get", "Options", "xYZ"] {
+        let refusal = ask(method, "/orders").refusal(&snapshot);
+        assert_eq!(refusal, Some(Cause::MethodRefused), "{method}");
+    }
+}
+
+#[test]
+fn a_route_that_names_no_methods_takes_the_usual_ones() {
+    let snapshot = open(&[
+        ("copying", "path: /files, methods: [COPY, X-MOVE]"),
+        ("usual", "path: /**"),
+    ]);
+    for (method, path, route) in [
+        ("GET", "/files", Some("usual")),
+        ("HEAD", "/files", Some("usual")),
+        ("POST", "/files", Some("usual")),
+        ("PUT", "/files", Some("usual")),
+        ("PATCH", "/files", Some("usual")),
+        ("DELETE", "/files", Some("usual")),
+        ("OPTIONS", "/files", Some("usual")),
+        ("COPY", "/files", Some("copying")),
+        ("X-MOVE", "/files", Some("copying")),
+        ("COPY", "/", None),
+        ("PURGE", "/files", None),
+    ] {
+        let found = ask(method, path).live(&snapshot).map(|passed| passed.route);
+        let found = found.map_err(|denial| denial.cause);
+        let expected = route.map(str::to_owned).ok_or(Cause::RouteMethod);
+        assert_eq!(found, expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn head_goes_by_the_rules_of_get() {
+    let snapshot = open(&[
+        ("read", "path: /orders, method: GET"),
+        ("rest", "path: /**"),
+    ]);
+    let passed = ask("HEAD", "/orders").live(&snapshot).unwrap();
+    assert_eq!(passed.route, "read");
+    let hidden = "- { name: get, match: { path: /a, method: GET }, anonymous: true }\n\
+                  - { name: head, match: { path: /a, method: HEAD }, anonymous: true }";
+    let report = refusable("", hidden).err().unwrap();
+    assert!(report.contains("route `head` can never match"), "{report}");
 }
 
 #[test]
