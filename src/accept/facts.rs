@@ -77,7 +77,12 @@ fn judge_version_and_method(head: &Parts) -> Result<(), Box<Denial>> {
         return refuse(Cause::Head, "not HTTP/1.0 or HTTP/1.1");
     }
     // Some servers run `delete` as DELETE, and then no rule for DELETE was asked.
-    if head.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+    if head
+        .method
+        .as_str()
+        .bytes()
+        .any(|byte| byte.is_ascii_lowercase())
+    {
         return refuse(Cause::MethodRefused, "a method in lower case");
     }
     match head.method {

@@ -52,11 +52,13 @@ impl Decode for MethodName {
         let usual = Matching::USUAL_METHODS;
         let names: Vec<&str> = usual.iter().map(Method::as_str).collect();
         let help = suggest(&text.to_ascii_uppercase(), &names);
-        let upper = !text.bytes().any(|byte| byte.is_ascii_lowercase());
+        let plain =
+            |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let sound = text.len() <= METHOD_BYTES_MAX
+            && text.starts_with(|first: char| first.is_ascii_uppercase())
+            && text.bytes().all(plain);
         let method = Method::from_bytes(text.as_bytes()).ok();
-        let method = method.filter(|method| {
-            upper && text.len() <= METHOD_BYTES_MAX && !NEVER_FORWARDED.contains(method)
-        });
+        let method = method.filter(|method| sound && !NEVER_FORWARDED.contains(method));
         match &method {
             None => {
                 let message = format!("`{text}` is not a method that a route can take");
@@ -76,7 +78,7 @@ impl Decode for MethodName {
             .iter()
             .map(|method| json!(method.as_str()))
             .collect();
-        json!({"type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]{1,32}$", "examples": names})
+        json!({"type": "string", "pattern": "^[A-Z][A-Z0-9_-]{0,31}$", "examples": names})
     }
 }
 

@@ -40,9 +40,7 @@ pub(super) fn check(fields: &mut Fields<'_>, routes: &[Route]) {
 /// Whether every request that `other` takes is taken by `one`.
 fn covers(one: &Matching, other: &Matching) -> bool {
     let methods = |method| one.methods.contains(method);
-    other.methods.iter().all(methods)
-        && has_hosts(one, other)
-        && one.path.covers(&other.path)
+    other.methods.iter().all(methods) && has_hosts(one, other) && one.path.covers(&other.path)
 }
 
 /// Whether every host of `other` is one of `one`; none named means all.

@@ -134,11 +134,12 @@ fn read_route(
     let (name, matching) = (name?, matching?);
     let (body_bytes_max, body_on_get) = body.unwrap_or((listener.body_bytes_max, false));
     let rules = staged(rules);
-    sound.push(Route {
+    let mut route = Route {
         name: Arc::from(name.value.0.as_str()),
         index: sound.len(),
         place: name.place,
         matching,
+        lookalikes: Box::default(),
         anonymous,
         normalise,
         forward_token,
@@ -149,7 +150,9 @@ fn read_route(
         deprecation: deprecation.map(Box::new),
         limit_policy: limit_policy(rules.head.iter().chain(&listener.shared.head)),
         rules,
-    });
+    };
+    route.lookalikes = route.near(sound);
+    sound.push(route);
     Some(())
 }
 
@@ -187,11 +190,7 @@ fn one_or_many<T>(
     }
     if list.is_some_and(Vec::is_empty) {
         let message = format!("an empty list of {many} matches nothing");
-        fields.error(
-            &place,
-            message,
-            format!("name one, or leave `{many}` out"),
-        );
+        fields.error(&place, message, format!("name one, or leave `{many}` out"));
     }
 }
 

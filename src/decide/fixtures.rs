@@ -32,6 +32,7 @@ pub(crate) fn open_route() -> Route {
             path: PathTemplate::parse("/**").unwrap(),
             hosts: Vec::new(),
         },
+        lookalikes: Box::default(),
         anonymous: true,
         normalise: false,
         forward_token: false,

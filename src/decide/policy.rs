@@ -38,6 +38,8 @@ pub struct Route {
     pub place: Place,
     /// What it matches.
     pub matching: Matching,
+    /// The positions of earlier routes that a path of this one may resemble; see [`Route::near`].
+    pub lookalikes: Box<[usize]>,
     /// Whether nobody needs to say who they are.
     pub anonymous: bool,
     /// Whether a path may be sent in its canonical form if the client spelt it otherwise.
@@ -116,6 +118,19 @@ impl Matching {
         Method::OPTIONS,
     ];
 
+    /// Whether some request has a method and a host of both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let hosts = self.hosts.is_empty()
+            || other.hosts.is_empty()
+            || self.hosts.iter().any(|host| other.hosts.contains(host));
+        hosts
+            && self
+                .methods
+                .iter()
+                .any(|method| other.methods.contains(method))
+    }
+
     /// What a route takes that names these. Who takes GET takes HEAD: services run the same code for both, so both go by
     /// the same rules.
     #[must_use]
@@ -142,6 +157,21 @@ impl StagedRules {
 }
 
 impl Route {
+    /// The positions of those of the `earlier` routes whose paths a request for this one may resemble. Not where this one
+    /// spells the same template another way: then somebody wrote both.
+    #[must_use]
+    pub fn near(&self, earlier: &[Self]) -> Box<[usize]> {
+        let own = &self.matching;
+        let near = |other: &Self| {
+            let other = &other.matching;
+            other.path.meets(&own.path) && other.meets(own) && !other.path.respells(&own.path)
+        };
+        let all = earlier.iter().enumerate();
+        all.filter(|(_, other)| near(other))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
     /// Whether the request's host is one of this route's.
     #[must_use]
     pub fn takes_host(&self, host: &str) -> bool {

@@ -175,6 +175,54 @@ fn head_goes_by_the_rules_of_get() {
 }
 
 #[test]
+fn what_a_lenient_service_takes_for_an_earlier_route_does_not_pass_by_it() {
+    let snapshot = open(&[
+        ("keys", "path: /api/admin/keys, methods: [GET, POST]"),
+        ("fills", "path: \"/api/orders/{id}/fills\", host: a.example"),
+        ("spelt", "path: /api/Admin/keys/, method: GET"),
+        ("below", "path: /api/audit/**"),
+        ("rest", "path: /api/**"),
+    ]);
+    let taken = |route: &str| Ok(route.to_owned());
+    for (method, target, host, expected) in [
+        ("GET", "/api/admin/keys", "b.example", taken("keys")),
+        ("GET", "/api/admin/Keys", "b.example", Err(Cause::Path)),
+        ("HEAD", "/api/ADMIN/keys", "b.example", Err(Cause::Path)),
+        ("POST", "/api/admin/keys/", "b.example", Err(Cause::Path)),
+        ("POST", "/api/Admin/keys/", "b.example", Err(Cause::Path)),
+        // Written out beside the other, so meant.
+        ("GET", "/api/Admin/keys/", "b.example", taken("spelt")),
+        // A method that the other does not take, whatever its spelling.
+        ("DELETE", "/api/admin/keys", "b.example", taken("rest")),
+        ("DELETE", "/api/Admin/keys", "b.example", taken("rest")),
+        ("GET", "/api/admin/keys/7", "b.example", taken("rest")),
+        ("GET", "/api/orders/7/Fills", "a.example", Err(Cause::Path)),
+        (
+            "GET",
+            "/api/orders/7/fills/",
+            "A.EXAMPLE:80",
+            Err(Cause::Path),
+        ),
+        ("GET", "/api/orders/7/Fills", "b.example", taken("rest")),
+        ("GET", "/api/audit/", "b.example", taken("below")),
+        ("GET", "/api/Audit/x", "b.example", Err(Cause::Path)),
+        (
+            "GET",
+            "/Api/admin/keys",
+            "b.example",
+            Err(Cause::RouteNone),
+        ),
+    ] {
+        let passed = ask(method, target).with("host", host).live(&snapshot);
+        let found = passed.map(|passed| passed.route);
+        let found = found.map_err(|denial| denial.cause);
+        assert_eq!(found, expected, "{method} {host} {target}");
+    }
+    let denial = ask("GET", "/api/Admin/keys").live(&snapshot).unwrap_err();
+    assert!(denial.detail.contains("route `keys`"), "{denial:?}");
+}
+
+#[test]
 fn hosts_are_read_without_port_and_in_any_case() {
     let snapshot = open(&[("here", "path: /**, hosts: [orders.example, \"10.0.0.1\"]")]);
     for (host, matches) in [
