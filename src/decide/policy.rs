@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::ledger::LimitSpec;
+use crate::model::caller::Permission;
 use crate::model::cors::Cors;
 use crate::model::denial::RuleId;
 use crate::model::node::Place;
@@ -170,6 +171,13 @@ impl Route {
         all.filter(|(_, other)| near(other))
             .map(|(at, _)| at)
             .collect()
+    }
+
+    /// The permissions that are enforced here.
+    pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
+        let enforced = |rule: &&Rule| rule.mode == Mode::Enforce;
+        let rules = self.rules.head.iter().filter(enforced);
+        rules.flat_map(|rule| rule.guard.permissions())
     }
 
     /// Whether the request's host is one of this route's.
