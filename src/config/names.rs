@@ -9,12 +9,16 @@ use serde_json::{Value as Json, json};
 use crate::decide::policy::Matching;
 use crate::model::caller::Permission;
 use crate::model::decode::{Decode, decode_list, decode_scalar, scalar, suggest};
+use crate::model::facts::is_host_name;
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Value};
 use crate::model::settings::RoleMap;
 
 /// Bytes of a method: more than any that is registered has.
 const METHOD_BYTES_MAX: usize = 32;
+
+/// Bytes of a host's name (RFC 1035 section 2.3.4, as text).
+const HOST_BYTES_MAX: usize = 253;
 
 /// Methods that are refused before a route is looked for.
 const NEVER_FORWARDED: [Method; 2] = [Method::CONNECT, Method::TRACE];
@@ -93,19 +97,18 @@ impl Decode for HostName {
                 .strip_prefix('[')
                 .and_then(|rest| rest.strip_suffix(']'));
             let literal = inner.is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            let named = (1..=253).contains(&text.len()) && text.bytes().all(plain);
+            let named = text.len() <= HOST_BYTES_MAX && is_host_name(text);
             if named || literal {
                 return Ok(Self(text.to_ascii_lowercase()));
             }
             Err(format!(
-                "`{text}` is not a host; write it without port and wildcard"
+                "`{text}` is not a host; write it without port, wildcard and empty labels"
             ))
         })
     }
 
     fn schema() -> Json {
-        json!({"type": "string", "pattern": "^([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]+\\])$"})
+        json!({"type": "string", "maxLength": HOST_BYTES_MAX, "pattern": "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])$"})
     }
 }
 

@@ -206,12 +206,7 @@ fn what_a_lenient_service_takes_for_an_earlier_route_does_not_pass_by_it() {
         ("GET", "/api/orders/7/Fills", "b.example", taken("rest")),
         ("GET", "/api/audit/", "b.example", taken("below")),
         ("GET", "/api/Audit/x", "b.example", Err(Cause::Path)),
-        (
-            "GET",
-            "/Api/admin/keys",
-            "b.example",
-            Err(Cause::RouteNone),
-        ),
+        ("GET", "/Api/admin/keys", "b.example", Err(Cause::RouteNone)),
     ] {
         let passed = ask(method, target).with("host", host).live(&snapshot);
         let found = passed.map(|passed| passed.route);
@@ -231,7 +226,6 @@ fn hosts_are_read_without_port_and_in_any_case() {
         ("orders.example:8080", true),
         ("10.0.0.1", true),
         ("10.0.0.1:80", true),
-        ("orders.example.", false),
         ("xorders.example", false),
         ("orders.example.com", false),
         ("example", false),
