@@ -59,10 +59,13 @@ cases:
   - name: is no request
     request: { method: 'G T', path: / }
     expect: { decision: deny }
+  - name: holds a fragment
+    request: { path: '/nowhere#x' }
+    expect: { decision: deny }
 ";
     let ran = tested(wrong, "");
     assert_eq!(ran.code, 1);
-    let expected = "TAP version 14\n1..5\n\
+    let expected = "TAP version 14\n1..6\n\
         not ok 1 - says \\#1 \\\\ <allow>\n  \
           # decision: expected allow, found deny (404 route.none: no route has this path)\n\
         not ok 2 - says deny\n  \
@@ -75,7 +78,9 @@ cases:
         not ok 4 - another shadow\n  \
           # shadow: expected positions/require.permissions, found \n\
         not ok 5 - is no request\n  \
-          # not a request: invalid HTTP method\n";
+          # not a request: invalid HTTP method\n\
+        not ok 6 - holds a fragment\n  \
+          # `/nowhere#x` holds a `#`, which no request does: write %23\n";
     assert_eq!(ran.out, expected);
 }
 
