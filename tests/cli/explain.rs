@@ -158,7 +158,6 @@ const REFUSALS: &[(&str, &[&str], &str)] = &[
 ];
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn the_last_line_says_what_each_refusal_is() {
     let folder = Folder::new();
     trader(&folder);
@@ -361,7 +360,6 @@ const UNASKABLE: &[(&str, &[&str], i32, &str)] = &[
 ];
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn what_cannot_be_asked_is_said_with_its_own_code() {
     let folder = Folder::new();
     folder.write("claims.json", "{\"sub\":\"a\"}");
