@@ -85,6 +85,15 @@ fn judge_version_and_method(head: &Parts) -> Result<(), Box<Denial>> {
     if !matches!(head.version, Version::HTTP_10 | Version::HTTP_11) {
         return refuse(Cause::Head, "not HTTP/1.0 or HTTP/1.1");
     }
+    // Some servers run `delete` as DELETE, and then no rule for DELETE was asked.
+    if head
+        .method
+        .as_str()
+        .bytes()
+        .any(|byte| byte.is_ascii_lowercase())
+    {
+        return refuse(Cause::MethodRefused, "a method in lower case");
+    }
     match head.method {
         Method::CONNECT => refuse(Cause::MethodRefused, "CONNECT asks for a tunnel"),
         Method::TRACE => refuse(Cause::MethodRefused, "TRACE would show headers back"),

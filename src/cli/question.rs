@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
 use crate::cli::exit;
 use crate::config::{self, Loaded};
@@ -124,6 +124,13 @@ impl Sketch {
     }
 
     fn head(&self) -> Result<Parts, String> {
+        // The parser drops a fragment without a word, and the rest would be judged as if it were the whole.
+        if self.path.contains('#') {
+            return Err(format!(
+                "`{}` holds a `#`, which no request does: write %23",
+                self.path
+            ));
+        }
         let request = Request::builder()
             .method(self.method.as_str())
             .uri(self.path.as_str())
@@ -147,6 +154,7 @@ impl Sketch {
             head.headers
                 .insert(HOST, HeaderValue::from_static("localhost"));
         }
+        self.judge_headers(&head.headers)?;
         let framed = [CONTENT_LENGTH, TRANSFER_ENCODING];
         if !self.body.is_empty() && !framed.iter().any(|name| head.headers.contains_key(name)) {
             let length = HeaderValue::from(self.body.len());
@@ -160,6 +168,26 @@ impl Sketch {
             head.headers.append(AUTHORIZATION, value);
         }
         Ok(head)
+    }
+
+    /// Refuses what contradicts the rest of the sketch; a header that is merely wrong is for the policy to judge.
+    fn judge_headers(&self, headers: &HeaderMap) -> Result<(), String> {
+        if self.claims.is_some() && headers.contains_key(AUTHORIZATION) {
+            return Err(
+                "claims stand for a verified token: leave the authorization header out".to_owned(),
+            );
+        }
+        let length = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok());
+        let told = length.and_then(|text| text.parse::<usize>().ok());
+        let own = self.body.len();
+        match told {
+            Some(told) if told != own && !headers.contains_key(TRANSFER_ENCODING) => Err(format!(
+                "content-length says {told}, but the body has {own} bytes"
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn assumed(&self, snapshot: &Snapshot, now: Now) -> Result<Assumed, String> {

@@ -6,11 +6,22 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Value as Json, json};
 
+use crate::decide::policy::Matching;
 use crate::model::caller::Permission;
-use crate::model::decode::{Decode, decode_list, decode_scalar, scalar};
+use crate::model::decode::{Decode, decode_list, decode_scalar, scalar, suggest};
+use crate::model::facts::is_host_name;
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Value};
 use crate::model::settings::RoleMap;
+
+/// Bytes of a method: more than any that is registered has.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// Bytes of a host's name (RFC 1035 section 2.3.4, as text).
+const HOST_BYTES_MAX: usize = 253;
+
+/// Methods that are refused before a route is looked for.
+const NEVER_FORWARDED: [Method; 2] = [Method::CONNECT, Method::TRACE];
 
 /// The name of a service or route: a label of metrics and of the audit.
 #[derive(Clone)]
@@ -35,37 +46,43 @@ impl Decode for Label {
     }
 }
 
-/// A method that routes can name.
+/// A method that routes can name: in upper case, as no other reaches a route.
 #[derive(Clone)]
 pub(super) struct MethodName(pub(super) Method);
-
-const METHODS: &[Method] = &[
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-];
 
 impl Decode for MethodName {
     fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
         let text = scalar(node, "a method such as POST", faults)?;
-        let found = METHODS.iter().find(|method| method.as_str() == text);
-        if found.is_none() {
-            let upper = text.to_ascii_uppercase();
-            let names: Vec<&str> = METHODS.iter().map(Method::as_str).collect();
-            let help = crate::model::decode::suggest(&upper, &names);
-            let message = format!("`{text}` is not a method that a route can take");
-            faults.error_with_help(&node.place, message, help);
+        let usual = Matching::USUAL_METHODS;
+        let names: Vec<&str> = usual.iter().map(Method::as_str).collect();
+        let help = suggest(&text.to_ascii_uppercase(), &names);
+        let plain =
+            |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let sound = text.len() <= METHOD_BYTES_MAX
+            && text.starts_with(|first: char| first.is_ascii_uppercase())
+            && text.bytes().all(plain);
+        let method = Method::from_bytes(text.as_bytes()).ok();
+        let method = method.filter(|method| sound && !NEVER_FORWARDED.contains(method));
+        match &method {
+            None => {
+                let message = format!("`{text}` is not a method that a route can take");
+                faults.error_with_help(&node.place, message, help);
+            }
+            Some(method) if !usual.contains(method) && help.starts_with("did you mean") => {
+                let message = format!("`{text}` is not a method that HTTP defines");
+                faults.warning(&node.place, message, help);
+            }
+            Some(_) => {}
         }
-        found.cloned().map(Self)
+        method.map(Self)
     }
 
     fn schema() -> Json {
-        let names: Vec<&str> = METHODS.iter().map(Method::as_str).collect();
-        json!({"enum": names})
+        let names: Vec<Json> = Matching::USUAL_METHODS
+            .iter()
+            .map(|method| json!(method.as_str()))
+            .collect();
+        json!({"type": "string", "pattern": "^[A-Z][A-Z0-9_-]{0,31}$", "examples": names})
     }
 }
 
@@ -80,19 +97,18 @@ impl Decode for HostName {
                 .strip_prefix('[')
                 .and_then(|rest| rest.strip_suffix(']'));
             let literal = inner.is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            let named = (1..=253).contains(&text.len()) && text.bytes().all(plain);
+            let named = text.len() <= HOST_BYTES_MAX && is_host_name(text);
             if named || literal {
                 return Ok(Self(text.to_ascii_lowercase()));
             }
             Err(format!(
-                "`{text}` is not a host; write it without port and wildcard"
+                "`{text}` is not a host; write it without port, wildcard and empty labels"
             ))
         })
     }
 
     fn schema() -> Json {
-        json!({"type": "string", "pattern": "^([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]+\\])$"})
+        json!({"type": "string", "maxLength": HOST_BYTES_MAX, "pattern": "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])$"})
     }
 }
 

@@ -1,4 +1,5 @@
-//! What routes say together: two of one name, one that an earlier one hides, a permission that no role grants.
+//! What routes say together: two of one name, one that an earlier one hides or takes requests from, a permission that no
+//! role grants.
 //! Never looks at a route alone.
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::model::settings::RoleMap;
 
 use super::report::line_of;
 
-/// Refuses names that stand twice, and routes that can never match.
+/// Refuses names that stand twice and routes that can never match, and warns of those that others let requests past.
 pub(super) fn check(fields: &mut Fields<'_>, routes: &[Route]) {
     let mut first: HashMap<&str, &Route> = HashMap::new();
     for (at, route) in routes.iter().enumerate() {
@@ -33,20 +34,58 @@ pub(super) fn check(fields: &mut Fields<'_>, routes: &[Route]) {
                 route.name
             );
             fields.error(&route.place, message, help);
+            continue;
+        }
+        let mut earlier = routes.iter().take(at);
+        let passed = earlier.find_map(|other| Some((other, spared(other, route)?)));
+        if let Some((other, spared)) = passed {
+            let message = format!(
+                "route `{}` takes some requests of `{}` and does not ask for {spared}",
+                other.name, route.name
+            );
+            let help = format!(
+                "it stands in {}: put `{}` above it if that is not meant",
+                line_of(&other.place),
+                route.name
+            );
+            fields.warning(&route.place, message, help);
         }
     }
 }
 
-/// Whether every request that `other` takes is taken by `one`.
-fn covers(one: &Matching, other: &Matching) -> bool {
-    all_of(&one.methods, &other.methods)
-        && all_of(&one.hosts, &other.hosts)
-        && one.path.covers(&other.path)
+/// What `later` asks for and `earlier` does not, of requests that both would take. Not where `earlier` is an exception
+/// to `later`: a part of it that stands before the whole.
+fn spared(earlier: &Route, later: &Route) -> Option<String> {
+    let (one, other) = (&earlier.matching, &later.matching);
+    let exception = has_hosts(other, one)
+        && other.path.covers(&one.path)
+        && (!one.path.covers(&other.path) || has_methods(other, one));
+    if exception || !one.meets(other) || !one.path.meets(&other.path) {
+        return None;
+    }
+    if earlier.anonymous && !later.anonymous {
+        return Some("a token".to_owned());
+    }
+    let asked = |wanted: &&Permission| earlier.permissions().any(|own| own == *wanted);
+    let missing = later.permissions().find(|wanted| !asked(wanted))?;
+    Some(format!("`{}`", missing.as_str()))
 }
 
-/// Empty means all.
-fn all_of<T: PartialEq>(own: &[T], others: &[T]) -> bool {
-    own.is_empty() || (!others.is_empty() && others.iter().all(|other| own.contains(other)))
+/// Whether every request that `other` takes is taken by `one`.
+fn covers(one: &Matching, other: &Matching) -> bool {
+    has_methods(one, other) && has_hosts(one, other) && one.path.covers(&other.path)
+}
+
+/// Whether every method of `other` is one of `one`.
+fn has_methods(one: &Matching, other: &Matching) -> bool {
+    let own = |method| one.methods.contains(method);
+    other.methods.iter().all(own)
+}
+
+/// Whether every host of `other` is one of `one`; none named means all.
+fn has_hosts(one: &Matching, other: &Matching) -> bool {
+    let own = |host| one.hosts.contains(host);
+    one.hosts.is_empty() || (!other.hosts.is_empty() && other.hosts.iter().all(own))
 }
 
 /// Warns of required permissions that no role grants; a token may still carry them itself.

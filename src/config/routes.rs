@@ -137,11 +137,12 @@ fn read_route(
     let (name, matching) = (name?, matching?);
     let (body_bytes_max, body_on_get) = body.unwrap_or((listener.body_bytes_max, false));
     let rules = staged(rules);
-    sound.push(Route {
+    let mut route = Route {
         name: Arc::from(name.value.0.as_str()),
         index: sound.len(),
         place: name.place,
         matching,
+        lookalikes: Box::default(),
         anonymous,
         normalise,
         forward_token,
@@ -152,13 +153,15 @@ fn read_route(
         deprecation: deprecation.map(Box::new),
         limit_policy: limit_policy(rules.head.iter().chain(&listener.shared.head)),
         rules,
-    });
+    };
+    route.lookalikes = route.near(sound);
+    sound.push(route);
     Some(())
 }
 
 fn read_match(fields: &mut Fields<'_>) -> Option<Matching> {
     let method: Option<MethodName> = fields.optional("method", "the one method");
-    let doc = "several methods; without `method` and `methods` every method matches";
+    let doc = "several methods, GET also for HEAD; without `method` and `methods` GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS";
     let methods: Option<Vec<MethodName>> = fields.optional("methods", doc);
     let doc = "the path: `{name}` stands for one segment, `/**` at the end for any further ones";
     let path: Option<PathTemplate> = fields.required("path", doc);
@@ -170,7 +173,7 @@ fn read_match(fields: &mut Fields<'_>) -> Option<Matching> {
     let methods = method.into_iter().chain(methods.unwrap_or_default());
     let hosts = host.into_iter().chain(hosts.unwrap_or_default());
     Some(Matching {
-        methods: methods.map(|name| name.0).collect(),
+        methods: Matching::methods(methods.map(|name| name.0).collect()),
         path: path?,
         hosts: hosts.map(|name| name.0).collect(),
     })
@@ -190,11 +193,7 @@ fn one_or_many<T>(
     }
     if list.is_some_and(Vec::is_empty) {
         let message = format!("an empty list of {many} matches nothing");
-        fields.error(
-            &place,
-            message,
-            format!("name one, or leave `{many}` out to match all"),
-        );
+        fields.error(&place, message, format!("name one, or leave `{many}` out"));
     }
 }
 

@@ -158,7 +158,7 @@ fn find<'p>(policy: &'p Policy, facts: &Facts) -> Result<&'p Route, Box<Denial>>
     let mut allowed: Vec<&str> = Vec::new();
     for route in candidates {
         if route.takes_method(&facts.method) {
-            return Ok(route);
+            return distinct(policy, route, facts);
         }
         allowed.extend(route.matching.methods.iter().map(Method::as_str));
     }
@@ -169,6 +169,34 @@ fn find<'p>(policy: &'p Policy, facts: &Facts) -> Result<&'p Route, Box<Denial>>
         "a route has this path, but not this method",
     );
     Err(denial.advising(Advice::Methods(allowed.join(", "))))
+}
+
+/// The route, unless an earlier one takes what a lenient service reads in this path: it would run the handler that the
+/// earlier rules stand before.
+fn distinct<'p>(
+    policy: &'p Policy,
+    route: &'p Route,
+    facts: &Facts,
+) -> Result<&'p Route, Box<Denial>> {
+    let mut earlier = route
+        .lookalikes
+        .iter()
+        .filter_map(|at| policy.routes.get(*at));
+    let stricter = earlier.find(|other| {
+        other.takes_method(&facts.method)
+            && other.takes_host(facts.authority.host())
+            && other.matching.path.resembles(facts.path.path())
+    });
+    match stricter {
+        None => Ok(route),
+        Some(other) => Err(Denial::new(
+            Cause::Path,
+            format!(
+                "route `{}` would take this path but for the case of letters or a slash at the end",
+                other.name
+            ),
+        )),
+    }
 }
 
 /// The routes of this host and path, whatever their methods.

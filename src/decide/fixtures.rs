@@ -28,10 +28,11 @@ pub(crate) fn open_route() -> Route {
         index: 0,
         place: Place::Default,
         matching: Matching {
-            methods: Vec::new(),
+            methods: Matching::methods(Vec::new()),
             path: PathTemplate::parse("/**").unwrap(),
             hosts: Vec::new(),
         },
+        lookalikes: Box::default(),
         anonymous: true,
         normalise: false,
         forward_token: false,

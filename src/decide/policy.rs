@@ -6,6 +6,7 @@ use http::{HeaderValue, Method};
 use serde_json::{Value as Json, json};
 
 use crate::ledger::LimitSpec;
+use crate::model::caller::Permission;
 use crate::model::cors::Cors;
 use crate::model::decode::{Decode, one_of};
 use crate::model::denial::RuleId;
@@ -41,6 +42,8 @@ pub struct Route {
     pub place: Place,
     /// What it matches.
     pub matching: Matching,
+    /// The positions of earlier routes that a path of this one may resemble; see [`Route::near`].
+    pub lookalikes: Box<[usize]>,
     /// Whether nobody needs to say who they are.
     pub anonymous: bool,
     /// Whether a path may be sent in its canonical form if the client spelt it otherwise.
@@ -79,7 +82,7 @@ pub struct Deprecation {
 /// Which requests a route takes.
 #[derive(Clone, Debug)]
 pub struct Matching {
-    /// The methods; empty means every method.
+    /// The methods, all of them; see [`Matching::methods`].
     pub methods: Vec<Method>,
     /// The path.
     pub path: PathTemplate,
@@ -107,6 +110,45 @@ pub struct StagedRules {
     pub body: Vec<Rule>,
 }
 
+impl Matching {
+    /// What a route takes that names no methods. Any other has to be named: a service may give it any meaning.
+    pub const USUAL_METHODS: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+
+    /// Whether some request has a method and a host of both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let hosts = self.hosts.is_empty()
+            || other.hosts.is_empty()
+            || self.hosts.iter().any(|host| other.hosts.contains(host));
+        hosts
+            && self
+                .methods
+                .iter()
+                .any(|method| other.methods.contains(method))
+    }
+
+    /// What a route takes that names these. Who takes GET takes HEAD: services run the same code for both, so both go by
+    /// the same rules.
+    #[must_use]
+    pub fn methods(mut named: Vec<Method>) -> Vec<Method> {
+        if named.is_empty() {
+            return Self::USUAL_METHODS.to_vec();
+        }
+        if named.contains(&Method::GET) && !named.contains(&Method::HEAD) {
+            named.push(Method::HEAD);
+        }
+        named
+    }
+}
+
 impl StagedRules {
     /// Puts a rule behind those of its stage.
     pub fn add(&mut self, stage: Stage, rule: Rule) {
@@ -119,6 +161,28 @@ impl StagedRules {
 }
 
 impl Route {
+    /// The positions of those of the `earlier` routes whose paths a request for this one may resemble. Not where this one
+    /// spells the same template another way: then somebody wrote both.
+    #[must_use]
+    pub fn near(&self, earlier: &[Self]) -> Box<[usize]> {
+        let own = &self.matching;
+        let near = |other: &Self| {
+            let other = &other.matching;
+            other.path.meets(&own.path) && other.meets(own) && !other.path.respells(&own.path)
+        };
+        let all = earlier.iter().enumerate();
+        all.filter(|(_, other)| near(other))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// The permissions that are enforced here.
+    pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
+        let enforced = |rule: &&Rule| rule.mode == Mode::Enforce;
+        let rules = self.rules.head.iter().filter(enforced);
+        rules.flat_map(|rule| rule.guard.permissions())
+    }
+
     /// Whether the request's host is one of this route's.
     #[must_use]
     pub fn takes_host(&self, host: &str) -> bool {
@@ -129,7 +193,7 @@ impl Route {
     /// Whether the request's method is one of this route's.
     #[must_use]
     pub fn takes_method(&self, method: &Method) -> bool {
-        self.matching.methods.is_empty() || self.matching.methods.contains(method)
+        self.matching.methods.contains(method)
     }
 }
 

@@ -7,18 +7,7 @@ use crate::model::cors::{Cors, PreflightAsk, PreflightVerdict};
 use crate::model::facts::Facts;
 
 use super::admit::routes_at;
-use super::policy::{Policy, Route};
-
-/// What a route without `methods` takes, as far as it has a name.
-const FORWARDED: [Method; 7] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-];
+use super::policy::{Matching, Policy, Route};
 
 /// Methods that browsers need no permission for (Fetch section 2.2.1).
 const SAFELISTED: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
@@ -67,7 +56,7 @@ pub(super) fn judge<'p>(policy: &'p Policy, facts: &Facts) -> Option<Preflight<'
     let taken = routes_at(policy, facts).find(|route| route.takes_method(&ask.method));
     let route = taken.or_else(|| routes_at(policy, facts).next())?;
     let cors = route.cors.as_deref()?;
-    let methods = methods(policy, facts, cors, ask);
+    let methods = methods(policy, facts, cors);
     let verdict = verdict(cors, origin, &methods, ask);
     let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
     // Methods and commas are a header value.
@@ -82,7 +71,7 @@ pub(super) fn judge<'p>(policy: &'p Policy, facts: &Facts) -> Option<Preflight<'
 }
 
 /// The methods that are named, or else those of the routes at the path that say the same of other origins.
-fn methods(policy: &Policy, facts: &Facts, cors: &Cors, ask: &PreflightAsk) -> Vec<Method> {
+fn methods(policy: &Policy, facts: &Facts, cors: &Cors) -> Vec<Method> {
     if !cors.methods.is_empty() {
         return cors.methods.clone();
     }
@@ -90,26 +79,23 @@ fn methods(policy: &Policy, facts: &Facts, cors: &Cors, ask: &PreflightAsk) -> V
         let other = route.cors.as_deref();
         other.is_some_and(|other| std::ptr::eq(other, cors))
     };
-    let mut methods = Vec::new();
-    for route in routes_at(policy, facts).filter(alike) {
-        let any = route.matching.methods.is_empty();
-        let own: &[Method] = if any {
-            &FORWARDED
-        } else {
-            &route.matching.methods
-        };
-        methods.extend_from_slice(own);
-        if any {
-            methods.push(ask.method.clone());
-        }
-    }
+    let routes = routes_at(policy, facts).filter(alike);
+    let mut methods: Vec<Method> = routes
+        .flat_map(|route| &route.matching.methods)
+        .cloned()
+        .collect();
     let place = |method: &Method| {
-        FORWARDED
+        let usual = Matching::USUAL_METHODS;
+        usual
             .iter()
             .position(|known| known == method)
-            .unwrap_or(FORWARDED.len())
+            .unwrap_or(usual.len())
     };
-    methods.sort_by_key(place);
+    let order = |one: &Method, other: &Method| {
+        let places = place(one).cmp(&place(other));
+        places.then_with(|| one.as_str().cmp(other.as_str()))
+    };
+    methods.sort_by(order);
     methods.dedup();
     methods
 }

@@ -84,9 +84,7 @@ impl Authority {
             }
             None => port.is_empty(),
         };
-        let named = host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        let named = is_host_name(host);
         let v6 = host
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
@@ -117,6 +115,15 @@ impl Authority {
     pub fn host(&self) -> &str {
         self.as_str().get(..self.host_length).unwrap_or_default()
     }
+}
+
+/// Labels and single dots. A dot at the end is refused too: with it `admin.example.` would be another host than
+/// `admin.example` here and the same one to a service.
+#[must_use]
+pub fn is_host_name(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(plain);
+    host.split('.').all(is_label)
 }
 
 /// How the length of the body is told.

@@ -277,6 +277,57 @@ impl PathTemplate {
         self.open || actual.next().is_none()
     }
 
+    /// Whether a judged path would match if letters had no case and a slash at the end no meaning, as many services have
+    /// it. True of whatever matches.
+    #[must_use]
+    pub fn resembles(&self, path: &str) -> bool {
+        // A judged path has an empty segment only at its end.
+        let mut actual = path.split('/').filter(|text| !text.is_empty());
+        for segment in self.named() {
+            match actual.next() {
+                Some(text) if segment.resembles(text) => {}
+                Some(_) | None => return false,
+            }
+        }
+        self.open || actual.next().is_none()
+    }
+
+    /// Whether some path resembles both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let (mut own, mut others) = (self.named(), other.named());
+        loop {
+            match (own.next(), others.next()) {
+                (Some(one), Some(another)) if one.meets(another) => {}
+                (Some(_), Some(_)) => return false,
+                (Some(_), None) => return other.open,
+                (None, Some(_)) => return self.open,
+                (None, None) => return true,
+            }
+        }
+    }
+
+    /// Whether both are the same but for the case of letters and a slash at the end: somebody wrote both on purpose.
+    #[must_use]
+    pub fn respells(&self, other: &Self) -> bool {
+        let alike = |(one, another): (&Segment, &Segment)| match (one, another) {
+            (Segment::Parameter, Segment::Parameter) => true,
+            (Segment::Literal(..), Segment::Literal(..)) => one.meets(another),
+            (Segment::Literal(..), Segment::Parameter)
+            | (Segment::Parameter, Segment::Literal(..)) => false,
+        };
+        self.open == other.open
+            && self.named().count() == other.named().count()
+            && self.named().zip(other.named()).all(alike)
+    }
+
+    /// The segments without the empty one at the end.
+    fn named(&self) -> impl Iterator<Item = &Segment> {
+        let empty =
+            |segment: &&Segment| matches!(segment, Segment::Literal(text, _) if text.is_empty());
+        self.segments.iter().filter(move |segment| !empty(segment))
+    }
+
     /// Whether every path that `other` matches is matched by this one too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
@@ -326,6 +377,25 @@ impl Segment {
         match self {
             Self::Parameter => !actual.is_empty(),
             Self::Literal(_, meaning) => decoded(actual).eq(meaning.iter().copied()),
+        }
+    }
+
+    fn resembles(&self, actual: &str) -> bool {
+        match self {
+            Self::Parameter => true,
+            Self::Literal(_, meaning) => {
+                let lower = |byte: u8| byte.to_ascii_lowercase();
+                decoded(actual)
+                    .map(lower)
+                    .eq(meaning.iter().copied().map(lower))
+            }
+        }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(_, own), Self::Literal(_, others)) => own.eq_ignore_ascii_case(others),
+            (Self::Parameter, _) | (_, Self::Parameter) => true,
         }
     }
 

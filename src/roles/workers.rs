@@ -119,7 +119,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, shared: &Shared, pipeline
         let connection = Connection::clear(peer);
         return http.serve(stream, connection, pipeline, drain).await;
     };
-    let opened = door.open(stream).await;
+    // In boxes of their own, so that a connection in clear does not carry the room that a handshake needs.
+    let opened = Box::pin(door.open(stream)).await;
     drop(live);
     match opened {
         Ok(Some(opened)) => {
@@ -128,7 +129,7 @@ async fn converse(stream: TcpStream, peer: SocketAddr, shared: &Shared, pipeline
                 secure: true,
                 certificate: opened.certificate,
             };
-            http.serve(opened.stream, connection, pipeline, drain).await;
+            Box::pin(http.serve(opened.stream, connection, pipeline, drain)).await;
         }
         Ok(None) => {}
         Err(fault) => pipeline.refused_head(HeadRefusal {

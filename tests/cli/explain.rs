@@ -334,6 +334,24 @@ const UNASKABLE: &[(&str, &[&str], i32, &str)] = &[
         "no token with these claims would be good: subject",
     ),
     (
+        "explain -c sidecar.yaml --path /health#top",
+        &[],
+        2,
+        "`/health#top` holds a `#`, which no request does: write %23",
+    ),
+    (
+        "explain -c sidecar.yaml --path /health",
+        &["--header", "content-length: 5"],
+        2,
+        "content-length says 5, but the body has 0 bytes",
+    ),
+    (
+        "explain -c sidecar.yaml --path /health --claims claims.json",
+        &["--header", "authorization: Basic YTpi"],
+        2,
+        "claims stand for a verified token: leave the authorization header out",
+    ),
+    (
         "explain -c sidecar.yaml --path / --unknown",
         &[],
         2,

@@ -90,6 +90,96 @@ fn a_permission_that_no_role_grants_is_a_warning() {
     assert_eq!(quiet.warnings.render(false), "");
 }
 
+/// Routes, and what is said of the last one; nothing if the order is sound.
+const ORDERS: &[([&str; 2], &str)] = &[
+    (
+        [
+            "{ name: any, match: { method: GET, path: \"/api/{any}\" }, anonymous: true }",
+            "{ name: admin, match: { path: /api/admin }, require: { permissions: [orders:place] } }",
+        ],
+        "route `any` takes some requests of `admin` and does not ask for a token",
+    ),
+    (
+        [
+            "{ name: view, match: { path: \"/api/{any}\", method: GET }, require: { permissions: [orders:view] } }",
+            "{ name: admin, match: { path: /api/admin }, require: { permissions: [orders:view, orders:place] } }",
+        ],
+        "route `view` takes some requests of `admin` and does not ask for `orders:place`",
+    ),
+    (
+        [
+            "{ name: told, match: { path: \"/api/{any}\", method: GET }, require: { permissions: [orders:place], mode: shadow } }",
+            "{ name: admin, match: { path: /api/admin }, require: { permissions: [orders:place] } }",
+        ],
+        "route `told` takes some requests of `admin` and does not ask for `orders:place`",
+    ),
+    (
+        [
+            "{ name: open, match: { path: /a, methods: [GET, POST] }, anonymous: true }",
+            "{ name: shut, match: { path: /a, methods: [POST, PUT] } }",
+        ],
+        "route `open` takes some requests of `shut` and does not ask for a token",
+    ),
+    // An exception before the rule, other methods, other hosts, and one that asks for more.
+    (
+        [
+            "{ name: health, match: { path: /health }, anonymous: true }",
+            "{ name: rest, match: { path: /**, method: GET } }",
+        ],
+        "",
+    ),
+    (
+        [
+            "{ name: any, match: { method: GET, path: \"/api/{any}\" }, anonymous: true }",
+            "{ name: admin, match: { method: POST, path: /api/admin } }",
+        ],
+        "",
+    ),
+    (
+        [
+            "{ name: any, match: { host: a.example, path: \"/api/{any}\" }, anonymous: true }",
+            "{ name: admin, match: { host: b.example, path: /api/admin } }",
+        ],
+        "",
+    ),
+    (
+        [
+            "{ name: any, match: { method: GET, path: \"/api/{any}\" }, require: { permissions: [orders:place] } }",
+            "{ name: admin, match: { path: /api/admin } }",
+        ],
+        "",
+    ),
+];
+
+#[test]
+fn a_route_that_lets_requests_past_a_later_one_is_a_warning() {
+    for ([one, other], expected) in ORDERS {
+        let text = format!(
+            "service: orders
+inbound:
+  listen: 127.0.0.1:8080
+  forward_to: http://127.0.0.1:3000
+  tokens: {{ issuer: me, audience: orders, keys: {{ inline: x }} }}
+  roles: {{ trader: [\"orders:*\"] }}
+  routes:
+    - {one}
+    - {other}
+audit: {{ spool: ./audit }}
+"
+        );
+        let loaded = load(&text, &[]).map_err(|report| report.render(false));
+        let told = loaded.unwrap().warnings.render(false);
+        if expected.is_empty() {
+            assert_eq!(told, "", "{one} {other}");
+            continue;
+        }
+        let first = format!("warning: {expected}\n --> sidecar.yaml:9:15\n");
+        assert!(told.starts_with(&first), "{told}");
+        let help = "help: it stands in line 8: put `";
+        assert!(told.contains(help), "{told}");
+    }
+}
+
 #[test]
 fn writing_every_default_changes_nothing() {
     let silent = load(SMALLEST, &[]).unwrap();

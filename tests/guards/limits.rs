@@ -98,7 +98,7 @@ fn case_88_nothing_that_a_client_may_vary_opens_a_new_bucket() {
             ask("GET", "/a?nonce=1").by("alice", json!({})),
             ask("GET", "/a?").by("alice", json!({})),
             ask("POST", "/").by("alice", json!({})),
-            ask("get", "/").by("alice", json!({})),
+            ask("HEAD", "/").by("alice", json!({})),
         ]) {
             let request = request.from(&host_bits(n));
             let refusal = request.spent(&snapshot);

@@ -35,6 +35,9 @@ pub const TOKENS: &str = "  tokens:
 /// Routes for every theme that needs permissions.
 pub const GUARDED: &str = "  routes:
     - { name: probe, match: { method: GET, path: /probe }, anonymous: true }
+    - name: keys
+      match: { path: /open/admin/keys }
+      require: { permissions: [admin:all] }
     - { name: open, match: { path: /open/** }, anonymous: true }
     - { name: public, match: { method: GET, path: /public/** }, anonymous: true }
     - name: place-order

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ledger::{Ledger, LimitSpec};
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, Permission};
 use crate::model::clock::Now;
 use crate::model::decode::Fields;
 use crate::model::denial::{Denial, Quota, RuleId};
@@ -95,6 +95,10 @@ pub trait Guard: Send + Sync + fmt::Debug {
     fn check(&self, ask: &Ask<'_>) -> Result<Pass, Box<Denial>>;
     /// What it looked at, for `explain`; never a secret.
     fn explain(&self, ask: &Ask<'_>) -> String;
+    /// The permissions without which nobody passes.
+    fn permissions(&self) -> &[Permission] {
+        &[]
+    }
     /// What it spends from when it is asked; a mere question must then only name it.
     fn limit(&self) -> Option<&LimitSpec> {
         None

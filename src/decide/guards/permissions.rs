@@ -93,6 +93,10 @@ impl Guard for PermissionGuard {
         }
     }
 
+    fn permissions(&self) -> &[Permission] {
+        &self.wanted
+    }
+
     fn explain(&self, ask: &Ask<'_>) -> String {
         let held: Vec<&str> = ask
             .caller

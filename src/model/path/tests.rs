@@ -151,6 +151,61 @@ fn templates_match_whole_segments() {
 }
 
 #[test]
+fn a_template_resembles_what_a_lenient_service_takes_for_it() {
+    for (template, path, expected) in [
+        ("/", "/", true),
+        ("/", "/a", false),
+        ("/orders", "/orders", true),
+        ("/orders", "/ORDERS", true),
+        ("/orders", "/orders/", true),
+        ("/orders", "/Orders/", true),
+        ("/orders", "/orders/7", false),
+        ("/orders", "/order", false),
+        ("/orders/", "/orders", true),
+        ("/ORDERS/", "/orders/", true),
+        ("/orders/{id}", "/Orders/7/", true),
+        ("/orders/{id}", "/orders/", false),
+        ("/orders/{id}/fills", "/orders/7/FILLS", true),
+        ("/market/**", "/Market/a/b", true),
+        ("/market/**", "/MARKET", true),
+        ("/market/**", "/markets", false),
+        ("/a:b", "/A%3aB", true),
+        ("/a%3Ab", "/A:b/", true),
+        // Only letters of ASCII: no service we know folds more.
+        ("/%C3%A4", "/%C3%84", false),
+    ] {
+        let template = PathTemplate::parse(template).unwrap();
+        let name = template.as_str();
+        assert_eq!(template.resembles(path), expected, "{name} {path}");
+    }
+}
+
+#[test]
+fn templates_meet_where_some_path_resembles_both() {
+    for (one, other, meet, respell) in [
+        ("/a", "/A/", true, true),
+        ("/a", "/b", false, false),
+        ("/{x}", "/a", true, false),
+        ("/{x}/b", "/a/{y}", true, false),
+        ("/{x}/b", "/{y}/B", true, true),
+        ("/{x}/b", "/a/c", false, false),
+        ("/a/**", "/a", true, false),
+        ("/a/**", "/A/{x}/b", true, false),
+        ("/a/b/**", "/a", false, false),
+        ("/a/**", "/A/**", true, true),
+        ("/**", "/", true, false),
+        ("/", "/a", false, false),
+    ] {
+        let [one, other] = [one, other].map(|text| PathTemplate::parse(text).unwrap());
+        for (one, other) in [(&one, &other), (&other, &one)] {
+            let names = (one.as_str(), other.as_str());
+            assert_eq!(one.meets(other), meet, "{names:?}");
+            assert_eq!(one.respells(other), respell, "{names:?}");
+        }
+    }
+}
+
+#[test]
 fn templates_that_could_never_match_are_refused() {
     for text in [
         "", "orders", "//", "/a//b", "/a/../b", "/.", "/a%61", "/a%2fb", "/a;b", "/a?b", "/a#b",
@@ -251,6 +306,23 @@ proptest! {
         let Ok(judged) = judge(&target) else { return Ok(()) };
         if own.covers(&other) && other.matches(judged.path()) {
             prop_assert!(own.matches(judged.path()));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn templates_that_share_a_path_meet(
+        own in templates(), other in templates(), target in targets(),
+    ) {
+        let (Ok(own), Ok(other)) = (PathTemplate::parse(&own), PathTemplate::parse(&other)) else {
+            return Ok(());
+        };
+        let Ok(judged) = judge(&target) else { return Ok(()) };
+        let path = judged.path();
+        prop_assert!(own.resembles(path) || !own.matches(path));
+        if own.resembles(path) && other.resembles(path) {
+            prop_assert!(own.meets(&other));
         }
     }
 }

@@ -118,9 +118,9 @@ async fn a_folder_that_goes_and_comes_back_is_watched_again() {
 async fn a_file_that_is_being_written_is_waited_for() {
     let (_folder, file, mut watch) = watched("a.yaml").await;
     let writer = std::thread::spawn(move || {
-        for round in 0..10 {
+        for round in 0..40 {
             fs::write(&file, format!("half {round}")).unwrap();
-            std::thread::sleep(SETTLE / 2);
+            std::thread::sleep(SETTLE / 10);
         }
         fs::write(&file, "whole").unwrap();
     });

@@ -181,8 +181,19 @@ fn near_admin(issuer: &Issuer) -> Vec<Case> {
             "40 a method in lower case",
             "get /probe HTTP/1.1\r\nHost: a\r\n\r\n",
             405,
-            "route.method",
+            "request.method",
         ),
+        Case::refused(
+            "40 a method in lower case, past its route",
+            "delete /open/orders HTTP/1.1\r\nHost: a\r\n\r\n",
+            405,
+            "request.method",
+        ),
+        // Express serves these by the handler of `/open/admin/keys`, which a stricter route stands before.
+        refused("/open/Admin/keys"),
+        refused("/open/admin/keys/"),
+        refused("/open/ADMIN/KEYS/"),
+        missing("/open/admin/keys"),
     ]
 }
 

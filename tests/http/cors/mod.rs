@@ -82,7 +82,7 @@ fn preflights_are_answered_recorded_and_never_forwarded() {
     let grants = pairs(&[
         ("access-control-allow-credentials", "true"),
         ("access-control-allow-headers", names),
-        ("access-control-allow-methods", "GET, POST"),
+        ("access-control-allow-methods", "GET, HEAD, POST"),
         ("access-control-allow-origin", "https://app.example"),
         ("access-control-max-age", "300"),
         ("vary", "Origin"),

@@ -174,7 +174,7 @@ fn refusals_are_problem_documents() {
     stage.expect(
         "Allow",
         demand(
-            answer.one("allow") == Some("GET"),
+            answer.one("allow") == Some("GET, HEAD"),
             format!("{:?}", answer.all("allow")),
         ),
     );
