@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::accept::http::{Handler as _, HeadRefusal};
 use crate::accept::listener::{self, Gate, PortUse};
 use crate::model::facts::Connection;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Live, Pipeline};
 use crate::runtime::crypto;
 use crate::runtime::drain::Drain;
 
@@ -112,15 +112,29 @@ async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, pipeline:
 /// One connection, from the handshake, if there is one, to its end. It goes by what is live when it comes in.
 async fn converse(stream: TcpStream, peer: SocketAddr, shared: &Shared, pipeline: &Pipeline) {
     let live = pipeline.live.load_full();
-    let (http, drain) = (live.http.clone(), &shared.drain);
-    let Some(door) = &live.tls else {
-        // An idle connection must not keep alive what was replaced long ago.
-        drop(live);
-        let connection = Connection::clear(peer);
-        return http.serve(stream, connection, pipeline, drain).await;
-    };
-    // In boxes of their own, so that a connection in clear does not carry the room that a handshake needs.
-    let opened = Box::pin(door.open(stream)).await;
+    if live.tls.is_some() {
+        // In a box, so that a connection in clear does not carry the room that a handshake needs.
+        return Box::pin(converse_secretly(live, stream, peer, shared, pipeline)).await;
+    }
+    let http = live.http.clone();
+    // An idle connection must not keep alive what was replaced long ago.
+    drop(live);
+    let connection = Connection::clear(peer);
+    http.serve(stream, connection, pipeline, &shared.drain)
+        .await;
+}
+
+/// The same over TLS.
+async fn converse_secretly(
+    live: Arc<Live>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+    pipeline: &Pipeline,
+) {
+    let http = live.http.clone();
+    let Some(door) = &live.tls else { return };
+    let opened = door.open(stream).await;
     drop(live);
     match opened {
         Ok(Some(opened)) => {
@@ -129,7 +143,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, shared: &Shared, pipeline
                 secure: true,
                 certificate: opened.certificate,
             };
-            Box::pin(http.serve(opened.stream, connection, pipeline, drain)).await;
+            let drain = &shared.drain;
+            http.serve(opened.stream, connection, pipeline, drain).await;
         }
         Ok(None) => {}
         Err(fault) => pipeline.refused_head(HeadRefusal {

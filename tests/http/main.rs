@@ -22,3 +22,4 @@ mod journey;
 mod leaks;
 mod pitfalls;
 mod world;
+mod wycheproof;
