@@ -47,7 +47,7 @@ fn every_invalid_signature_is_refused_end_to_end() {
 fn by_key(file: &Value) -> BTreeMap<String, Vec<String>> {
     let mut vectors: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for group in file["testGroups"].as_array().unwrap() {
-        let key = group.get("public").unwrap_or(&group["private"]);
+        let key = group.get("public").unwrap_or_else(|| &group["private"]);
         let ours = key["kty"] == "RSA" && key["alg"] == "RS256" && key["use"] != json!("enc");
         for test in group["tests"].as_array().unwrap() {
             if ours && test["result"] == "invalid" {
