@@ -76,8 +76,12 @@ impl Live {
     /// Tells the metrics what is only known here.
     pub fn show(&self, metrics: &Metrics) {
         if let Some(tokens) = &self.snapshot.tokens {
-            metrics.token_cache_entries(tokens.cached_tokens());
+            let (hits, misses) = tokens.take_cache_counts();
+            metrics.show_token_cache(hits, misses, tokens.cached_tokens());
         }
+        let keys = self.snapshot.tokens.as_ref();
+        let keys = keys.map_or(0, |tokens| tokens.keys().kids().len());
+        metrics.show_held(self.snapshot.ledger.keys(), keys);
     }
 }
 
@@ -149,6 +153,7 @@ impl Pipeline {
         let stamp = Stamp {
             request_id: &id.header,
             secure: false,
+            traceparent: record.child_of(),
         };
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
@@ -228,9 +233,8 @@ fn judge(
     snap: &Snapshot,
     record: &mut OpenRecord,
 ) -> Result<Facts, Box<Denial>> {
-    if let Some(traceparent) = head.headers.get("traceparent") {
-        record.traceparent(traceparent);
-    }
+    let mut sent = head.headers.get_all("traceparent").iter();
+    record.traceparent(sent.next().filter(|_| sent.next().is_none()));
     let judged = match hidden {
         Some(fault) => Err(fault.denial()),
         None => facts(peer, head, &snap.fact_rules),

@@ -92,6 +92,19 @@ pub(super) fn request(
     split
 }
 
+/// Something that somebody ordered on the admin listener.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminOrder<'a> {
+    /// `admin.drain`, say: a closed list.
+    pub name: &'static str,
+    /// What was asked for beside the order itself, such as a level; capped.
+    pub argument: &'a str,
+    /// Who asked.
+    pub peer: SocketAddr,
+    /// Whether it was done.
+    pub done: bool,
+}
+
 /// A happening of the proxy itself.
 pub(super) enum Own<'a> {
     /// `audit.start`: the first event of an epoch.
@@ -102,6 +115,8 @@ pub(super) enum Own<'a> {
     Dropped { count: u64, why: &'static str },
     /// `config.load`.
     ConfigLoad { origin: &'a str, digest: &'a str },
+    /// `admin.*`.
+    Admin(&'a AdminOrder<'a>),
 }
 
 /// Writes an event of the proxy itself.
@@ -111,13 +126,18 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Stop => ("audit.stop", "success"),
         Own::Dropped { .. } => ("audit.dropped", "error"),
         Own::ConfigLoad { .. } => ("config.load", "success"),
+        Own::Admin(order) if order.done => (order.name, "success"),
+        Own::Admin(order) => (order.name, "failure"),
     };
     push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
     push_plain(out, name);
     push_raw(out, "}");
+    if let Own::Admin(order) = own {
+        push_admin(out, order);
+    }
     match own {
         Own::Start(recovery) => push_start(out, recovery),
-        Own::Stop => {}
+        Own::Stop | Own::Admin(_) => {}
         Own::Dropped { count, why } => {
             push_raw(out, ",\"audit\":{\"dropped\":");
             push_number(out, count);
@@ -143,6 +163,18 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     push_raw(out, &source.0);
     push_end(out, now);
     split
+}
+
+fn push_admin(out: &mut Vec<u8>, order: &AdminOrder<'_>) {
+    push_raw(out, ",\"admin\":{");
+    if !order.argument.is_empty() {
+        push_raw(out, "\"argument\":");
+        push_text(out, order.argument, WORD_BYTES_MAX);
+        push_raw(out, ",");
+    }
+    push_raw(out, "\"peer\":");
+    push_plain(out, order.peer);
+    push_raw(out, "}");
 }
 
 fn push_end(out: &mut Vec<u8>, now: Now) {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Method, StatusCode};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -11,6 +12,7 @@ use prometheus::{
 
 use crate::model::denial::Cause;
 
+use super::durations::{self, Durations};
 use super::route_metrics::RouteMetrics;
 use super::told::Shadowed;
 
@@ -33,11 +35,14 @@ pub struct Metrics {
     families: Arc<Families>,
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
+    spans: SpanMetrics,
+    gauges: Gauges,
 }
 
 pub(super) struct Families {
     pub(super) requests: IntCounterVec,
     pub(super) durations: HistogramVec,
+    client_durations: HistogramVec,
     denials: Box<[IntCounter]>,
     shadow_denials: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
@@ -57,6 +62,57 @@ pub(super) struct AuditMetrics {
     pub(super) writer_failures: IntCounter,
     pub(super) spool_bytes: IntGauge,
     pub(super) failing: IntGauge,
+}
+
+/// What becomes of spans.
+#[derive(Clone)]
+pub(super) struct SpanMetrics {
+    pub(super) exported: IntCounter,
+    pub(super) queue_full: IntCounter,
+    pub(super) export_failed: IntCounter,
+}
+
+/// What is counted elsewhere and only shown here.
+#[derive(Clone)]
+struct Gauges {
+    connections_accepted: IntCounter,
+    connections_waited: IntCounter,
+    upstream_busy: IntGauge,
+    upstream_idle: IntGauge,
+    limit_keys: IntGauge,
+    token_keys: IntGauge,
+    draining: IntGauge,
+}
+
+/// What the door has counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionTotals {
+    /// Open now.
+    pub open: usize,
+    /// Connections that got a place.
+    pub accepted: u64,
+    /// Connections that had to wait for a place.
+    pub waited: u64,
+    /// Connections refused because their address had enough of them.
+    pub refused_per_ip: u64,
+    /// Connections lost because the system gave no socket.
+    pub refused_by_system: u64,
+}
+
+/// The service behind the proxy, as the client's side of the semantic conventions names it.
+pub struct ClientMetrics(Durations);
+
+impl ClientMetrics {
+    /// The head of an answer was there after so long, or was given up.
+    pub(super) fn observe(
+        &self,
+        method: Option<&Method>,
+        status: Option<StatusCode>,
+        cause: Option<Cause>,
+        took: Duration,
+    ) {
+        self.0.observe(method, status, cause, took);
+    }
 }
 
 /// A part of a request's time.
@@ -92,6 +148,8 @@ impl Metrics {
         let make = Make(&registry);
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
+        let spans = SpanMetrics::new(&make)?;
+        let gauges = Gauges::new(&make)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -104,6 +162,8 @@ impl Metrics {
             families,
             unrouted,
             audit,
+            spans,
+            gauges,
         })
     }
 
@@ -117,32 +177,51 @@ impl Metrics {
         ))
     }
 
-    /// What the door has counted since the start: connections open now, refused because their address had enough of
-    /// them, and lost because the system gave no socket.
-    pub fn show_connections(&self, open: usize, refused_per_ip: u64, refused_by_system: u64) {
+    /// The children of the way to a service. `port` is empty for a socket of the file system.
+    #[must_use]
+    pub fn client(&self, address: &str, port: &str) -> ClientMetrics {
+        let family = self.families.client_durations.clone();
+        ClientMetrics(Durations::new(
+            family,
+            [address.to_owned(), port.to_owned()],
+        ))
+    }
+
+    /// What the door has counted since the start.
+    pub fn show_connections(&self, totals: ConnectionTotals) {
         let families = &self.families;
-        families
-            .connections
-            .set(i64::try_from(open).unwrap_or(i64::MAX));
-        let totals = [refused_per_ip, refused_by_system];
-        for (counter, total) in families.connections_refused.iter().zip(totals) {
-            counter.inc_by(total.saturating_sub(counter.get()));
-        }
+        families.connections.set(gauge(totals.open));
+        let [per_ip, system] = &families.connections_refused;
+        raise(per_ip, totals.refused_per_ip);
+        raise(system, totals.refused_by_system);
+        raise(&self.gauges.connections_accepted, totals.accepted);
+        raise(&self.gauges.connections_waited, totals.waited);
     }
 
-    /// A token was looked for among the verified ones.
-    pub fn token_cache_asked(&self, hit: bool) {
-        if hit {
-            self.families.token_cache_hits.inc();
-        } else {
-            self.families.token_cache_misses.inc();
-        }
+    /// Connections to the service over all workers: busy ones, and ones that wait for a request.
+    pub fn show_upstream(&self, open: usize, idle: usize) {
+        self.gauges
+            .upstream_busy
+            .set(gauge(open.saturating_sub(idle)));
+        self.gauges.upstream_idle.set(gauge(idle));
     }
 
-    /// So many verified tokens are remembered.
-    pub fn token_cache_entries(&self, entries: usize) {
-        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
-        self.families.token_cache_entries.set(entries);
+    /// Counters that the limits hold, and keys that tokens are verified with.
+    pub fn show_held(&self, limit_keys: usize, token_keys: usize) {
+        self.gauges.limit_keys.set(gauge(limit_keys));
+        self.gauges.token_keys.set(gauge(token_keys));
+    }
+
+    /// Whether the process is on its way out.
+    pub fn show_draining(&self, draining: bool) {
+        self.gauges.draining.set(i64::from(draining));
+    }
+
+    /// Look-ups among the verified tokens since this was told last, and how many are remembered now.
+    pub fn show_token_cache(&self, hits: u64, misses: u64, entries: usize) {
+        self.families.token_cache_hits.inc_by(hits);
+        self.families.token_cache_misses.inc_by(misses);
+        self.families.token_cache_entries.set(gauge(entries));
     }
 
     /// A stage of a request took so long.
@@ -162,6 +241,10 @@ impl Metrics {
 
     pub(super) const fn audit(&self) -> &AuditMetrics {
         &self.audit
+    }
+
+    pub(super) const fn spans(&self) -> &SpanMetrics {
+        &self.spans
     }
 
     pub(super) const fn unrouted(&self) -> &Arc<RouteMetrics> {
@@ -219,11 +302,13 @@ impl Families {
                 "http_server_request_duration_seconds",
                 "From the head of a request to the end of its answer",
                 REQUEST_BUCKETS,
-                &[
-                    "http_route",
-                    "http_request_method",
-                    "http_response_status_code",
-                ],
+                &labels("http_route", "url_scheme"),
+            )?,
+            client_durations: make.histograms(
+                "http_client_request_duration_seconds",
+                "From a request handed to the service to the head of its answer",
+                REQUEST_BUCKETS,
+                &labels("server_address", "server_port"),
             )?,
             denials: Cause::ALL.iter().map(denial).collect(),
             shadow_denials: make.counters(
@@ -238,6 +323,49 @@ impl Families {
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
             token_cache_entries: make
                 .gauge("outrider_token_cache_entries", "Verified tokens remembered")?,
+        })
+    }
+}
+
+impl SpanMetrics {
+    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
+        let dropped = make.counters(
+            "outrider_spans_dropped_total",
+            "Spans lost on their way to the collector",
+            &["reason"],
+        )?;
+        Ok(Self {
+            exported: make.counter(
+                "outrider_spans_exported_total",
+                "Spans that the collector took",
+            )?,
+            queue_full: dropped.get_metric_with_label_values(&["queue_full"])?,
+            export_failed: dropped.get_metric_with_label_values(&["export_failed"])?,
+        })
+    }
+}
+
+impl Gauges {
+    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
+        let upstream = make.gauges(
+            "outrider_upstream_connections",
+            "Connections to the service",
+            "state",
+        )?;
+        Ok(Self {
+            connections_accepted: make.counter(
+                "outrider_connections_accepted_total",
+                "Connections that got a place",
+            )?,
+            connections_waited: make.counter(
+                "outrider_connections_waited_total",
+                "Connections that had to wait for a place",
+            )?,
+            upstream_busy: upstream.get_metric_with_label_values(&["busy"])?,
+            upstream_idle: upstream.get_metric_with_label_values(&["idle"])?,
+            limit_keys: make.gauge("outrider_limit_keys", "Counters that the limits hold")?,
+            token_keys: make.gauge("outrider_token_keys", "Keys that tokens are verified with")?,
+            draining: make.gauge("outrider_draining", "1 while the process is on its way out")?,
         })
     }
 }
@@ -265,6 +393,21 @@ impl AuditMetrics {
             )?,
         })
     }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Brings a counter up to a total that is counted elsewhere.
+fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+/// The labels of a table of durations.
+fn labels<'l>(one: &'l str, two: &'l str) -> [&'l str; 5] {
+    let [method, status, error] = durations::LABELS;
+    [one, two, method, status, error]
 }
 
 /// Makes and registers families.
@@ -329,10 +472,10 @@ mod tests {
             for at in from..from + 20_000 {
                 let method = Method::from_bytes(format!("M{at}").as_bytes()).unwrap();
                 let status = StatusCode::from_u16(100 + u16::try_from(at % 900).unwrap()).unwrap();
-                route.observe(Some(&method), Some(status), Duration::ZERO);
+                route.observe(Some(&method), Some(status), None, Duration::ZERO);
                 metrics
                     .unrouted()
-                    .observe(Some(&method), Some(status), Duration::ZERO);
+                    .observe(Some(&method), Some(status), None, Duration::ZERO);
                 route.count(Outcome::Success, None);
             }
             metrics.text().lines().count()
@@ -347,8 +490,13 @@ mod tests {
         let route = metrics.route("orders", "/orders");
         route.count(Outcome::Denied, Some(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
-        metrics.show_connections(2, 1, 0);
-        metrics.show_connections(3, 1, 0);
+        let totals = ConnectionTotals {
+            open: 3,
+            refused_per_ip: 1,
+            ..ConnectionTotals::default()
+        };
+        metrics.show_connections(totals);
+        metrics.show_connections(totals);
         let text = metrics.text();
         for line in [
             "outrider_build_info{version=\"1.2.3\"} 1",

@@ -4,14 +4,17 @@
 
 mod body;
 mod disk;
+mod durations;
 mod event;
 mod metrics;
 mod open;
+mod otlp;
 mod outcome;
 mod recovery;
 mod redact;
 mod route_metrics;
 pub mod segment;
+mod spans;
 mod spool;
 mod told;
 mod writer;
@@ -21,7 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -31,11 +34,14 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use metrics::{Metrics, Stage};
+pub use event::AdminOrder;
+pub use metrics::{ClientMetrics, ConnectionTotals, Metrics, Stage};
 pub use open::OpenRecord;
+pub use otlp::{SpanExport, TraceSettings, tracing};
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::RouteMetrics;
+pub use spans::{Sampler, Tracer};
 pub use told::{ByteCounter, Trace};
 
 use disk::Disk;
@@ -53,6 +59,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     source: Arc<Source>,
     epoch: Uuid,
+    tracer: OnceLock<Tracer>,
+    client: OnceLock<ClientMetrics>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as this process may write into the folder.
     _lock: File,
@@ -132,6 +140,8 @@ impl Recorder {
             clock,
             source,
             epoch,
+            tracer: OnceLock::new(),
+            client: OnceLock::new(),
             writer: Mutex::new(None),
             _lock: lock,
         }));
@@ -147,6 +157,22 @@ impl Recorder {
     /// Opens the record of one request. From here on exactly one `http.request` follows, whatever happens.
     pub fn open(&self, now: Now, request_id: Uuid, peer: SocketAddr) -> OpenRecord {
         OpenRecord::new(self.clone(), now, request_id, peer)
+    }
+
+    /// Traces requests from now on. The first tracer stays.
+    pub fn trace_with(&self, tracer: Tracer) {
+        // A second one is dropped, and its exporter ends.
+        drop(self.0.tracer.set(tracer));
+    }
+
+    /// Measures the way to this service from now on. The first one stays.
+    pub fn measure(&self, client: ClientMetrics) {
+        drop(self.0.client.set(client));
+    }
+
+    /// Records what somebody ordered on the admin listener, and whether it was done.
+    pub fn admin(&self, order: &AdminOrder<'_>) {
+        self.write_own(&Own::Admin(order));
     }
 
     /// Records that a configuration is in force. `digest` is a hash of its text.

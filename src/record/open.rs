@@ -20,6 +20,7 @@ use super::metrics::Stage;
 use super::outcome::Outcome;
 use super::redact;
 use super::route_metrics::RouteMetrics;
+use super::spans::FinishedSpan;
 use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told, Trace};
 
 /// How long a request waits for its intent to be durable.
@@ -74,9 +75,19 @@ impl OpenRecord {
         }));
     }
 
-    /// The `traceparent` that the client sent. One that is not valid is ignored, as the standard says.
-    pub fn traceparent(&mut self, value: &HeaderValue) {
-        self.told.trace = Trace::parse(value);
+    /// The only `traceparent` that the client sent, if it sent one. One that is not valid is ignored, as the standard
+    /// says. Where requests are traced, a span begins here.
+    pub fn traceparent(&mut self, sent: Option<&HeaderValue>) {
+        let sent = sent.and_then(Trace::parse);
+        let tracer = self.recorder.0.tracer.get();
+        self.told.span = tracer.map(|tracer| tracer.begin(sent));
+        self.told.trace = self.told.span.map(|span| span.own).or(sent);
+    }
+
+    /// What the service gets as `traceparent`: a child of our span; nothing if requests are not traced.
+    #[must_use]
+    pub fn child_of(&self) -> Option<HeaderValue> {
+        self.told.span.and_then(|span| span.traceparent())
     }
 
     /// Who is calling.
@@ -113,6 +124,12 @@ impl OpenRecord {
         if let (Some(forwarded), None) = (self.told.forwarded, self.told.status) {
             let took = now.since(forwarded);
             self.recorder.0.metrics.stage(Stage::Upstream, took);
+            if let Some(client) = self.recorder.0.client.get() {
+                let cause = self.cause();
+                // What is answered for the service is not the service's status.
+                let own = Some(status).filter(|_| cause.is_none());
+                client.observe(self.told.method(), own, cause, took);
+            }
         }
         self.told.status = Some(status);
     }
@@ -177,6 +194,7 @@ impl OpenRecord {
         self.open = false;
         if let Moment::Closed(outcome) = moment {
             self.count(outcome, now);
+            self.end_span(outcome, now);
         }
         with_scratch(|out| {
             let split = self.build(out, moment, now);
@@ -187,7 +205,7 @@ impl OpenRecord {
 
     fn count(&self, outcome: Outcome, now: Now) {
         let metrics = &self.recorder.0.metrics;
-        let cause = self.told.reason.as_ref().map(|reason| reason.cause);
+        let cause = self.cause();
         let route = self
             .told
             .route
@@ -195,13 +213,35 @@ impl OpenRecord {
             .unwrap_or_else(|| metrics.unrouted());
         route.count(outcome, cause);
         let took = now.since(self.told.opened);
-        route.observe(self.told.method(), self.told.status, took);
+        route.observe(self.told.method(), self.told.status, cause, took);
         if let Some(cause) = cause {
             metrics.denied(cause);
         }
         for noted in &self.told.shadow {
             metrics.shadow_denied(noted);
         }
+    }
+
+    fn end_span(&self, outcome: Outcome, now: Now) {
+        let (Some(tracer), Some(span)) = (self.recorder.0.tracer.get(), self.told.span) else {
+            return;
+        };
+        if span.own.sampled {
+            tracer.ended(FinishedSpan {
+                span,
+                route: self.told.route.clone(),
+                method: self.told.method().cloned(),
+                status: self.told.status,
+                cause: self.cause(),
+                outcome,
+                began: self.told.opened,
+                took: now.since(self.told.opened),
+            });
+        }
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        self.told.reason.as_ref().map(|reason| reason.cause)
     }
 
     fn build(&self, out: &mut Vec<u8>, moment: Moment, now: Now) -> Split {

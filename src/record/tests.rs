@@ -123,9 +123,9 @@ fn a_whole_request_has_every_field_and_no_canary() {
     record.caller(&caller("trader-00042"));
     record.route(&metrics.route("place-order", "/api/v1/orders"));
     record.shadow(&[*denial()]);
-    record.traceparent(&HeaderValue::from_static(
+    record.traceparent(Some(&HeaderValue::from_static(
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    ));
+    )));
     record.receiving().add(512);
     record.forwarded(bench.now());
     record.answered(bench.now(), StatusCode::CREATED);

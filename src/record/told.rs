@@ -15,6 +15,7 @@ use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 
 use super::route_metrics::RouteMetrics;
+use super::spans::Span;
 
 /// Everything known so far.
 pub(super) struct Told {
@@ -30,7 +31,9 @@ pub(super) struct Told {
     pub(super) status: Option<StatusCode>,
     pub(super) received: ByteCount,
     pub(super) sent_bytes: u64,
+    /// The trace that the evidence names: ours if requests are traced, else the client's.
     pub(super) trace: Option<Trace>,
+    pub(super) span: Option<Span>,
     /// Whether an intent was written: such a record belongs to the class `security`.
     pub(super) intended: bool,
 }
@@ -51,6 +54,7 @@ impl Told {
             received: ByteCount::Known(0),
             sent_bytes: 0,
             trace: None,
+            span: None,
             intended: false,
         }
     }
@@ -155,30 +159,39 @@ impl ByteCounter {
     }
 }
 
-/// The identifiers of a W3C `traceparent` that a client sent.
+/// The identifiers of a W3C `traceparent`, and whether its sender keeps the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    trace: [u8; 32],
-    span: [u8; 16],
+    pub(super) trace: [u8; 32],
+    pub(super) span: [u8; 16],
+    pub(super) sampled: bool,
 }
 
 impl Trace {
-    /// Reads a `traceparent` (W3C Trace Context section 3.2); `None` if it is not one.
+    /// Reads a `traceparent` (W3C Trace Context section 3.2); `None` if it is not one. A later version may have more
+    /// behind what is known.
     #[must_use]
     pub fn parse(value: &HeaderValue) -> Option<Self> {
         let (version, rest) = value.as_bytes().split_first_chunk::<3>()?;
         let (trace, rest) = rest.split_first_chunk::<32>()?;
         let (span, rest) = rest.strip_prefix(b"-")?.split_first_chunk::<16>()?;
+        let (flags, more) = rest.strip_prefix(b"-")?.split_first_chunk::<2>()?;
         let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let flags = rest.strip_prefix(b"-")?;
-        let sound = version == b"00-"
-            && flags.len() == 2
+        let known = version == b"00-" && more.is_empty();
+        let later = version != b"00-" && (more.is_empty() || more.starts_with(b"-"));
+        let sound = (known || later)
+            && version != b"ff-"
+            && version.ends_with(b"-")
+            && version.iter().take(2).all(hex)
             && trace.iter().chain(span).chain(flags).all(hex)
             && trace.iter().any(|byte| *byte != b'0')
             && span.iter().any(|byte| *byte != b'0');
+        let bits = str::from_utf8(flags).ok()?;
+        let bits = u8::from_str_radix(bits, 16).ok()?;
         sound.then_some(Self {
             trace: *trace,
             span: *span,
+            sampled: bits & 1 == 1,
         })
     }
 
@@ -188,7 +201,7 @@ impl Trace {
         str::from_utf8(&self.trace).unwrap_or_default()
     }
 
-    /// The client's span, 16 hex digits.
+    /// The span, 16 hex digits.
     #[must_use]
     pub fn span(&self) -> &str {
         str::from_utf8(&self.span).unwrap_or_default()

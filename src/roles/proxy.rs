@@ -8,24 +8,28 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::accept::http::Http;
 use crate::accept::listener::Gate;
 use crate::cli::exit;
-use crate::config::{self, Config, Workers};
+use crate::config::{self, Config, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::settings::{Timeouts, Upstream};
-use crate::pipeline::{Live, Pipeline};
-use crate::record::{Metrics, Recorder};
+use crate::pipeline::{Live, Pipeline, Upload};
+use crate::record::{ClientMetrics, ConnectionTotals, Metrics, Recorder, SpanExport};
+use crate::runtime;
 use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::health::{self, Shown};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::signals::StopSignals;
-use crate::runtime::telemetry;
+use crate::runtime::telemetry::{self, LogLevel};
 
+use super::admin::{self, Subject};
 use super::load;
+use super::traces;
 use super::workers::{self, Shared};
 
 /// How often counters that are as good as new are forgotten.
@@ -96,8 +100,9 @@ fn start(args: &ProxyArgs) -> Result<(), Failure> {
         reason = "roles read the environment, once, at start"
     )]
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    telemetry::init(&filter, &loaded.config.service, Arc::clone(&clock))
+    let logs = telemetry::init(&filter, &loaded.config.service, Arc::clone(&clock))
         .map_err(|message| Failure::new(exit::USAGE, message))?;
+    let settings = loaded.effective();
     for warning in loaded.warnings.faults() {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
@@ -105,7 +110,7 @@ fn start(args: &ProxyArgs) -> Result<(), Failure> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
-    runtime.block_on(Sidecar::open(loaded.config, clock)?.serve())
+    runtime.block_on(Sidecar::open(loaded.config, clock)?.serve(logs, settings))
 }
 
 /// Everything that is there once the sidecar has opened its files and found nothing wrong.
@@ -121,6 +126,8 @@ struct Sidecar {
     http: Http,
     listen: SocketAddr,
     health: SocketAddr,
+    admin: Option<SocketAddr>,
+    spans: Option<SpanExport>,
     workers: usize,
 }
 
@@ -132,6 +139,7 @@ impl Sidecar {
             inbound,
             audit,
             health,
+            admin,
             workers,
         } = config;
         let (timeouts, limits) = (inbound.timeouts.clone(), inbound.limits.clone());
@@ -155,6 +163,9 @@ impl Sidecar {
         for damaged in &recovery.quarantined {
             tracing::error!(segment = %damaged.display(), "a damaged audit segment was set aside");
         }
+        recorder.measure(client_metrics(&metrics, &upstream));
+        let spans = traces::begin(&recorder, &metrics, &service, VERSION)
+            .map_err(|message| Failure::new(exit::USAGE, message))?;
         Ok(Self {
             live: Arc::new(ArcSwap::from_pointee(Live::new(loaded.snapshot, &metrics))),
             recorder,
@@ -167,20 +178,23 @@ impl Sidecar {
             connections_max: limits.connections_max,
             listen,
             health: health.listen,
+            admin: admin.map(|admin| admin.listen),
+            spans,
             workers: worker_count(workers),
         })
     }
 
     /// Binds, serves until a signal, and ends in order: readiness first, the last record last. What runs here runs
     /// beside the workers, so that a metrics scrape cannot delay an order.
-    async fn serve(self) -> Result<(), Failure> {
+    async fn serve(mut self, logs: LogLevel, settings: Vec<Setting>) -> Result<(), Failure> {
         let mut stop = StopSignals::install()
             .map_err(|error| Failure::new(exit::FAILURE, format!("signals: {error}")))?;
         let (bound, sockets) = workers::bind(self.listen, self.workers)
             .map_err(|error| Failure::unbound("inbound.listen", self.listen, &error))?;
-        let health = tokio::net::TcpListener::bind(self.health)
+        let health = TcpListener::bind(self.health)
             .await
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
+        let admin = self.bind_admin().await?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
         let (connections, upstream, helpers) = (Drain::new(), Drain::new(), Drain::new());
@@ -192,25 +206,34 @@ impl Sidecar {
             upstream: upstream.clone(),
             finished,
         });
+        let mut ways = Vec::with_capacity(self.workers);
         let mut threads = Vec::with_capacity(self.workers);
         for (number, socket) in sockets.into_iter().enumerate() {
-            let thread = workers::start(
-                number,
-                socket,
-                Arc::clone(&shared),
-                self.pipeline(&upstream),
-            );
+            let pipeline = self.pipeline(&upstream);
+            ways.push(pipeline.forwarder.clone());
+            let thread = workers::start(number, socket, Arc::clone(&shared), pipeline);
             threads.push(thread.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?);
         }
         let readiness = self.readiness();
         let shown = Shown {
             readiness: readiness.clone(),
-            metrics: self.shown_metrics(),
+            metrics: self.shown_metrics(ways, readiness.clone()),
         };
         let stopping = helpers.clone();
         helpers.spawn(health::serve(health, shown, async move {
             stopping.draining().await
         }));
+        if let Some(spans) = self.spans.take() {
+            let stopping = helpers.clone();
+            helpers.spawn(spans.run(async move { stopping.draining().await }));
+        }
+        if let Some(listener) = admin {
+            let offer = admin::offer(self.subject(&readiness, logs, settings));
+            let stopping = helpers.clone();
+            helpers.spawn(runtime::admin::serve(listener, offer, async move {
+                stopping.draining().await
+            }));
+        }
         helpers.spawn(sweep(
             Arc::clone(&self.live),
             Arc::clone(&self.clock),
@@ -260,16 +283,67 @@ impl Sidecar {
         readiness
     }
 
+    /// The socket of the admin listener, if there is to be one.
+    async fn bind_admin(&self) -> Result<Option<TcpListener>, Failure> {
+        let Some(address) = self.admin else {
+            return Ok(None);
+        };
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| Failure::unbound("admin.listen", address, &error))?;
+        let bound = listener.local_addr().unwrap_or(address);
+        tracing::info!(listener = "admin", address = %bound, "listening");
+        Ok(Some(listener))
+    }
+
+    /// What the admin listener is about.
+    fn subject(&self, readiness: &Readiness, logs: LogLevel, settings: Vec<Setting>) -> Subject {
+        Subject {
+            version: VERSION,
+            started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+            settings,
+            live: Arc::clone(&self.live),
+            recorder: self.recorder.clone(),
+            readiness: readiness.clone(),
+            logs,
+        }
+    }
+
     /// The text of `/metrics`, with what is only counted elsewhere.
-    fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+    fn shown_metrics(
+        &self,
+        ways: Vec<Forwarder<Upload>>,
+        readiness: Readiness,
+    ) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
         let gate = Arc::clone(&self.gate);
         Arc::new(move || {
             live.load().show(&metrics);
             let counts = gate.counts();
-            metrics.show_connections(gate.taken_places(), counts.refused_per_peer, counts.errors);
+            metrics.show_connections(ConnectionTotals {
+                open: gate.taken_places(),
+                accepted: counts.accepted,
+                waited: counts.waited,
+                refused_per_ip: counts.refused_per_peer,
+                refused_by_system: counts.errors,
+            });
+            let open = ways.iter().map(Forwarder::open).sum();
+            metrics.show_upstream(open, ways.iter().map(Forwarder::idle).sum());
+            metrics.show_draining(readiness.is_draining());
             metrics.text()
         })
+    }
+}
+
+/// The counters of the way to the service, by the address as it is written.
+fn client_metrics(metrics: &Metrics, upstream: &Upstream) -> ClientMetrics {
+    match upstream {
+        Upstream::Tcp { authority, .. } => {
+            let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+            metrics.client(host, port)
+        }
+        Upstream::Unix(path) => metrics.client(&path.display().to_string(), ""),
     }
 }
 

@@ -1,7 +1,9 @@
-//! Process plumbing: drain, readiness, signals, logs, the health listener. Knows nothing of what a request means.
+//! Process plumbing: drain, readiness, signals, logs, the health and admin listeners. Knows nothing of what a request means.
 
+pub mod admin;
 pub mod drain;
 pub mod health;
+mod pages;
 pub mod readiness;
 pub mod signals;
 pub mod telemetry;

@@ -1,4 +1,5 @@
-//! W3C Trace Context: passed on if it is well-formed, dropped whole if not. Never made up here.
+//! W3C Trace Context: passed on if it is well-formed, dropped whole if not, and with our own span in the client's place
+//! where requests are traced. Never made up here.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,6 +16,13 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     if !sound {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
+    }
+}
+
+/// Puts our span in the place of the client's; `tracestate`, which belongs to the whole trace, stays.
+pub(super) fn set(headers: &mut HeaderMap, traceparent: Option<&HeaderValue>) {
+    if let Some(traceparent) = traceparent {
+        headers.insert(TRACEPARENT, traceparent.clone());
     }
 }
 

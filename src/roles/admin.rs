@@ -1,0 +1,231 @@
+//! What the admin listener shows and takes orders for: JSON of what is in force, and each order an audit event. Never
+//! shows a secret, and decides nothing about a request.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde_json::{Value as Json, json};
+
+use crate::config::Setting;
+use crate::decide::policy::{AuditMode, Mode, Policy, Route, Rule};
+use crate::model::clock::{Clock, Now};
+use crate::pipeline::Live;
+use crate::record::{AdminOrder, Recorder};
+use crate::runtime::admin::{Asked, Offer, Run, Show};
+use crate::runtime::readiness::Readiness;
+use crate::runtime::telemetry::LogLevel;
+
+/// What pages are about and orders work on.
+pub(super) struct Subject {
+    pub(super) version: &'static str,
+    pub(super) started: Now,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Vec<Setting>,
+    pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) recorder: Recorder,
+    pub(super) readiness: Readiness,
+    pub(super) logs: LogLevel,
+}
+
+/// Something that can be done.
+type Act = fn(&Subject, &str) -> Result<String, String>;
+
+/// Everything that can be read.
+const PAGES: &[(&str, fn(&Subject) -> Json)] = &[
+    ("/config_dump", config_dump),
+    ("/server_info", server_info),
+    ("/policies", policies),
+    ("/certs", certs),
+    ("/secrets", secrets),
+];
+
+/// Everything that can be ordered: its path, its name in the audit, the key that its query may have.
+const ORDERS: &[(&str, &str, Option<&str>, Act)] = &[
+    ("/drain", "admin.drain", None, drain),
+    ("/loglevel", "admin.loglevel", Some("level"), loglevel),
+];
+
+/// The offer of the admin listener.
+pub(super) fn offer(subject: Subject) -> Offer {
+    let subject = Arc::new(subject);
+    let page = |(path, show): &(&'static str, fn(&Subject) -> Json)| {
+        let (subject, show) = (Arc::clone(&subject), *show);
+        let show: Show = Arc::new(move || format!("{:#}\n", show(&subject)));
+        (*path, show)
+    };
+    let order =
+        |(path, name, key, act): &(&'static str, &'static str, Option<&'static str>, Act)| {
+            let (subject, name, key, act) = (Arc::clone(&subject), *name, *key, *act);
+            let run: Run = Arc::new(move |asked: &Asked<'_>| subject.order(name, key, act, asked));
+            (*path, run)
+        };
+    Offer {
+        pages: PAGES.iter().map(page).collect(),
+        orders: ORDERS.iter().map(order).collect(),
+    }
+}
+
+impl Subject {
+    /// Whatever becomes of it is recorded.
+    fn order(
+        &self,
+        name: &'static str,
+        key: Option<&str>,
+        act: Act,
+        asked: &Asked<'_>,
+    ) -> Result<String, String> {
+        let argument = argument(asked.query, key);
+        let done = argument.and_then(|argument| act(self, argument));
+        self.recorder.admin(&AdminOrder {
+            name,
+            argument: asked.query,
+            peer: asked.peer,
+            done: done.is_ok(),
+        });
+        done
+    }
+}
+
+/// The one value that an order takes.
+fn argument<'q>(query: &'q str, key: Option<&str>) -> Result<&'q str, String> {
+    match key {
+        None if query.is_empty() => Ok(""),
+        None => Err("this order takes no query".to_owned()),
+        Some(key) => {
+            let value = query
+                .strip_prefix(key)
+                .and_then(|rest| rest.strip_prefix('='));
+            value.ok_or_else(|| format!("write ?{key}= and a value"))
+        }
+    }
+}
+
+/// Not ready from now on, so that nothing new is sent here; the process ends when it is told so by a signal.
+fn drain(subject: &Subject, _: &str) -> Result<String, String> {
+    subject.readiness.set_draining();
+    tracing::info!("not ready from now on: ordered on the admin listener");
+    Ok("not ready from now on; requests are still served until SIGTERM".to_owned())
+}
+
+fn loglevel(subject: &Subject, level: &str) -> Result<String, String> {
+    subject.logs.set(level)?;
+    tracing::warn!(level, "the log level was changed on the admin listener");
+    Ok(format!("logging at {level}"))
+}
+
+fn config_dump(subject: &Subject) -> Json {
+    let setting = |setting: &Setting| json!({"key": setting.key, "value": setting.value, "origin": setting.origin});
+    json!({"settings": subject.settings.iter().map(setting).collect::<Vec<_>>()})
+}
+
+fn server_info(subject: &Subject) -> Json {
+    json!({
+        "version": subject.version,
+        "epoch": subject.recorder.epoch().to_string(),
+        "uptime_seconds": subject.clock.now().since(subject.started).as_secs(),
+        "draining": subject.readiness.is_draining(),
+        "ready": subject.readiness.report().ready,
+    })
+}
+
+fn policies(subject: &Subject) -> Json {
+    let live = subject.live.load();
+    let Policy {
+        shared,
+        routes,
+        limits,
+    } = &live.snapshot.policy;
+    let limit = |spec: &crate::ledger::LimitSpec| {
+        json!({
+            "name": &*spec.name,
+            "count": spec.rate.count,
+            "per_seconds": spec.rate.per.as_secs(),
+            "burst": spec.burst,
+        })
+    };
+    json!({
+        "shared": rules(&shared.admit, &shared.head, &shared.body),
+        "routes": routes.iter().map(route).collect::<Vec<_>>(),
+        "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+    })
+}
+
+fn route(route: &Route) -> Json {
+    let methods: Vec<&str> = route
+        .matching
+        .methods
+        .iter()
+        .map(http::Method::as_str)
+        .collect();
+    let staged = &route.rules;
+    json!({
+        "name": &*route.name,
+        "place": route.place.to_string(),
+        "methods": methods,
+        "path": route.matching.path.as_str(),
+        "hosts": route.matching.hosts,
+        "anonymous": route.anonymous,
+        "normalise": route.normalise,
+        "forward_token": route.forward_token,
+        "body_on_get": route.body_on_get,
+        "body_bytes_max": route.body_bytes_max.0,
+        "audit": match route.audit {
+            AuditMode::WithAnswer => "with_answer",
+            AuditMode::BeforeForward => "before_forward",
+        },
+        "rules": rules(&staged.admit, &staged.head, &staged.body),
+    })
+}
+
+/// The rules in the order in which they are asked.
+fn rules(admit: &[Rule], head: &[Rule], body: &[Rule]) -> Vec<Json> {
+    let stages = [("admit", admit), ("head", head), ("body", body)];
+    let told = |(stage, rules): (&'static str, &[Rule])| {
+        let rule = |rule: &Rule| {
+            json!({
+                "name": &*rule.id.name,
+                "place": rule.id.place.to_string(),
+                "stage": stage,
+                "mode": match rule.mode {
+                    Mode::Enforce => "enforce",
+                    Mode::Shadow => "shadow",
+                },
+            })
+        };
+        rules.iter().map(rule).collect::<Vec<_>>()
+    };
+    stages.into_iter().flat_map(told).collect()
+}
+
+/// The certificates of the listeners: clients come in clear, so there is none.
+fn certs(_: &Subject) -> Json {
+    json!({"certificates": []})
+}
+
+/// Names and ages of what tokens are verified with; the keys are public, and even so are not shown.
+fn secrets(subject: &Subject) -> Json {
+    let live = subject.live.load();
+    let age = subject.clock.now().since(subject.started).as_secs();
+    let keys = live
+        .snapshot
+        .tokens
+        .as_ref()
+        .map(|tokens| tokens.keys().kids());
+    let origin = origin_of_keys(&subject.settings);
+    let key =
+        |kid: &str| json!({"kind": "token_key", "kid": kid, "origin": origin, "age_seconds": age});
+    json!({"secrets": keys.unwrap_or_default().into_iter().map(key).collect::<Vec<_>>()})
+}
+
+/// The file or address that the configuration names for keys; `inline` where the text stands in the configuration.
+fn origin_of_keys(settings: &[Setting]) -> &str {
+    let source = |setting: &Setting| {
+        let source = setting.key.strip_prefix("inbound.tokens.keys.");
+        matches!(source, Some("file" | "url" | "inline"))
+    };
+    match settings.iter().find(|setting| source(setting)) {
+        Some(setting) if setting.key.ends_with(".inline") => "inline",
+        Some(setting) => &setting.value,
+        None => "",
+    }
+}
