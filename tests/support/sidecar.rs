@@ -38,6 +38,8 @@ pub struct Setup<'a> {
     pub files: &'a [(&'a str, &'a str)],
     /// How many files the process may open.
     pub open_files: Option<u32>,
+    /// The environment, which is empty otherwise.
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Setup<'a> {
@@ -52,6 +54,7 @@ impl<'a> Setup<'a> {
             listen: "127.0.0.1:0",
             files: &[],
             open_files: None,
+            environment: &[],
         }
     }
 
@@ -70,6 +73,7 @@ impl<'a> Setup<'a> {
             .args(["proxy", "-c"])
             .arg(folder.path().join("sidecar.yaml"))
             .env_clear()
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -183,6 +187,12 @@ impl Sidecar {
         let host = self.health;
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         wire.ask(request).unwrap()
+    }
+
+    /// Where another listener is, by its name in the log.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let text = self.stdout();
+        listener(&text, name).unwrap()
     }
 
     /// The text of `/metrics`.
@@ -405,12 +415,8 @@ impl Output {
         let until = Instant::now() + START;
         let mut texts = self.text.lock().unwrap();
         loop {
-            let lines = texts.stdout.lines();
-            let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found =
-                lines.find(|line| line["msg"] == "listening" && line["listener"] == listener);
-            if let Some(line) = found {
-                return line["address"].as_str().unwrap().parse().unwrap();
+            if let Some(address) = self::listener(&texts.stdout, listener) {
+                return address;
             }
             let ended = child.try_wait().unwrap();
             let waits = Instant::now() < until && ended.is_none();
@@ -423,6 +429,14 @@ impl Output {
             texts = self.changed.wait_timeout(texts, pause).unwrap().0;
         }
     }
+}
+
+/// The address that a log names for a listener.
+fn listener(log: &str, name: &str) -> Option<SocketAddr> {
+    let lines = log.lines();
+    let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let found = lines.find(|line| line["msg"] == "listening" && line["listener"] == name)?;
+    found["address"].as_str()?.parse().ok()
 }
 
 /// What `outrider audit tail` prints of a spool.
