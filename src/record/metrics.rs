@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -12,8 +11,9 @@ use prometheus::{
 
 use crate::model::denial::Cause;
 
-use super::durations::{self, Durations};
+use super::durations;
 use super::route_metrics::RouteMetrics;
+use super::shown::{Gauges, SpanMetrics};
 use super::told::Shadowed;
 
 /// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
@@ -32,25 +32,25 @@ const NO_ROUTE: &str = "_NONE";
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
-    families: Arc<Families>,
+    pub(super) families: Arc<Families>,
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
-    spans: SpanMetrics,
-    gauges: Gauges,
+    pub(super) spans: SpanMetrics,
+    pub(super) gauges: Gauges,
 }
 
 pub(super) struct Families {
     pub(super) requests: IntCounterVec,
     pub(super) durations: HistogramVec,
-    client_durations: HistogramVec,
+    pub(super) client_durations: HistogramVec,
     denials: Box<[IntCounter]>,
     shadow_denials: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
-    connections: IntGauge,
-    connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
-    token_cache_hits: IntCounter,
-    token_cache_misses: IntCounter,
-    token_cache_entries: IntGauge,
+    pub(super) connections: IntGauge,
+    pub(super) connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
+    pub(super) token_cache_hits: IntCounter,
+    pub(super) token_cache_misses: IntCounter,
+    pub(super) token_cache_entries: IntGauge,
 }
 
 /// What the audit spool counts.
@@ -62,57 +62,6 @@ pub(super) struct AuditMetrics {
     pub(super) writer_failures: IntCounter,
     pub(super) spool_bytes: IntGauge,
     pub(super) failing: IntGauge,
-}
-
-/// What becomes of spans.
-#[derive(Clone)]
-pub(super) struct SpanMetrics {
-    pub(super) exported: IntCounter,
-    pub(super) queue_full: IntCounter,
-    pub(super) export_failed: IntCounter,
-}
-
-/// What is counted elsewhere and only shown here.
-#[derive(Clone)]
-struct Gauges {
-    connections_accepted: IntCounter,
-    connections_waited: IntCounter,
-    upstream_busy: IntGauge,
-    upstream_idle: IntGauge,
-    limit_keys: IntGauge,
-    token_keys: IntGauge,
-    draining: IntGauge,
-}
-
-/// What the door has counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionTotals {
-    /// Open now.
-    pub open: usize,
-    /// Connections that got a place.
-    pub accepted: u64,
-    /// Connections that had to wait for a place.
-    pub waited: u64,
-    /// Connections refused because their address had enough of them.
-    pub refused_per_ip: u64,
-    /// Connections lost because the system gave no socket.
-    pub refused_by_system: u64,
-}
-
-/// The service behind the proxy, as the client's side of the semantic conventions names it.
-pub struct ClientMetrics(Durations);
-
-impl ClientMetrics {
-    /// The head of an answer was there after so long, or was given up.
-    pub(super) fn observe(
-        &self,
-        method: Option<&Method>,
-        status: Option<StatusCode>,
-        cause: Option<Cause>,
-        took: Duration,
-    ) {
-        self.0.observe(method, status, cause, took);
-    }
 }
 
 /// A part of a request's time.
@@ -177,53 +126,6 @@ impl Metrics {
         ))
     }
 
-    /// The children of the way to a service. `port` is empty for a socket of the file system.
-    #[must_use]
-    pub fn client(&self, address: &str, port: &str) -> ClientMetrics {
-        let family = self.families.client_durations.clone();
-        ClientMetrics(Durations::new(
-            family,
-            [address.to_owned(), port.to_owned()],
-        ))
-    }
-
-    /// What the door has counted since the start.
-    pub fn show_connections(&self, totals: ConnectionTotals) {
-        let families = &self.families;
-        families.connections.set(gauge(totals.open));
-        let [per_ip, system] = &families.connections_refused;
-        raise(per_ip, totals.refused_per_ip);
-        raise(system, totals.refused_by_system);
-        raise(&self.gauges.connections_accepted, totals.accepted);
-        raise(&self.gauges.connections_waited, totals.waited);
-    }
-
-    /// Connections to the service over all workers: busy ones, and ones that wait for a request.
-    pub fn show_upstream(&self, open: usize, idle: usize) {
-        self.gauges
-            .upstream_busy
-            .set(gauge(open.saturating_sub(idle)));
-        self.gauges.upstream_idle.set(gauge(idle));
-    }
-
-    /// Counters that the limits hold, and keys that tokens are verified with.
-    pub fn show_held(&self, limit_keys: usize, token_keys: usize) {
-        self.gauges.limit_keys.set(gauge(limit_keys));
-        self.gauges.token_keys.set(gauge(token_keys));
-    }
-
-    /// Whether the process is on its way out.
-    pub fn show_draining(&self, draining: bool) {
-        self.gauges.draining.set(i64::from(draining));
-    }
-
-    /// Look-ups among the verified tokens since this was told last, and how many are remembered now.
-    pub fn show_token_cache(&self, hits: u64, misses: u64, entries: usize) {
-        self.families.token_cache_hits.inc_by(hits);
-        self.families.token_cache_misses.inc_by(misses);
-        self.families.token_cache_entries.set(gauge(entries));
-    }
-
     /// A stage of a request took so long.
     pub fn stage(&self, stage: Stage, took: Duration) {
         if let Some(histogram) = self.families.stages.get(stage as usize) {
@@ -241,10 +143,6 @@ impl Metrics {
 
     pub(super) const fn audit(&self) -> &AuditMetrics {
         &self.audit
-    }
-
-    pub(super) const fn spans(&self) -> &SpanMetrics {
-        &self.spans
     }
 
     pub(super) const fn unrouted(&self) -> &Arc<RouteMetrics> {
@@ -327,49 +225,6 @@ impl Families {
     }
 }
 
-impl SpanMetrics {
-    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
-        let dropped = make.counters(
-            "outrider_spans_dropped_total",
-            "Spans lost on their way to the collector",
-            &["reason"],
-        )?;
-        Ok(Self {
-            exported: make.counter(
-                "outrider_spans_exported_total",
-                "Spans that the collector took",
-            )?,
-            queue_full: dropped.get_metric_with_label_values(&["queue_full"])?,
-            export_failed: dropped.get_metric_with_label_values(&["export_failed"])?,
-        })
-    }
-}
-
-impl Gauges {
-    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
-        let upstream = make.gauges(
-            "outrider_upstream_connections",
-            "Connections to the service",
-            "state",
-        )?;
-        Ok(Self {
-            connections_accepted: make.counter(
-                "outrider_connections_accepted_total",
-                "Connections that got a place",
-            )?,
-            connections_waited: make.counter(
-                "outrider_connections_waited_total",
-                "Connections that had to wait for a place",
-            )?,
-            upstream_busy: upstream.get_metric_with_label_values(&["busy"])?,
-            upstream_idle: upstream.get_metric_with_label_values(&["idle"])?,
-            limit_keys: make.gauge("outrider_limit_keys", "Counters that the limits hold")?,
-            token_keys: make.gauge("outrider_token_keys", "Keys that tokens are verified with")?,
-            draining: make.gauge("outrider_draining", "1 while the process is on its way out")?,
-        })
-    }
-}
-
 impl AuditMetrics {
     fn new(make: &Make<'_>) -> prometheus::Result<Self> {
         Ok(Self {
@@ -395,15 +250,6 @@ impl AuditMetrics {
     }
 }
 
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Brings a counter up to a total that is counted elsewhere.
-fn raise(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
-}
-
 /// The labels of a table of durations.
 fn labels<'l>(one: &'l str, two: &'l str) -> [&'l str; 5] {
     let [method, status, error] = durations::LABELS;
@@ -411,28 +257,33 @@ fn labels<'l>(one: &'l str, two: &'l str) -> [&'l str; 5] {
 }
 
 /// Makes and registers families.
-struct Make<'r>(&'r Registry);
+pub(super) struct Make<'r>(&'r Registry);
 
 impl Make<'_> {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         let made = IntCounter::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         let made = IntGauge::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> prometheus::Result<IntGaugeVec> {
         let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }
 
-    fn counters(
+    pub(super) fn counters(
         &self,
         name: &str,
         help: &str,
@@ -462,7 +313,7 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::record::Outcome;
+    use crate::record::{ConnectionTotals, Outcome};
 
     #[test]
     fn a_hostile_client_cannot_grow_the_series() {

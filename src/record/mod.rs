@@ -14,6 +14,7 @@ mod recovery;
 mod redact;
 mod route_metrics;
 pub mod segment;
+mod shown;
 mod spans;
 mod spool;
 mod told;
@@ -35,12 +36,13 @@ use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
 pub use event::AdminOrder;
-pub use metrics::{ClientMetrics, ConnectionTotals, Metrics, Stage};
+pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use otlp::{SpanExport, TraceSettings, tracing};
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::RouteMetrics;
+pub use shown::{ClientMetrics, ConnectionTotals};
 pub use spans::{Sampler, Tracer};
 pub use told::{ByteCounter, Trace};
 

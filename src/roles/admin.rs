@@ -27,11 +27,14 @@ pub(super) struct Subject {
     pub(super) logs: LogLevel,
 }
 
-/// Something that can be done.
+/// Something that can be shown.
+type Tell = fn(&Subject) -> Json;
+
+/// Something that can be done, by what stands behind the question mark.
 type Act = fn(&Subject, &str) -> Result<String, String>;
 
 /// Everything that can be read.
-const PAGES: &[(&str, fn(&Subject) -> Json)] = &[
+const PAGES: &[(&str, Tell)] = &[
     ("/config_dump", config_dump),
     ("/server_info", server_info),
     ("/policies", policies),
@@ -39,26 +42,25 @@ const PAGES: &[(&str, fn(&Subject) -> Json)] = &[
     ("/secrets", secrets),
 ];
 
-/// Everything that can be ordered: its path, its name in the audit, the key that its query may have.
-const ORDERS: &[(&str, &str, Option<&str>, Act)] = &[
-    ("/drain", "admin.drain", None, drain),
-    ("/loglevel", "admin.loglevel", Some("level"), loglevel),
+/// Everything that can be ordered: its path, and its name in the audit.
+const ORDERS: &[(&str, &str, Act)] = &[
+    ("/drain", "admin.drain", drain),
+    ("/loglevel", "admin.loglevel", loglevel),
 ];
 
 /// The offer of the admin listener.
 pub(super) fn offer(subject: Subject) -> Offer {
     let subject = Arc::new(subject);
-    let page = |(path, show): &(&'static str, fn(&Subject) -> Json)| {
-        let (subject, show) = (Arc::clone(&subject), *show);
-        let show: Show = Arc::new(move || format!("{:#}\n", show(&subject)));
+    let page = |(path, tell): &(&'static str, Tell)| {
+        let (subject, tell) = (Arc::clone(&subject), *tell);
+        let show: Show = Arc::new(move || format!("{:#}\n", tell(&subject)));
         (*path, show)
     };
-    let order =
-        |(path, name, key, act): &(&'static str, &'static str, Option<&'static str>, Act)| {
-            let (subject, name, key, act) = (Arc::clone(&subject), *name, *key, *act);
-            let run: Run = Arc::new(move |asked: &Asked<'_>| subject.order(name, key, act, asked));
-            (*path, run)
-        };
+    let order = |(path, name, act): &(&'static str, &'static str, Act)| {
+        let (subject, name, act) = (Arc::clone(&subject), *name, *act);
+        let run: Run = Arc::new(move |asked: &Asked<'_>| subject.order(name, act, asked));
+        (*path, run)
+    };
     Offer {
         pages: PAGES.iter().map(page).collect(),
         orders: ORDERS.iter().map(order).collect(),
@@ -67,15 +69,8 @@ pub(super) fn offer(subject: Subject) -> Offer {
 
 impl Subject {
     /// Whatever becomes of it is recorded.
-    fn order(
-        &self,
-        name: &'static str,
-        key: Option<&str>,
-        act: Act,
-        asked: &Asked<'_>,
-    ) -> Result<String, String> {
-        let argument = argument(asked.query, key);
-        let done = argument.and_then(|argument| act(self, argument));
+    fn order(&self, name: &'static str, act: Act, asked: &Asked<'_>) -> Result<String, String> {
+        let done = act(self, asked.query);
         self.recorder.admin(&AdminOrder {
             name,
             argument: asked.query,
@@ -86,28 +81,19 @@ impl Subject {
     }
 }
 
-/// The one value that an order takes.
-fn argument<'q>(query: &'q str, key: Option<&str>) -> Result<&'q str, String> {
-    match key {
-        None if query.is_empty() => Ok(""),
-        None => Err("this order takes no query".to_owned()),
-        Some(key) => {
-            let value = query
-                .strip_prefix(key)
-                .and_then(|rest| rest.strip_prefix('='));
-            value.ok_or_else(|| format!("write ?{key}= and a value"))
-        }
-    }
-}
-
 /// Not ready from now on, so that nothing new is sent here; the process ends when it is told so by a signal.
-fn drain(subject: &Subject, _: &str) -> Result<String, String> {
+fn drain(subject: &Subject, query: &str) -> Result<String, String> {
+    if !query.is_empty() {
+        return Err("this order takes no query".to_owned());
+    }
     subject.readiness.set_draining();
     tracing::info!("not ready from now on: ordered on the admin listener");
     Ok("not ready from now on; requests are still served until SIGTERM".to_owned())
 }
 
-fn loglevel(subject: &Subject, level: &str) -> Result<String, String> {
+fn loglevel(subject: &Subject, query: &str) -> Result<String, String> {
+    let level = query.strip_prefix("level=");
+    let level = level.ok_or("write ?level= and a level")?;
     subject.logs.set(level)?;
     tracing::warn!(level, "the log level was changed on the admin listener");
     Ok(format!("logging at {level}"))

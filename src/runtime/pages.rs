@@ -18,9 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// Connections at once. Probes, a scraper and an operator need a handful.
-const CONNECTIONS_MAX: usize = 64;
+pub(super) const CONNECTIONS_MAX: usize = 64;
 /// For a whole request head; also how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a whole connection.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(120);
 const HEAD_BYTES_MAX: usize = 8 * 1024;

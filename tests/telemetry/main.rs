@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "a test that cannot go on stops with a panic"
 )]
