@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
-use crate::accept::facts::{FactRules, facts};
+use crate::accept::facts::{FactRules, facts, sole_origin};
 use crate::accept::http::{Arrival, Handler, HeadRefusal};
 use crate::accept::raw_head::HeadFault;
 use crate::decide::policy::{AuditMode, Policy, Route};
-use crate::decide::{self, BodyNeeds, Permit, Spend, Trace};
+use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
 use crate::forward::Forwarder;
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
@@ -29,7 +29,7 @@ use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::Facts;
 use crate::model::settings::Timeouts;
 use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id};
-use crate::transform::{self, Answers, RequestBody, Stamp};
+use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
 mod question;
@@ -104,6 +104,7 @@ struct Visit<'l> {
     now: Now,
     record: OpenRecord,
     route: Option<&'l Route>,
+    origin: Option<HeaderValue>,
     body: RequestBody,
 }
 
@@ -125,12 +126,30 @@ impl Pipeline {
         let (now, trace) = (*now, &mut Trace::Off);
         let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
-        let facts = judge(&head, arrival.peer, arrival.fault, snap, record)?;
-        let entry = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace)?;
-        visit.route = Some(entry.route());
-        if let Some(counters) = routes.get(entry.route().index) {
+        let judged = judge(&head, arrival.peer, arrival.fault, snap, record);
+        visit.origin = match &judged {
+            Ok(facts) => facts.origin.clone(),
+            Err(_) => sole_origin(&head.headers),
+        };
+        let facts = judged?;
+        let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
+        visit.route = match &admitted {
+            Ok(admitted) => Some(admitted.route()),
+            Err(turned) => turned.route,
+        };
+        if let Some(counters) = visit.route.and_then(|route| routes.get(route.index)) {
             record.route(counters);
         }
+        let entry = match admitted? {
+            Admission::Enters(entry) => entry,
+            Admission::Answered(answer) => {
+                record.preflight(answer.verdict());
+                let (origin, settled) = (facts.origin.as_ref(), visit.body);
+                let reply =
+                    transform::preflight(&answer, origin, &snap.answers, &id.header, settled);
+                return Ok(reply.map(AnswerBody::whole));
+            }
+        };
         let caller = caller(snap, &facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
@@ -158,7 +177,8 @@ impl Pipeline {
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
         let reply = slot.send(out, deadline).await?;
-        let reply = transform::reply(&permit, reply, &snap.answers, &id.header);
+        let origin = facts.origin.as_ref();
+        let reply = transform::reply(&permit, reply, origin, &snap.answers, &id.header);
         Ok(reply.map(AnswerBody::Reply))
     }
 
@@ -197,6 +217,7 @@ impl Handler for Pipeline {
             now,
             record,
             route: None,
+            origin: None,
             body,
         };
         let answer = self.walk(&live, arrival, &mut visit).await;
@@ -204,13 +225,21 @@ impl Handler for Pipeline {
             id,
             mut record,
             route,
+            origin,
             body,
             ..
         } = visit;
         let answer = answer.unwrap_or_else(|denial| {
             record.denied(&denial);
-            let answers = &live.snapshot.answers;
-            transform::refusal(&denial, answers, &id.header, route, body).map(AnswerBody::whole)
+            let Snapshot {
+                answers, policy, ..
+            } = &live.snapshot;
+            let page = Page {
+                cors: route.map_or(&policy.cors, |route| &route.cors).as_deref(),
+                origin: origin.as_ref(),
+            };
+            transform::refusal(&denial, answers, &id.header, route, &page, body)
+                .map(AnswerBody::whole)
         });
         let status = answer.status();
         record.answered(self.clock.now(), status);

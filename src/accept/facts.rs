@@ -15,8 +15,11 @@ use crate::model::path::{JudgedPath, decoded};
 use crate::model::settings::TrustedHops;
 
 mod names;
+mod origin;
 #[cfg(test)]
 mod tests;
+
+pub use origin::sole as sole_origin;
 
 /// Entries of `X-Forwarded-For` that are looked at, from the right. No real chain of proxies is longer.
 const FORWARDED_ENTRIES_MAX: usize = 32;
@@ -45,12 +48,19 @@ pub fn facts(peer: SocketAddr, head: &Parts, rules: &FactRules) -> Result<Facts,
     let framing = judge_framing(head)?;
     names::judge(&head.headers)?;
     judge_expectation(&head.headers)?;
+    let origin = origin::judge(&head.headers)?;
+    let preflight = match (&head.method, &origin) {
+        (&Method::OPTIONS, Some(_)) => origin::judge_preflight(&head.headers)?,
+        _ => None,
+    };
     let path = JudgedPath::judge(target).or_else(|why| refuse(Cause::Path, why))?;
     Ok(Facts {
         method: head.method.clone(),
         authority,
         framing,
         content_type: judge_content_type(&head.headers)?,
+        origin,
+        preflight,
         credentials: judge_credentials(&head.headers, path.query()),
         path,
         peer: SocketAddr::new(canonical(peer.ip()), peer.port()),

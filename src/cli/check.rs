@@ -111,13 +111,7 @@ fn refused(args: &CheckArgs, report: &Report, coloured: bool) -> String {
     if args.format == Format::Json {
         return format!("{:#}\n", report.to_json());
     }
-    let mut text = report.render(coloured);
-    text.push_str(&format!(
-        "{}: refused, {}\n",
-        args.file.display(),
-        report.summary()
-    ));
-    text
+    report.refusal(coloured)
 }
 
 /// One line for each setting, values and origins in columns.

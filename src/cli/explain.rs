@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use crate::decide::policy::Mode;
 use crate::decide::{Line, Said};
 use crate::model::clock::Now;
-use crate::model::denial::Denial;
+use crate::model::cors::PreflightVerdict;
+use crate::model::denial::{Advice, Denial};
 use crate::model::node::Place;
 use crate::model::secret::Secret;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
 
 use super::exit;
-use super::question::{PolicyArgs, Sketch, parse_now, read};
+use super::question::{PolicyArgs, Sketch, parse_now, read, read_bytes};
 
 /// The arguments of `explain`.
 #[derive(clap::Args, Debug)]
@@ -86,7 +87,12 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
             .map(Secret::new),
         claims: args.claims.as_deref().map(read).transpose()?,
         client_ip: args.client_ip,
-        body: args.body.as_deref().map(read).transpose()?,
+        body: args
+            .body
+            .as_deref()
+            .map(read_bytes)
+            .transpose()?
+            .unwrap_or_default(),
         now: args.now,
     })
 }
@@ -98,61 +104,102 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// The explanation as a table, one guard a line, the decision last.
+/// The explanation: the request, the route and every guard in the order in which they are asked, the decision.
 fn render(snapshot: &Snapshot, sketch: &Sketch, file: &str, found: &Explanation) -> String {
-    let who = match found.caller.identity() {
-        Some(identity) => format!("as {}", identity.subject),
-        None => "as nobody known".to_owned(),
+    let from = match &found.facts {
+        Some(facts) => format!(" from {}, {}", facts.client_ip, who(found)),
+        None => String::new(),
     };
-    let from = found
-        .facts
-        .as_ref()
-        .map_or_else(String::new, |facts| format!(" from {}", facts.client_ip));
-    let mut rows = vec![format!("{} {}{from} {who}\n", sketch.method, sketch.path)];
-    if let Some(route) = found
-        .route
-        .and_then(|index| snapshot.policy.routes.get(index))
-    {
-        let template = route.matching.path.as_str();
-        rows.push(row(
-            "route",
-            &route.name,
-            &at(file, &route.place),
-            &format!("matches {template}"),
-        ));
-    }
-    if let Some(refused) = &found.identity_refused {
-        rows.push(row(
-            "DENY",
-            "token",
-            "",
-            &format!("{} ({})", refused.cause.code(), refused.detail),
-        ));
-    }
-    rows.extend(found.lines.iter().map(|line| guard_row(file, line)));
-    rows.push(format!("\n{}", decision(file, &found.verdict)));
-    let mut text = rows.join("\n");
-    text.push('\n');
-    text
-}
-
-fn guard_row(file: &str, line: &Line) -> String {
-    let said = match (line.said, line.mode) {
-        (Said::Pass, _) => "pass",
-        (Said::Named, _) => "limit",
-        (Said::Deny(_), Mode::Enforce) => "DENY",
-        (Said::Deny(_), Mode::Shadow) => "would deny",
-    };
-    row(
-        said,
-        &line.rule.name,
-        &at(file, &line.rule.place),
-        &line.why,
+    let (before, after) = found
+        .lines
+        .split_at_checked(found.before_identity)
+        .unwrap_or((&found.lines, &[]));
+    let mut rows = Vec::new();
+    rows.extend(route_row(snapshot, file, found));
+    rows.extend(before.iter().map(|line| Row::of_guard(file, line)));
+    rows.extend(own_refusal(found));
+    rows.extend(after.iter().map(|line| Row::of_guard(file, line)));
+    format!(
+        "{} {}{from}\n\n{}\n{}\n",
+        sketch.method,
+        sketch.path,
+        table(&rows),
+        decision(file, &found.verdict)
     )
 }
 
-fn row(said: &str, name: &str, place: &str, why: &str) -> String {
-    format!("  {said:<10}  {name:<36}  {place:<20}  {why}")
+fn who(found: &Explanation) -> String {
+    match (found.caller.identity(), &found.identity_refused) {
+        (Some(identity), _) => format!("as {}", identity.subject),
+        (None, Some(_)) => "with credentials that are refused".to_owned(),
+        (None, None) => "without credentials".to_owned(),
+    }
+}
+
+/// One line of the table.
+struct Row {
+    said: &'static str,
+    name: String,
+    place: String,
+    why: String,
+}
+
+impl Row {
+    fn of_guard(file: &str, line: &Line) -> Self {
+        let said = match (line.said, line.mode) {
+            (Said::Pass, _) => "pass",
+            (Said::Named, Mode::Enforce) => "limit",
+            (Said::Named, Mode::Shadow) => "shadow",
+            (Said::Deny(_), Mode::Enforce) => "DENY",
+            (Said::Deny(_), Mode::Shadow) => "would deny",
+        };
+        Self {
+            said,
+            name: line.rule.name.to_string(),
+            place: at(file, &line.rule.place),
+            why: line.why.clone(),
+        }
+    }
+}
+
+fn route_row(snapshot: &Snapshot, file: &str, found: &Explanation) -> Option<Row> {
+    let route = snapshot.policy.routes.get(found.route?)?;
+    Some(Row {
+        said: "route",
+        name: route.name.to_string(),
+        place: at(file, &route.place),
+        why: format!("matches {}", route.matching.path.as_str()),
+    })
+}
+
+/// The refusal that no written rule is responsible for: of the request itself, or of its credentials.
+fn own_refusal(found: &Explanation) -> Option<Row> {
+    let row = |name: &str, denial: &Denial| Row {
+        said: "DENY",
+        name: name.to_owned(),
+        place: String::new(),
+        why: denial.detail.clone(),
+    };
+    match (&found.identity_refused, &found.verdict) {
+        (Some(denial), _) => Some(row("credentials", denial)),
+        (None, Verdict::Refused(denial)) if denial.rule.is_none() => Some(row("request", denial)),
+        (None, Verdict::Refused(_) | Verdict::Forwarded { .. } | Verdict::Preflight(_)) => None,
+    }
+}
+
+/// Columns as wide as what stands in them.
+fn table(rows: &[Row]) -> String {
+    let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let said = width(|row| row.said.chars().count());
+    let name = width(|row| row.name.chars().count());
+    let place = width(|row| row.place.chars().count());
+    let line = |row: &Row| {
+        format!(
+            "  {:said$}  {:name$}  {:place$}  {}\n",
+            row.said, row.name, row.place, row.why
+        )
+    };
+    rows.iter().map(line).collect()
 }
 
 fn at(file: &str, place: &Place) -> String {
@@ -179,6 +226,12 @@ fn decision(file: &str, verdict: &Verdict) -> String {
                 rules.join(", ")
             )
         }
+        Verdict::Preflight(PreflightVerdict::Granted) => {
+            "answered: 204 cors.preflight: the browser may send the request".to_owned()
+        }
+        Verdict::Preflight(PreflightVerdict::Refused(why)) => {
+            format!("answered: 204 cors.refused: the browser will not send the request: {why}")
+        }
         Verdict::Refused(denial) => refused(file, denial),
     }
 }
@@ -189,8 +242,16 @@ fn refused(file: &str, denial: &Denial) -> String {
         Some(rule) => format!(" by {rule} ({})", at(file, &rule.place)),
         None => String::new(),
     };
+    let would_do = match &denial.advice {
+        Advice::Methods(methods) => format!("; these would do: {methods}"),
+        Advice::None
+        | Advice::Scope(_)
+        | Advice::StepUp(_)
+        | Advice::RetryAfter(_)
+        | Advice::Quota(_) => String::new(),
+    };
     format!(
-        "denied: {status} {}{by}: {}",
+        "denied: {status} {}{by}: {}{would_do}",
         denial.cause.code(),
         denial.detail
     )

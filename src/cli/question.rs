@@ -2,16 +2,17 @@
 //! never the network.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::cli::exit;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::model::clock::{Clock, Now, SystemClock};
 use crate::model::ip::LOOPBACK;
 use crate::model::secret::Secret;
@@ -32,17 +33,29 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Loads the configuration and builds what requests go by. The error is ready to be shown.
     pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
-        let loaded = config::load(&self.config, std::env::vars_os());
-        let mut config = loaded
-            .map_err(|report| (exit::CONFIGURATION, report.render(false)))?
-            .config;
-        if let (Some(path), Some(tokens)) = (&self.keys, &mut config.inbound.tokens) {
+        let Loaded {
+            mut config,
+            warnings,
+            ..
+        } = config::load(&self.config, std::env::vars_os())
+            .map_err(|report| (exit::CONFIGURATION, report.refusal(false)))?;
+        if let Some(path) = &self.keys {
+            let Some(tokens) = &mut config.inbound.tokens else {
+                let why = "--keys is given, but the configuration takes no tokens";
+                return Err((exit::USAGE, why.to_owned()));
+            };
             tokens.keys.text = read(path)?;
             tokens.keys.origin = path.display().to_string();
         }
-        load::snapshot(config.inbound)
-            .map(|loaded| loaded.snapshot)
-            .map_err(|fault| (exit::CONFIGURATION, fault.message))
+        let made = load::snapshot(config.inbound).map_err(|fault| match &self.keys {
+            // What is wrong stands in the file that the command line names, not in the configuration.
+            Some(_) => fault.message,
+            None => warnings.with(*fault).refusal(false),
+        });
+        match made {
+            Ok(loaded) => Ok(loaded.snapshot),
+            Err(told) => Err((exit::CONFIGURATION, told)),
+        }
     }
 }
 
@@ -61,8 +74,8 @@ pub(super) struct Sketch {
     pub(super) claims: Option<String>,
     /// The client's address.
     pub(super) client_ip: Option<IpAddr>,
-    /// The body.
-    pub(super) body: Option<String>,
+    /// The body; empty where none is sent.
+    pub(super) body: Bytes,
     /// The moment, if not this one.
     pub(super) now: Option<Now>,
 }
@@ -71,17 +84,16 @@ impl Sketch {
     /// The question that this sketch asks of a policy.
     pub(super) fn question(&self, snapshot: &Snapshot) -> Result<Question, String> {
         let now = self.now.unwrap_or_else(|| SystemClock::new().now());
-        let body = Bytes::from(self.body.clone().unwrap_or_default());
         Ok(Question {
-            head: self.head(&body)?,
-            body,
+            head: self.head()?,
+            body: self.body.clone(),
             peer: SocketAddr::new(self.client_ip.unwrap_or(LOOPBACK), 0),
             assumed: self.assumed(snapshot, now)?,
             now,
         })
     }
 
-    fn head(&self, body: &Bytes) -> Result<Parts, String> {
+    fn head(&self) -> Result<Parts, String> {
         let request = Request::builder()
             .method(self.method.as_str())
             .uri(self.path.as_str())
@@ -90,6 +102,9 @@ impl Sketch {
             .map_err(|error| format!("not a request: {error}"))?
             .into_parts()
             .0;
+        if head.uri.path_and_query().is_none() && head.method != Method::CONNECT {
+            return Err(format!("`{}` does not begin with `/`", self.path));
+        }
         for (name, value) in &self.headers {
             let name: HeaderName = name
                 .parse()
@@ -102,17 +117,17 @@ impl Sketch {
             head.headers
                 .insert(HOST, HeaderValue::from_static("localhost"));
         }
-        if !body.is_empty() && !head.headers.contains_key(CONTENT_LENGTH) {
-            head.headers
-                .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let framed = [CONTENT_LENGTH, TRANSFER_ENCODING];
+        if !self.body.is_empty() && !framed.iter().any(|name| head.headers.contains_key(name)) {
+            let length = HeaderValue::from(self.body.len());
+            head.headers.insert(CONTENT_LENGTH, length);
         }
         if let Some(token) = &self.token {
             let text = Secret::new(format!("Bearer {}", token.expose_secret().trim()));
-            let value = HeaderValue::from_str(text.expose_secret());
-            head.headers.insert(
-                AUTHORIZATION,
-                value.map_err(|_| "the token is not a token".to_owned())?,
-            );
+            let value = HeaderValue::from_str(text.expose_secret())
+                .map_err(|_| "the token holds a character that no header may hold")?;
+            // Beside one that was given as a header, as a client would send both.
+            head.headers.append(AUTHORIZATION, value);
         }
         Ok(head)
     }
@@ -136,7 +151,17 @@ impl Sketch {
 
 /// Reads a file; the error is ready to be shown.
 pub(super) fn read(path: &Path) -> Result<String, (u8, String)> {
-    fs::read_to_string(path).map_err(|error| (exit::IO, format!("{}: {error}", path.display())))
+    fs::read_to_string(path).map_err(|error| unread(path, &error))
+}
+
+/// Reads a file whose bytes need not be text.
+pub(super) fn read_bytes(path: &Path) -> Result<Bytes, (u8, String)> {
+    let bytes = fs::read(path).map_err(|error| unread(path, &error))?;
+    Ok(Bytes::from(bytes))
+}
+
+fn unread(path: &Path, error: &io::Error) -> (u8, String) {
+    (exit::IO, format!("{}: {error}", path.display()))
 }
 
 /// Reads a moment: RFC 3339, such as `2026-11-22T10:00:00Z`.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::config::{Report, yaml};
+use crate::model::cors::PreflightVerdict;
 use crate::model::decode::Decode;
 use crate::model::fault::Faults;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
@@ -67,7 +68,7 @@ fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
         Some(_) | None => {
             let name = args.cases.display().to_string();
             let report = Report::new(&name, &text, faults);
-            Err((exit::CONFIGURATION, report.render(false)))
+            Err((exit::CONFIGURATION, report.refusal(false)))
         }
     }
 }
@@ -91,23 +92,18 @@ fn judge(case: &Case, snapshot: &Snapshot) -> Outcome {
 
 /// What is not as expected, a sentence each.
 fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> Vec<String> {
-    let (decision, status, code, rule, detail) = match &found.verdict {
-        Verdict::Forwarded { .. } => (Decision::Allow, String::new(), "", String::new(), ""),
-        Verdict::Refused(denial) => (
-            Decision::Deny,
-            denial.cause.status().as_str().to_owned(),
-            denial.cause.code(),
-            denial
-                .rule
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            denial.detail.as_str(),
-        ),
-    };
-    let told = match decision {
-        Decision::Allow => decision.as_str().to_owned(),
-        Decision::Deny => format!("deny ({status} {code} {rule}: {detail})"),
+    let Told {
+        decision,
+        status,
+        code,
+        rule,
+        detail,
+    } = Told::of(&found.verdict);
+    let told = match (decision, rule.as_str()) {
+        (Decision::Allow, _) => decision.as_str().to_owned(),
+        (Decision::Answer, _) => format!("answer ({status} {code}: {detail})"),
+        (Decision::Deny, "") => format!("deny ({status} {code}: {detail})"),
+        (Decision::Deny, rule) => format!("deny ({status} {code} by {rule}: {detail})"),
     };
     if expected.decision != decision {
         return vec![format!(
@@ -147,4 +143,47 @@ fn complaints(expected: &Expected, found: &Explanation, snapshot: &Snapshot) -> 
         demand("shadow", Some(&wanted.join(", ")), &noted.join(", "));
     }
     complaints
+}
+
+/// A verdict in the words of a table; empty where a verdict has none.
+#[derive(Default)]
+struct Told<'v> {
+    decision: Decision,
+    status: String,
+    code: &'static str,
+    rule: String,
+    detail: &'v str,
+}
+
+impl<'v> Told<'v> {
+    fn of(verdict: &'v Verdict) -> Self {
+        let status = verdict.status().map(|status| status.as_str().to_owned());
+        let told = Self {
+            status: status.unwrap_or_default(),
+            ..Self::default()
+        };
+        match verdict {
+            Verdict::Forwarded { .. } => told,
+            Verdict::Preflight(verdict) => Self {
+                decision: Decision::Answer,
+                code: verdict.code(),
+                detail: match verdict {
+                    PreflightVerdict::Granted => "granted",
+                    PreflightVerdict::Refused(why) => why,
+                },
+                ..told
+            },
+            Verdict::Refused(denial) => Self {
+                decision: Decision::Deny,
+                code: denial.cause.code(),
+                rule: denial
+                    .rule
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                detail: &denial.detail,
+                ..told
+            },
+        }
+    }
 }

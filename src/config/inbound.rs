@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use crate::decide::guards::{Context, Scope};
 use crate::decide::policy::{Mode, Policy};
+use crate::model::cors::Cors;
 use crate::model::decode::{Decode, Fields, Placed, Section, one_of};
 use crate::model::fault::Faults;
 use crate::model::ip::{Cidr, CidrSet};
@@ -21,7 +23,7 @@ use super::addresses::{ForwardTo, Listen, arrives_at};
 use super::names::Roles;
 use super::routes::{self, Listener};
 use super::tokens::Tokens;
-use super::{bounds, section_or_defaults, timeouts};
+use super::{bounds, cors, section_or_defaults, timeouts};
 
 /// The inbound journey.
 #[derive(Debug)]
@@ -101,7 +103,10 @@ impl Section for Draft {
         let limits = section_or_defaults(fields, "bounds", doc, bounds::read);
         let doc = "how long the listener and the way to the service wait";
         let timeouts = section_or_defaults(fields, "timeouts", doc, timeouts::read);
-        let policy = read_policy(fields, limits.as_ref());
+        let doc = "pages of other origins in browsers: who may read answers; without it the service says so itself";
+        let cors = fields.section("cors", doc, |section| cors::read(section, limit_headers));
+        let cors = cors.map(Arc::new);
+        let policy = read_policy(fields, limits.as_ref(), limit_headers, cors);
         if let (Some(listen), Some(forward_to)) = (&listen, &forward_to) {
             refuse_loop(fields, listen.value.0, forward_to, "inbound.listen");
         }
@@ -155,7 +160,12 @@ fn read_hops(fields: &mut Fields<'_>) -> TrustedHops {
     }
 }
 
-fn read_policy(fields: &mut Fields<'_>, bounds: Option<&AcceptLimits>) -> Option<Policy> {
+fn read_policy(
+    fields: &mut Fields<'_>,
+    bounds: Option<&AcceptLimits>,
+    limit_headers: LimitHeaders,
+    cors: Option<Arc<Cors>>,
+) -> Option<Policy> {
     let limits = RefCell::new(Vec::new());
     let context = Context {
         owner: "inbound",
@@ -173,12 +183,15 @@ fn read_policy(fields: &mut Fields<'_>, bounds: Option<&AcceptLimits>) -> Option
         }),
         shared: &shared,
         limits: &limits,
+        limit_headers,
+        cors: cors.as_ref(),
     };
     let routes = routes::read(fields, &listener)?;
     Some(Policy {
         shared,
         routes,
         limits: limits.into_inner(),
+        cors,
     })
 }
 

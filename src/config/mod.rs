@@ -21,6 +21,8 @@ mod addresses;
 mod admin;
 mod audit;
 mod bounds;
+mod cors;
+mod deprecation;
 mod effective;
 mod env;
 mod inbound;

@@ -77,6 +77,17 @@ impl Report {
         out
     }
 
+    /// The faults for a person, and a last line that says what becomes of the file.
+    #[must_use]
+    pub fn refusal(&self, coloured: bool) -> String {
+        format!(
+            "{}{}: refused, {}\n",
+            self.render(coloured),
+            self.file,
+            self.summary()
+        )
+    }
+
     /// One line that counts: `2 errors, 1 warning`.
     #[must_use]
     pub fn summary(&self) -> String {

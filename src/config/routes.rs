@@ -9,16 +9,19 @@ use serde_json::{Value as Json, json};
 use crate::decide::guards::{Context, GUARDS, Scope, Stage};
 use crate::decide::policy::{AuditMode, Matching, Mode, Route, Rule, StagedRules, limit_policy};
 use crate::ledger::LimitSpec;
+use crate::model::cors::Cors;
 use crate::model::decode::{
     Decode, Fields, Placed, decode_list, describe_section, one_of, read_section,
 };
 use crate::model::fault::Faults;
 use crate::model::node::Node;
 use crate::model::path::PathTemplate;
+use crate::model::settings::LimitHeaders;
 use crate::model::units::ByteSize;
 
 use super::names::{HostName, Label, MethodName};
 use super::numbers::Size;
+use super::{cors, deprecation};
 
 /// Routes of one listener: more than anyone can review.
 const ROUTES_MAX: usize = 1000;
@@ -33,6 +36,10 @@ pub(super) struct Listener<'a> {
     pub(super) shared: &'a StagedRules,
     /// The limits of the whole policy so far.
     pub(super) limits: &'a RefCell<Vec<LimitSpec>>,
+    /// Which rate-limit fields answers get.
+    pub(super) limit_headers: LimitHeaders,
+    /// What it says of pages of other origins.
+    pub(super) cors: Option<&'a Arc<Cors>>,
 }
 
 /// Reads the routes; faulty ones are noted and left out, so that the sound ones are still held against each other.
@@ -121,6 +128,9 @@ fn read_route(
     let forward_token = fields.or("forward_token", doc, "false", false);
     let doc = "when the record is written: with_answer, or before_forward to have it durable before the request leaves";
     let audit = fields.or("audit", doc, "with_answer", AuditMode::WithAnswer);
+    let cors = cors::read_of_route(fields, listener.limit_headers, listener.cors);
+    let doc = "that the route is on its way out, as its answers tell";
+    let deprecation = fields.section("deprecated", doc, deprecation::read);
     let (name, matching) = (name?, matching?);
     let (body_bytes_max, body_on_get) = body.unwrap_or((listener.body_bytes_max, false));
     let rules = staged(rules);
@@ -135,6 +145,8 @@ fn read_route(
         body_on_get,
         body_bytes_max,
         audit,
+        cors,
+        deprecation: deprecation.map(Box::new),
         limit_policy: limit_policy(rules.head.iter().chain(&listener.shared.head)),
         rules,
     });

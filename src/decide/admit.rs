@@ -13,6 +13,7 @@ use crate::model::facts::{Facts, Framing};
 use super::Spend;
 use super::guards::Ask;
 use super::policy::{Policy, Route};
+use super::preflight::{self, Preflight};
 use super::tally::Tally;
 use super::trace::Trace;
 
@@ -44,7 +45,52 @@ impl<'p> Entry<'p> {
     }
 }
 
-/// Judges the address, finds the route, asks its first rules.
+/// Where a request goes on from here.
+#[derive(Debug)]
+pub enum Admission<'p> {
+    /// It says who sends it.
+    Enters(Entry<'p>),
+    /// It is a browser's question, which is answered here: it carries no credentials and reaches no service.
+    Answered(Preflight<'p>),
+}
+
+/// A refusal, with the route if one was found: its answers and its records are the route's.
+#[derive(Debug)]
+pub struct Turned<'p> {
+    /// Why.
+    pub denial: Box<Denial>,
+    /// The route.
+    pub route: Option<&'p Route>,
+}
+
+impl From<Box<Denial>> for Turned<'_> {
+    fn from(denial: Box<Denial>) -> Self {
+        Self {
+            denial,
+            route: None,
+        }
+    }
+}
+
+impl From<Turned<'_>> for Box<Denial> {
+    fn from(turned: Turned<'_>) -> Self {
+        turned.denial
+    }
+}
+
+impl<'p> Admission<'p> {
+    /// The route.
+    #[must_use]
+    pub const fn route(&self) -> &'p Route {
+        match self {
+            Self::Enters(entry) => entry.route(),
+            Self::Answered(preflight) => preflight.route(),
+        }
+    }
+}
+
+/// Judges the address, finds the route, asks its first rules. A preflight goes by the route of the request that it
+/// asks for.
 pub fn admit<'p>(
     policy: &'p Policy,
     facts: &Facts,
@@ -52,7 +98,7 @@ pub fn admit<'p>(
     now: Now,
     spend: Spend,
     trace: &mut Trace,
-) -> Result<Entry<'p>, Box<Denial>> {
+) -> Result<Admission<'p>, Turned<'p>> {
     let mut tally = Tally::default();
     let mut ask = Ask {
         facts,
@@ -63,30 +109,49 @@ pub fn admit<'p>(
         now,
     };
     tally.ask(&policy.shared.admit, &ask, spend, trace)?;
-    let route = match find(policy, facts) {
+    let preflight = preflight::judge(policy, facts);
+    let found = match &preflight {
+        Some(preflight) => Ok(preflight.route()),
+        None => find(policy, facts),
+    };
+    let route = match found {
         Ok(route) => route,
-        Err(denial) => return Err(tally.refused.unwrap_or(denial)),
+        Err(denial) => return Err(tally.refused.unwrap_or(denial).into()),
     };
     ask.route = Some(route);
-    if let Some(denial) = misfit(route, facts) {
-        tally.refuse(denial, trace)?;
+    let here = |denial| Turned {
+        denial,
+        route: Some(route),
+    };
+    // A preflight is granted all the same, so that the page can read why its request is refused.
+    let misfit = match preflight {
+        Some(_) => None,
+        None => misfit(route, facts, now),
+    };
+    if let Some(denial) = misfit {
+        tally.refuse(denial, trace).map_err(here)?;
     }
-    tally.ask(&route.rules.admit, &ask, spend, trace)?;
-    let failures_spent = ledger.failures_spent(facts.client_ip, now);
-    Ok(Entry {
-        policy,
-        route,
-        tally,
-        failures_spent,
-    })
+    let asked = tally.ask(&route.rules.admit, &ask, spend, trace);
+    asked.map_err(here)?;
+    match (preflight, tally.refused.take()) {
+        (Some(_), Some(denial)) => Err(here(denial)),
+        (Some(preflight), None) => Ok(Admission::Answered(preflight)),
+        (None, refused) => {
+            tally.refused = refused;
+            let failures_spent = ledger.failures_spent(facts.client_ip, now);
+            Ok(Admission::Enters(Entry {
+                policy,
+                route,
+                tally,
+                failures_spent,
+            }))
+        }
+    }
 }
 
 /// The first route that takes the request.
 fn find<'p>(policy: &'p Policy, facts: &Facts) -> Result<&'p Route, Box<Denial>> {
-    let here = |route: &&Route| {
-        route.takes_host(facts.authority.host()) && route.matching.path.matches(facts.path.path())
-    };
-    let mut candidates = policy.routes.iter().filter(here).peekable();
+    let mut candidates = routes_at(policy, facts).peekable();
     if candidates.peek().is_none() {
         return Err(Denial::new(Cause::RouteNone, "no route has this path"));
     }
@@ -106,8 +171,20 @@ fn find<'p>(policy: &'p Policy, facts: &Facts) -> Result<&'p Route, Box<Denial>>
     Err(denial.advising(Advice::Methods(allowed.join(", "))))
 }
 
+/// The routes of this host and path, whatever their methods.
+pub(super) fn routes_at<'p>(policy: &'p Policy, facts: &Facts) -> impl Iterator<Item = &'p Route> {
+    policy.routes.iter().filter(|route| {
+        route.takes_host(facts.authority.host()) && route.matching.path.matches(facts.path.path())
+    })
+}
+
 /// What the request is that its route does not take.
-fn misfit(route: &Route, facts: &Facts) -> Option<Box<Denial>> {
+fn misfit(route: &Route, facts: &Facts, now: Now) -> Option<Box<Denial>> {
+    let gone_from = route.deprecation.as_ref().and_then(|told| told.gone_from);
+    if gone_from.is_some_and(|gone_from| now.unix_seconds() >= gone_from) {
+        let detail = "the route's sunset is past, and it says `after_sunset: gone`";
+        return Some(Denial::new(Cause::RouteGone, detail));
+    }
     if facts.path.respelt() && !route.normalise {
         let detail =
             "plain characters spelt in percent form, and the route does not say `normalise: true`";

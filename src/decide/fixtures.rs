@@ -10,7 +10,7 @@ use http::{HeaderValue, Method};
 
 use super::guards::{Ask, Guard, Pass};
 use super::policy::{AuditMode, Matching, Mode, Policy, Route, Rule, StagedRules};
-use super::{Permit, Spend, Trace, admit, body, head};
+use super::{Admission, Permit, Spend, Trace, admit, body, head};
 use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
@@ -40,6 +40,8 @@ pub(crate) fn open_route() -> Route {
         audit: AuditMode::WithAnswer,
         rules: StagedRules::default(),
         limit_policy: None,
+        cors: None,
+        deprecation: None,
     }
 }
 
@@ -51,6 +53,8 @@ pub(crate) fn facts(method: Method, target: &'static str, framing: Framing) -> F
         path: JudgedPath::judge(&PathAndQuery::from_static(target)).unwrap(),
         framing,
         content_type: None,
+        origin: None,
+        preflight: None,
         credentials: Credentials::None,
         peer: SocketAddr::from(([10, 0, 0, 1], 4711)),
         client_ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
@@ -83,7 +87,10 @@ pub(crate) fn permit(mut route: Route, quota: Option<Quota>) -> Permit<'static> 
         unix_us: 0,
     };
     let (caller, spend, mut trace) = (Caller::Anonymous, Spend::Yes, Trace::Off);
-    let entry = admit(policy, &facts, &ledger, now, spend, &mut trace).unwrap();
+    let admitted = admit(policy, &facts, &ledger, now, spend, &mut trace).unwrap();
+    let Admission::Enters(entry) = admitted else {
+        panic!("the request is no preflight");
+    };
     let head = head(entry, &facts, &caller, &ledger, now, spend, &mut trace).unwrap();
     body(head, &facts, &caller, b"", &ledger, now, spend, &mut trace).unwrap()
 }

@@ -11,13 +11,15 @@ pub mod guards;
 mod head;
 mod permit;
 pub mod policy;
+mod preflight;
 mod tally;
 mod trace;
 
-pub use admit::{Entry, admit};
+pub use admit::{Admission, Entry, Turned, admit};
 pub use body::{BodyNeeds, body};
 pub use head::{HeadOk, head};
 pub use permit::Permit;
+pub use preflight::Preflight;
 pub use trace::{Line, Said, Trace};
 
 /// Whether limits are spent, or only named: explaining and re-judging must not use up what a request may use.

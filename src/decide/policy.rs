@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::ledger::LimitSpec;
+use crate::model::cors::Cors;
 use crate::model::denial::RuleId;
 use crate::model::node::Place;
 use crate::model::path::PathTemplate;
@@ -22,6 +23,8 @@ pub struct Policy {
     pub routes: Vec<Route>,
     /// The limits that the rules name by position.
     pub limits: Vec<LimitSpec>,
+    /// What pages of other origins may read where no route was found.
+    pub cors: Option<Arc<Cors>>,
 }
 
 /// One route of the YAML.
@@ -51,6 +54,23 @@ pub struct Route {
     pub rules: StagedRules,
     /// `RateLimit-Policy`, made at load.
     pub limit_policy: Option<HeaderValue>,
+    /// What pages of other origins may do here.
+    pub cors: Option<Arc<Cors>>,
+    /// Since when the route is out of date.
+    pub deprecation: Option<Box<Deprecation>>,
+}
+
+/// That a route is on its way out: the fields of its answers, made at load, and whether it ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deprecation {
+    /// `Deprecation` (RFC 9745).
+    pub since: HeaderValue,
+    /// `Sunset` (RFC 8594).
+    pub sunset: Option<HeaderValue>,
+    /// A `Link` to what to do about it.
+    pub link: Option<HeaderValue>,
+    /// From when on it answers 410, in seconds since 1970; `None` if it never does.
+    pub gone_from: Option<i64>,
 }
 
 /// Which requests a route takes.

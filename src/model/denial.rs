@@ -83,6 +83,8 @@ causes! {
     RouteNone = "route.none", NOT_FOUND, "There is nothing here", KeepOpen;
     /// A route has this path, but not with this method.
     RouteMethod = "route.method", METHOD_NOT_ALLOWED, "The method is not allowed", KeepOpen;
+    /// The route was withdrawn on a date that was told before (RFC 8594).
+    RouteGone = "route.gone", GONE, "This is no longer offered", KeepOpen;
     /// A token is needed and none was sent.
     CredentialsMissing = "authn.required", UNAUTHORIZED, "Authentication is required", KeepOpen;
     /// Credentials in more than one place or form.

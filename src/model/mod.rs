@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod clock;
+pub mod cors;
 pub mod decode;
 pub mod denial;
 pub mod facts;

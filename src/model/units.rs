@@ -1,5 +1,6 @@
 //! Numbers with units, as people write them: `10MB`, `30s`, `100/min`. Never accepts a number whose unit is a guess.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -80,6 +81,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is not a duration (like 250ms, 30s, 15m, 12h or 7d)"))
 }
 
+/// A duration as it would be written in a file, in the largest unit that leaves no rest; below a millisecond nothing
+/// is told.
+#[must_use]
+pub fn spell_duration(time: Duration) -> String {
+    let millis = time.as_millis();
+    let whole = |unit: &&(&str, u64)| millis > 0 && millis.is_multiple_of(u128::from(unit.1));
+    match DURATIONS.iter().rev().find(whole) {
+        Some((unit, factor)) => format!("{}{unit}", millis / u128::from(*factor)),
+        None => "0s".to_owned(),
+    }
+}
+
 /// Whole seconds, rounded up and at least one: what HTTP fields can say of a time to wait.
 #[must_use]
 pub fn seconds_up(time: Duration) -> u64 {
@@ -132,6 +145,18 @@ impl Rate {
     #[must_use]
     pub fn interval(self) -> Duration {
         self.per / self.count.get()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = RATES
+            .iter()
+            .find(|(_, seconds)| *seconds == self.per.as_secs());
+        match unit {
+            Some((unit, _)) => write!(out, "{}/{unit}", self.count),
+            None => write!(out, "{} in {}", self.count, spell_duration(self.per)),
+        }
     }
 }
 
@@ -190,6 +215,22 @@ mod tests {
             assert_eq!(read, expected, "{text:?}");
         }
         assert_eq!(ByteSize(5).as_usize(), 5);
+    }
+
+    #[test]
+    fn what_is_spelt_is_read_again() {
+        for text in ["0s", "250ms", "30s", "90s", "15m", "12h", "7d", "1001ms"] {
+            let time = parse_duration(text).unwrap();
+            assert_eq!(spell_duration(time), text);
+        }
+        for text in ["10/s", "100/min", "1000/h", "5000/d"] {
+            assert_eq!(Rate::parse(text).unwrap().to_string(), text);
+        }
+        let odd = Rate {
+            count: NonZeroU32::MIN,
+            per: Duration::from_secs(90),
+        };
+        assert_eq!(odd.to_string(), "1 in 90s");
     }
 
     #[test]

@@ -10,10 +10,11 @@ use http::request::Parts;
 
 use crate::accept::body::BodyFault;
 use crate::accept::facts::facts;
-use crate::decide::{self, Line, Spend, Trace};
+use crate::decide::{self, Admission, Line, Spend, Trace};
 use crate::identify::{self, Verification};
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::Denial;
 use crate::model::facts::Facts;
 
@@ -56,6 +57,8 @@ pub struct Explanation {
     pub route: Option<usize>,
     /// What every guard said, in order.
     pub lines: Vec<Line>,
+    /// How many of the lines were said before the credentials were looked at.
+    pub before_identity: usize,
     /// What it comes to.
     pub verdict: Verdict,
 }
@@ -68,6 +71,8 @@ pub enum Verdict {
         /// Refusals that were only noted.
         shadow: Vec<Denial>,
     },
+    /// It is a preflight, and would be answered without the service.
+    Preflight(PreflightVerdict),
     /// It would be refused.
     Refused(Box<Denial>),
 }
@@ -78,6 +83,7 @@ impl Verdict {
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Forwarded { .. } => None,
+            Self::Preflight(_) => Some(StatusCode::NO_CONTENT),
             Self::Refused(denial) => Some(denial.cause.status()),
         }
     }
@@ -92,11 +98,12 @@ pub fn explain(snap: &Snapshot, question: &Question) -> Explanation {
         identity_refused: None,
         route: None,
         lines: Vec::new(),
+        before_identity: 0,
         verdict: Verdict::Forwarded { shadow: Vec::new() },
     };
     let mut trace = Trace::On(Vec::new());
     match walk(snap, question, &mut trace, &mut explanation) {
-        Ok(shadow) => explanation.verdict = Verdict::Forwarded { shadow },
+        Ok(verdict) => explanation.verdict = verdict,
         Err(denial) => explanation.verdict = Verdict::Refused(denial),
     }
     if let Trace::On(lines) = trace {
@@ -110,13 +117,20 @@ fn walk(
     question: &Question,
     trace: &mut Trace,
     found: &mut Explanation,
-) -> Result<Vec<Denial>, Box<Denial>> {
+) -> Result<Verdict, Box<Denial>> {
     let Snapshot { policy, ledger, .. } = snap;
     let now = question.now;
     let facts = facts(question.peer, &question.head, &snap.fact_rules)?;
     found.facts = Some(facts.clone());
-    let mut entry = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
-    found.route = Some(entry.route().index);
+    let admitted = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
+    found.route = Some(admitted.route().index);
+    let mut entry = match admitted {
+        Admission::Enters(entry) => entry,
+        Admission::Answered(answer) => return Ok(Verdict::Preflight(answer.verdict().clone())),
+    };
+    if let Trace::On(lines) = trace {
+        found.before_identity = lines.len();
+    }
     let caller = match caller(snap, &facts, question) {
         Ok(caller) => caller,
         Err(denial) => {
@@ -132,7 +146,8 @@ fn walk(
         head.refuse_later(BodyFault::TooLarge.denial());
     }
     let permit = decide::body(head, &facts, &caller, body, ledger, now, Spend::No, trace)?;
-    Ok(permit.shadow().to_vec())
+    let shadow = permit.shadow().to_vec();
+    Ok(Verdict::Forwarded { shadow })
 }
 
 fn caller(snap: &Snapshot, facts: &Facts, question: &Question) -> Result<Caller, Box<Denial>> {

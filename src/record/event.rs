@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
-use super::outcome::{Outcome, outcome};
+use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
 use super::redact::{push_detail, push_path};
 use super::told::{Asked, Reason, Shadowed, Told};
@@ -69,6 +70,8 @@ pub(super) fn request(
     }
     if let Some(reason) = &told.reason {
         push_reason(out, reason);
+    } else if let Some(verdict) = &told.preflight {
+        push_preflight(out, verdict);
     }
     push_request(out, told);
     if let Moment::Closed(_) = moment {
@@ -205,7 +208,7 @@ fn push_start(out: &mut Vec<u8>, recovery: &Recovery) {
 }
 
 fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
-    let refused = told.reason.is_some();
+    let refused = !matches!(told.code(), Code::None | Code::PreflightGranted);
     let class = if refused || told.intended {
         "security"
     } else {
@@ -292,6 +295,16 @@ fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
     push_raw(out, "}");
 }
 
+fn push_preflight(out: &mut Vec<u8>, verdict: &PreflightVerdict) {
+    push_raw(out, ",\"reason\":{\"code\":");
+    push_plain(out, verdict.code());
+    if let PreflightVerdict::Refused(detail) = verdict {
+        push_raw(out, ",\"detail\":");
+        push_detail(out, detail);
+    }
+    push_raw(out, "}");
+}
+
 fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_raw(out, ",\"request\":{\"bytes\":");
     push_number(out, told.received.get());
@@ -370,6 +383,5 @@ fn client_ip(told: &Told) -> IpAddr {
 
 /// The outcome of a request that is over in order.
 pub(super) fn closed(told: &Told) -> Moment {
-    let cause = told.reason.as_ref().map(|reason| reason.cause);
-    Moment::Closed(outcome(cause, told.status))
+    Moment::Closed(outcome(told.code(), told.status))
 }

@@ -313,6 +313,7 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
+    use crate::record::outcome::Code;
     use crate::record::{ConnectionTotals, Outcome};
 
     #[test]
@@ -327,7 +328,7 @@ mod tests {
                 metrics
                     .unrouted()
                     .observe(Some(&method), Some(status), None, Duration::ZERO);
-                route.count(Outcome::Success, None);
+                route.count(Outcome::Success, Code::None);
             }
             metrics.text().lines().count()
         };
@@ -339,7 +340,7 @@ mod tests {
     fn the_text_names_the_families() {
         let metrics = Metrics::new("1.2.3").unwrap();
         let route = metrics.route("orders", "/orders");
-        route.count(Outcome::Denied, Some(Cause::TokenInvalid));
+        route.count(Outcome::Denied, Code::Cause(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
         let totals = ConnectionTotals {
             open: 3,

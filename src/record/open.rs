@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::Facts;
 
@@ -112,6 +113,11 @@ impl OpenRecord {
         }
     }
 
+    /// The request is a preflight that is answered here.
+    pub fn preflight(&mut self, verdict: &PreflightVerdict) {
+        self.told.preflight = Some(Box::new(verdict.clone()));
+    }
+
     /// The request is handed to the service from now on.
     pub fn forwarded(&mut self, now: Now) {
         self.told.forwarded = Some(now);
@@ -211,7 +217,7 @@ impl OpenRecord {
             .route
             .as_ref()
             .unwrap_or_else(|| metrics.unrouted());
-        route.count(outcome, cause);
+        route.count(outcome, self.told.code());
         let took = now.since(self.told.opened);
         route.observe(self.told.method(), self.told.status, cause, took);
         if let Some(cause) = cause {

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::Cause;
 
 /// How a request ended.
@@ -42,11 +43,49 @@ impl Outcome {
     }
 }
 
+/// What decided a request, in a word of a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// The service's answer.
+    None,
+    /// A cause of refusal.
+    Cause(Cause),
+    /// A preflight that granted what was asked.
+    PreflightGranted,
+    /// A preflight that did not.
+    PreflightRefused,
+}
+
+impl Code {
+    /// How many there are.
+    pub(super) const COUNT: usize = Cause::ALL.len() + 3;
+
+    /// Its place among all.
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::PreflightGranted => 1,
+            Self::PreflightRefused => 2,
+            Self::Cause(cause) => cause as usize + 3,
+        }
+    }
+
+    /// The word; empty where the service decided.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::PreflightGranted => PreflightVerdict::GRANTED,
+            Self::PreflightRefused => PreflightVerdict::REFUSED,
+            Self::Cause(cause) => cause.code(),
+        }
+    }
+}
+
 /// The outcome of a request that was answered.
-pub(super) fn outcome(cause: Option<Cause>, status: Option<StatusCode>) -> Outcome {
-    match (cause, status) {
+pub(super) fn outcome(code: Code, status: Option<StatusCode>) -> Outcome {
+    match (code, status) {
         (
-            Some(
+            Code::Cause(
                 Cause::UpstreamUnreachable
                 | Cause::UpstreamBroken
                 | Cause::UpstreamTimeout
@@ -54,10 +93,12 @@ pub(super) fn outcome(cause: Option<Cause>, status: Option<StatusCode>) -> Outco
             ),
             _,
         ) => Outcome::Error,
-        (Some(_), _) => Outcome::Denied,
-        (None, Some(status)) if status.as_u16() >= 400 => Outcome::Failure,
-        (None, Some(_)) => Outcome::Success,
-        (None, None) => Outcome::Aborted,
+        (Code::Cause(_) | Code::PreflightRefused, _) => Outcome::Denied,
+        (Code::None | Code::PreflightGranted, Some(status)) if status.as_u16() >= 400 => {
+            Outcome::Failure
+        }
+        (Code::None | Code::PreflightGranted, Some(_)) => Outcome::Success,
+        (Code::None | Code::PreflightGranted, None) => Outcome::Aborted,
     }
 }
 
@@ -72,7 +113,7 @@ mod tests {
                 500 | 502 | 504 => Outcome::Error,
                 _ => Outcome::Denied,
             };
-            assert_eq!(outcome(Some(*cause), None), expected, "{cause:?}");
+            assert_eq!(outcome(Code::Cause(*cause), None), expected, "{cause:?}");
         }
     }
 
@@ -87,7 +128,10 @@ mod tests {
         ];
         for (status, expected) in table {
             let status = status.map(|code| StatusCode::from_u16(code).unwrap());
-            assert_eq!(outcome(None, status), expected);
+            assert_eq!(outcome(Code::None, status), expected);
         }
+        let answered = Some(StatusCode::NO_CONTENT);
+        assert_eq!(outcome(Code::PreflightGranted, answered), Outcome::Success);
+        assert_eq!(outcome(Code::PreflightRefused, answered), Outcome::Denied);
     }
 }

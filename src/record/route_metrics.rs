@@ -10,7 +10,7 @@ use crate::model::denial::Cause;
 
 use super::durations::Durations;
 use super::metrics::Families;
-use super::outcome::Outcome;
+use super::outcome::{Code, Outcome};
 
 /// What clients speak to this listener.
 const SCHEME: &str = "http";
@@ -31,7 +31,7 @@ pub struct RouteMetrics {
 
 impl RouteMetrics {
     pub(super) fn new(name: &str, template: &str, families: Arc<Families>) -> Self {
-        let requests = Outcome::ALL.len() * (Cause::ALL.len() + 1);
+        let requests = Outcome::ALL.len() * Code::COUNT;
         let labels = [template.to_owned(), SCHEME.to_owned()];
         Self {
             name: name.to_owned(),
@@ -45,12 +45,10 @@ impl RouteMetrics {
         }
     }
 
-    pub(super) fn count(&self, outcome: Outcome, cause: Option<Cause>) {
-        let column = cause.map_or(0, |cause| cause as usize + 1);
-        let slot = (outcome as usize) * (Cause::ALL.len() + 1) + column;
+    pub(super) fn count(&self, outcome: Outcome, code: Code) {
+        let slot = (outcome as usize) * Code::COUNT + code.index();
         let make = || {
-            let code = cause.map_or("", Cause::code);
-            let labels = [self.name.as_str(), outcome.as_str(), code];
+            let labels = [self.name.as_str(), outcome.as_str(), code.as_str()];
             self.families
                 .requests
                 .get_metric_with_label_values(&labels)

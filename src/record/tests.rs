@@ -83,6 +83,8 @@ fn facts(target: &str) -> Facts {
         path: JudgedPath::judge(&target).unwrap(),
         framing: Framing::None,
         content_type: None,
+        origin: None,
+        preflight: None,
         credentials: Credentials::None,
         peer: "10.0.0.1:999".parse().unwrap(),
         client_ip: "198.51.100.7".parse().unwrap(),

@@ -11,9 +11,11 @@ use uuid::Uuid;
 
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
+use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 
+use super::outcome::Code;
 use super::route_metrics::RouteMetrics;
 use super::spans::Span;
 
@@ -27,6 +29,8 @@ pub(super) struct Told {
     pub(super) route: Option<Arc<RouteMetrics>>,
     pub(super) shadow: Vec<Shadowed>,
     pub(super) reason: Option<Box<Reason>>,
+    /// What a preflight came to, if the request was one that we answered.
+    pub(super) preflight: Option<Box<PreflightVerdict>>,
     pub(super) forwarded: Option<Now>,
     pub(super) status: Option<StatusCode>,
     pub(super) received: ByteCount,
@@ -49,6 +53,7 @@ impl Told {
             route: None,
             shadow: Vec::new(),
             reason: None,
+            preflight: None,
             forwarded: None,
             status: None,
             received: ByteCount::Known(0),
@@ -56,6 +61,16 @@ impl Told {
             trace: None,
             span: None,
             intended: false,
+        }
+    }
+
+    /// What decided, in a word that metrics may carry.
+    pub(super) fn code(&self) -> Code {
+        match (&self.reason, self.preflight.as_deref()) {
+            (Some(reason), _) => Code::Cause(reason.cause),
+            (None, Some(PreflightVerdict::Granted)) => Code::PreflightGranted,
+            (None, Some(PreflightVerdict::Refused(_))) => Code::PreflightRefused,
+            (None, None) => Code::None,
         }
     }
 

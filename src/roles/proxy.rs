@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::accept::http::Http;
 use crate::accept::listener::Gate;
 use crate::cli::exit;
-use crate::config::{self, Config, Setting, Workers};
+use crate::config::{self, Config, Loaded, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::settings::{Timeouts, Upstream};
@@ -93,7 +93,7 @@ pub fn run(args: &ProxyArgs) -> u8 {
 
 fn start(args: &ProxyArgs) -> Result<(), Failure> {
     let loaded = config::load(&args.config, std::env::vars_os())
-        .map_err(|report| Failure::new(exit::CONFIGURATION, report.render(false)))?;
+        .map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     #[expect(
         clippy::disallowed_methods,
@@ -110,7 +110,7 @@ fn start(args: &ProxyArgs) -> Result<(), Failure> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
-    runtime.block_on(Sidecar::open(loaded.config, clock)?.serve(logs, settings))
+    runtime.block_on(Sidecar::open(loaded, clock)?.serve(logs, settings))
 }
 
 /// Everything that is there once the sidecar has opened its files and found nothing wrong.
@@ -133,7 +133,10 @@ struct Sidecar {
 
 impl Sidecar {
     /// Reads the keys, opens the spool. Nothing is bound yet.
-    fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    fn open(loaded: Loaded, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        let Loaded {
+            config, warnings, ..
+        } = loaded;
         let Config {
             service,
             inbound,
@@ -145,7 +148,8 @@ impl Sidecar {
         let (timeouts, limits) = (inbound.timeouts.clone(), inbound.limits.clone());
         let (upstream, listen) = (inbound.upstream.clone(), inbound.listen);
         let loaded = load::snapshot(inbound)
-            .map_err(|fault| Failure::new(exit::CONFIGURATION, fault.message))?;
+            .map_err(|fault| warnings.with(*fault).refusal(false))
+            .map_err(|refusal| Failure::new(exit::CONFIGURATION, refusal))?;
         for dropped in &loaded.dropped_keys {
             tracing::warn!("a key is not used: {dropped}");
         }

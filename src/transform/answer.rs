@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 
 use super::problem::Challenges;
-use super::{REQUEST_ID, hop_by_hop, quota};
+use super::{REQUEST_ID, cors, deprecation, hop_by_hop, quota};
 use crate::decide::Permit;
 use crate::model::settings::{HeaderPreset, LimitHeaders};
 
@@ -72,7 +72,7 @@ static WEB: [(HeaderName, HeaderValue); 8] = [
 ];
 
 /// The most fields that are set here beside a preset.
-const SET_BESIDE_PRESET: usize = 6;
+const SET_BESIDE_PRESET: usize = 13;
 
 /// All about answers that is known at load, shared by those of the service and our own.
 #[derive(Clone, Debug)]
@@ -109,13 +109,15 @@ impl Answers {
 }
 
 /// Makes the client's answer out of the service's. The length that the service stated stays, so that an answer to HEAD
-/// keeps it; all other framing is made anew.
+/// keeps it; all other framing is made anew. `origin` is that of the page that asks, if one does.
 pub fn reply<B>(
     permit: &Permit<'_>,
     mut response: Response<B>,
+    origin: Option<&HeaderValue>,
     answers: &Answers,
     request_id: &HeaderValue,
 ) -> Response<B> {
+    let route = permit.route();
     // A reason phrase of the service's own, or an upgrade, is nothing for the client.
     response.extensions_mut().clear();
     *response.version_mut() = Version::HTTP_11;
@@ -125,12 +127,9 @@ pub fn reply<B>(
         headers.remove(name);
     }
     answers.set_security(headers);
-    quota::tell(
-        headers,
-        permit.quota(),
-        Some(permit.route()),
-        answers.limit_headers,
-    );
+    quota::tell(headers, permit.quota(), Some(route), answers.limit_headers);
+    deprecation::tell(headers, route.deprecation.as_deref());
+    cors::tell(headers, route.cors.as_deref(), origin);
     headers.insert(REQUEST_ID, request_id.clone());
     response
 }

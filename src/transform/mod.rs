@@ -2,6 +2,8 @@
 //! ours, and turns a refusal into its answer. Never decides, never waits, never reads a body.
 
 mod answer;
+mod cors;
+mod deprecation;
 mod hop_by_hop;
 mod problem;
 mod quota;
@@ -12,7 +14,8 @@ mod trace_context;
 mod tests;
 
 pub use answer::{Answers, reply};
-pub use problem::{RequestBody, refusal};
+pub use cors::preflight;
+pub use problem::{Page, RequestBody, refusal};
 pub use request::{Outbound, Stamp, prepare};
 
 use http::HeaderName;

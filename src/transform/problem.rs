@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue, Response};
 use serde::Serialize;
 
 use super::answer::Answers;
-use super::{REQUEST_ID, quota};
+use super::{REQUEST_ID, cors, deprecation, quota};
 use crate::decide::policy::Route;
+use crate::model::cors::Cors;
 use crate::model::denial::{Advice, Cause, Denial, Quota};
 use crate::model::units::seconds_up;
 
@@ -27,6 +28,15 @@ pub enum RequestBody {
     Unread,
 }
 
+/// The page that a refused request came from, so that it can read why.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    /// What is said of pages of other origins: by the route, or where none was found by the listener.
+    pub cors: Option<&'a Cors>,
+    /// Its origin, if the request named one.
+    pub origin: Option<&'a HeaderValue>,
+}
+
 /// The answer to a refused request. To HEAD too it has a body, whose length hyper states and whose bytes it leaves out.
 #[must_use]
 pub fn refusal(
@@ -34,6 +44,7 @@ pub fn refusal(
     answers: &Answers,
     request_id: &HeaderValue,
     route: Option<&Route>,
+    page: &Page<'_>,
     body: RequestBody,
 ) -> Response<Bytes> {
     let wait = wait_seconds(denial);
@@ -61,6 +72,11 @@ pub fn refusal(
         let spent: &Quota = spent;
         quota::tell(headers, Some(spent), route, answers.limit_headers);
     }
+    deprecation::tell(
+        headers,
+        route.and_then(|route| route.deprecation.as_deref()),
+    );
+    cors::tell(headers, page.cors, page.origin);
     response
 }
 

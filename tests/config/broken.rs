@@ -139,7 +139,7 @@ fn check_says_ok_and_shows_where_settings_come_from() {
     let (code, text) = check(&here("sidecar.yaml.example"), &["--effective"]);
     assert_eq!(code, exit::OK);
     assert!(
-        text.ends_with("sidecar.yaml.example: ok, 5 routes, 0 warnings\n"),
+        text.ends_with("sidecar.yaml.example: ok, 6 routes, 0 warnings\n"),
         "{text}"
     );
     let line = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap();

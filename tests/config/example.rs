@@ -16,7 +16,7 @@ fn the_example_is_taken_without_a_warning() {
         .map_err(|report| report.render(false))
         .unwrap();
     assert_eq!(loaded.warnings.render(false), "");
-    assert_eq!(loaded.config.inbound.policy.routes.len(), 5);
+    assert_eq!(loaded.config.inbound.policy.routes.len(), 6);
 }
 
 #[test]

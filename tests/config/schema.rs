@@ -32,6 +32,7 @@ inbound:
   roles: { trader: [orders:place] }
   headers: web
   limit_headers: both
+  cors: { origins: ["https://app.example", "https://*.example.com"], methods: [GET, PUT], headers: [x-client], expose: [x-page], credentials: true, max_age: 5m }
   limits: [{ name: all, per: all, rate: 5/s, burst: 3, mode: shadow }]
   bounds: { connections_max: 9, connections_per_ip_max: 5, head_bytes_max: 16KiB, headers_max: 9, target_bytes_max: 4KiB, body_bytes_max: 1MB }
   timeouts: { head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s }
@@ -46,9 +47,12 @@ inbound:
       normalise: true
       forward_token: true
       audit: before_forward
+      cors: none
+      deprecated: { since: 2026-01-01, sunset: 2126-12-31, link: "https://docs.example/v2", after_sunset: gone }
     - name: open
       match: { method: GET, path: /open, host: b.example }
       anonymous: true
+      cors: { origins: ["https://other.example"] }
 audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB }
 health: { listen: 127.0.0.1:9000 }
 admin: { listen: 127.0.0.1:9001 }

@@ -4,7 +4,7 @@ use outrider::decide::{self, BodyNeeds, Spend, Trace};
 use outrider::model::caller::Caller;
 use outrider::model::denial::Cause;
 
-use crate::support::{Ask, ask, policy, refusable};
+use crate::support::{Ask, ask, entered, policy, refusable};
 
 fn taking(body: &str) -> String {
     format!("- {{ name: here, match: {{ path: /** }}, anonymous: true, body: {{ {body} }} }}")
@@ -179,6 +179,7 @@ fn a_body_is_taken_in_whole_only_where_a_rule_looks_at_it() {
         let (now, trace) = (request.now(), &mut Trace::Off);
         let (rules, ledger) = (&snapshot.policy, &snapshot.ledger);
         let entry = decide::admit(rules, &facts, ledger, now, Spend::Yes, trace).unwrap();
+        let entry = entered(entry);
         let caller = Caller::Anonymous;
         let head = decide::head(entry, &facts, &caller, ledger, now, Spend::Yes, trace).unwrap();
         match head.body_needs() {
@@ -195,6 +196,7 @@ fn a_question_about_a_body_that_is_too_large_is_answered_as_the_door_would() {
         let verdict = post(body).explained(&snapshot).verdict;
         let cause = match verdict {
             outrider::pipeline::Verdict::Forwarded { .. } => None,
+            outrider::pipeline::Verdict::Preflight(_) => panic!("no preflight"),
             outrider::pipeline::Verdict::Refused(denial) => Some(denial.cause),
         };
         assert_eq!(cause, refused, "{body:?}");

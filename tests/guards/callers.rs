@@ -68,7 +68,6 @@ fn permissions_come_from_roles_and_from_the_token_and_all_are_needed() {
     let other = requiring("permissions: [ordersx:place]");
     for (route, claims, missing) in [
         (&one, json!({"roles": ["trader"]}), None),
-        (&one, json!({"roles": "trader"}), None),
         (&one, json!({"roles": ["risk"]}), None),
         (&one, json!({"roles": ["viewer"]}), Some("orders:place")),
         (&one, json!({"roles": ["Trader"]}), Some("orders:place")),
@@ -88,7 +87,7 @@ fn permissions_come_from_roles_and_from_the_token_and_all_are_needed() {
         ),
         (
             &one,
-            json!({"permissions": ["orders:placeholder"]}),
+            json!({"permissions": ["orders:place-all"]}),
             Some("orders:place"),
         ),
         (

@@ -8,7 +8,7 @@ use outrider::pipeline::Snapshot;
 use serde_json::json;
 use std::time::Duration;
 
-use crate::support::{Ask, ISSUER, START, get, policy};
+use crate::support::{Ask, ISSUER, START, entered, get, policy};
 
 const SECOND: u64 = 1_000_000_000;
 const ROUTE: &str = "- { name: here, match: { path: /** }, anonymous: true }";
@@ -19,7 +19,7 @@ fn spent(snapshot: &Snapshot, request: &Ask) -> Option<Duration> {
     let (policy, ledger) = (&snapshot.policy, &snapshot.ledger);
     let trace = &mut Trace::Off;
     let entry = decide::admit(policy, &facts, ledger, request.now(), Spend::Yes, trace);
-    entry.unwrap().failures_spent()
+    entered(entry.unwrap()).failures_spent()
 }
 
 fn fail(snapshot: &Snapshot, request: &Ask) {

@@ -17,6 +17,7 @@ mod failures;
 mod limiter;
 mod limits;
 mod matching;
+mod preflight;
 mod shadow;
 mod support;
 mod table;

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use outrider::accept::facts::facts;
 use outrider::config;
-use outrider::decide::{self, Line, Spend, Trace};
+use outrider::decide::{self, Admission, Entry, Line, Spend, Trace};
 use outrider::identify::{self, Verification};
 use outrider::model::caller::{Caller, Identity};
 use outrider::model::clock::Now;
@@ -222,7 +222,14 @@ impl Ask {
         let Snapshot { policy, ledger, .. } = snapshot;
         let (now, trace) = (self.now(), &mut Trace::Off);
         let facts = facts(self.peer(), &self.head(), &snapshot.fact_rules)?;
-        let entry = decide::admit(policy, &facts, ledger, now, Spend::Yes, trace)?;
+        let entry = entered(decide::admit(
+            policy,
+            &facts,
+            ledger,
+            now,
+            Spend::Yes,
+            trace,
+        )?);
         let caller = match self.assumed(snapshot) {
             Some(identity) => Caller::Token(identity),
             None => identify::caller(&facts, snapshot.tokens.as_ref(), Verification::Allowed, now)?,
@@ -242,6 +249,7 @@ impl Ask {
     pub(crate) fn refusal(&self, snapshot: &Snapshot) -> Option<Cause> {
         let asked = match self.explained(snapshot).verdict {
             Verdict::Forwarded { .. } => None,
+            Verdict::Preflight(verdict) => panic!("{verdict:?}, of {self:?}"),
             Verdict::Refused(denial) => Some((denial.cause, denial.rule, denial.advice)),
         };
         let live = self.live(snapshot).err();
@@ -269,4 +277,12 @@ pub(crate) fn line<'e>(found: &'e Explanation, rule: &str) -> &'e Line {
     let mut lines = found.lines.iter();
     let line = lines.find(|line| &*line.rule.name == rule);
     line.unwrap_or_else(|| panic!("{rule} said nothing: {:?}", found.lines))
+}
+
+/// The way on of a request that is no preflight.
+pub(crate) fn entered(admission: Admission<'_>) -> Entry<'_> {
+    match admission {
+        Admission::Enters(entry) => entry,
+        Admission::Answered(preflight) => panic!("answered: {preflight:?}"),
+    }
 }

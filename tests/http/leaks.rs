@@ -59,7 +59,7 @@ fn no_secret_of_a_run_is_in_any_output() {
         ]
         .map(Clone::clone),
     );
-    let leaked = answer.clone();
+    let leaked = answer;
     origin.answer(move |got: &Received| match got.target.as_str() {
         "/open/garbled" => vec![
             send(format!(

@@ -6,14 +6,17 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stderr,
+    clippy::too_many_lines,
+    clippy::disallowed_methods,
     unreachable_pub,
-    reason = "a test that cannot go on stops with a panic"
+    reason = "a test that cannot go on stops with a panic and waits by the real clock; a table has as many lines as cases"
 )]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod bypass;
+mod cors;
 mod desync;
 mod journey;
 mod leaks;

@@ -133,6 +133,8 @@ pub(crate) fn facts(credentials: Credentials) -> Facts {
         path: JudgedPath::judge(&"/orders".parse().unwrap()).unwrap(),
         framing: Framing::None,
         content_type: None,
+        origin: None,
+        preflight: None,
         credentials,
         peer: "192.0.2.1:4711".parse().unwrap(),
         client_ip: "192.0.2.1".parse().unwrap(),

@@ -10,10 +10,12 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     unreachable_pub,
-    reason = "a test that cannot set up its world stops with a panic"
+    reason = "a test that cannot set up its world stops with a panic, and waits by the real clock"
 )]
 
+pub mod case;
 pub mod oracle;
 pub mod origin;
 pub mod sidecar;

@@ -454,7 +454,7 @@ pub fn audit_text(spool: &Path) -> String {
 
 /// One event a line.
 pub fn events(text: &str) -> Vec<Value> {
-    let parsed = text.lines().map(|line| serde_json::from_str(line));
+    let parsed = text.lines().map(serde_json::from_str);
     parsed.collect::<Result<_, _>>().unwrap()
 }
 

@@ -160,7 +160,7 @@ impl Wire {
     }
 
     /// Says that nothing more is sent.
-    pub fn finish(&mut self) {
+    pub fn finish(&self) {
         // A peer that is gone already needs not be told.
         let _gone = self.stream.shutdown(Shutdown::Write);
     }

@@ -20,7 +20,15 @@ const ROOMS: &[Room] = &[
     room("accept", &["model", "runtime"]),
     room("identify", &["model", "runtime"]),
     room("decide", &["model", "ledger"]),
-    room("transform", &["model", "decide::Permit", "decide::policy"]),
+    room(
+        "transform",
+        &[
+            "model",
+            "decide::Permit",
+            "decide::Preflight",
+            "decide::policy",
+        ],
+    ),
     room(
         "forward",
         &["model", "runtime", "decide::Permit", "transform::Outbound"],

@@ -17,6 +17,7 @@ const GUARDED: &[&str] = &[
     "content-type",
     "forwarded",
     "host",
+    "origin",
     "traceparent",
     "transfer-encoding",
     "x-forwarded-",

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::cli::question::{Sketch, parse_now};
@@ -32,10 +33,12 @@ pub(super) struct Expected {
     pub(super) shadow: Option<Vec<String>>,
 }
 
-/// Forwarded or refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Forwarded, answered by the proxy itself (a preflight), or refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Decision {
+    #[default]
     Allow,
+    Answer,
     Deny,
 }
 
@@ -43,6 +46,7 @@ impl Decision {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Answer => "answer",
             Self::Deny => "deny",
         }
     }
@@ -91,7 +95,7 @@ impl Section for Case {
             token: None,
             claims: claims.map(|claims| claims.0),
             client_ip: client_ip.map(|address| address.0),
-            body: request.body,
+            body: request.body.unwrap_or_default(),
             now: now.map(|moment| moment.0),
         };
         Some(Self {
@@ -106,7 +110,7 @@ struct RequestPart {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
-    body: Option<String>,
+    body: Option<Bytes>,
 }
 
 impl Section for RequestPart {
@@ -115,21 +119,21 @@ impl Section for RequestPart {
         let path = fields.required("path", "path and query");
         let headers: Option<std::collections::BTreeMap<String, String>> =
             fields.optional("headers", "header lines");
-        let body = fields.optional("body", "the body, as text");
+        let body: Option<String> = fields.optional("body", "the body, as text");
         Some(Self {
             method,
             path: path?,
             headers: headers.unwrap_or_default().into_iter().collect(),
-            body,
+            body: body.map(Bytes::from),
         })
     }
 }
 
 impl Section for Expected {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let decision = fields.required("decision", "allow or deny");
-        let status: Option<u32> = fields.optional("status", "the status of a refusal");
-        let code: Option<String> = fields.optional("code", "the public code of a refusal");
+        let decision = fields.required("decision", "allow, deny, or answer for a preflight");
+        let status: Option<u32> = fields.optional("status", "the status of our answer");
+        let code: Option<String> = fields.optional("code", "the public code of our answer");
         let rule: Option<String> = fields.optional("rule", "the rule that refuses");
         let route = fields.optional("route", "the route that the request goes by");
         let shadow: Option<Vec<String>> =
@@ -143,10 +147,10 @@ impl Section for Expected {
                 "leave them out",
             );
         }
-        if decision == Some(Decision::Deny) && shadow.is_some() {
+        if decision.is_some_and(|decision| decision != Decision::Allow) && shadow.is_some() {
             fields.error(
                 &fields.place_of("shadow"),
-                "a refused request is not forwarded past shadows",
+                "only a forwarded request goes past shadows",
                 "leave it out",
             );
         }
@@ -166,12 +170,16 @@ impl Decode for Decision {
         one_of(
             node,
             faults,
-            &[("allow", Self::Allow), ("deny", Self::Deny)],
+            &[
+                ("allow", Self::Allow),
+                ("answer", Self::Answer),
+                ("deny", Self::Deny),
+            ],
         )
     }
 
     fn schema() -> Json {
-        json!({"enum": ["allow", "deny"]})
+        json!({"enum": ["allow", "answer", "deny"]})
     }
 }
 

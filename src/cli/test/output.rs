@@ -58,11 +58,13 @@ fn junit(outcomes: &[Outcome]) -> String {
     for outcome in outcomes {
         let name = escape(&outcome.name);
         if outcome.complaints.is_empty() {
-            text.push_str(&format!("  <testcase name=\"{name}\"/>\n"));
+            text.push_str(&format!(
+                "  <testcase classname=\"outrider\" name=\"{name}\"/>\n"
+            ));
         } else {
             let why = escape(&outcome.complaints.join("; "));
             text.push_str(&format!(
-                "  <testcase name=\"{name}\">\n    <failure message=\"{why}\"/>\n  </testcase>\n"
+                "  <testcase classname=\"outrider\" name=\"{name}\">\n    <failure message=\"{why}\"/>\n  </testcase>\n"
             ));
         }
     }

@@ -130,7 +130,7 @@ impl Guard for ContentTypeGuard {
         let known = known.join(", ");
         self.objection(ask).map_or_else(
             || format!("one of {known}, or no body"),
-            |why| format!("{why}: {known}"),
+            |why| format!("{why}; {known} would do"),
         )
     }
 }

@@ -238,18 +238,14 @@ impl Guard for LimitGuard {
 
     fn explain(&self, _: &Ask<'_>) -> String {
         let LimitSpec { rate, burst, .. } = &self.spec;
-        let seconds = rate.per.as_secs();
         let per = match &self.per {
-            Per::User => "user".to_owned(),
-            Per::ClientIp => "client address".to_owned(),
-            Per::Route => "route".to_owned(),
-            Per::Claim(name) => format!("claim {name}"),
-            Per::All => "process".to_owned(),
+            Per::User => "for each user".to_owned(),
+            Per::ClientIp => "for each client address".to_owned(),
+            Per::Route => "for each route".to_owned(),
+            Per::Claim(name) => format!("for each value of the claim {name}"),
+            Per::All => "over everything".to_owned(),
         };
-        format!(
-            "{} in {seconds}s, {burst} at once, for each {per}",
-            rate.count
-        )
+        format!("{rate}, {burst} at once, {per}")
     }
 
     fn limit(&self) -> Option<&LimitSpec> {

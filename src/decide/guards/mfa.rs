@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::decode::Fields;
 use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::units::spell_duration;
 
 use super::{Ask, Context, Guard, GuardKind, Pass, Rule, Scope, Stage};
 
@@ -63,7 +64,7 @@ impl MfaGuard {
     /// Why the caller's second factor does not do; `None` if it does.
     fn objection(&self, ask: &Ask<'_>) -> Option<String> {
         let Some(identity) = ask.caller.identity() else {
-            return Some("nobody is known".to_owned());
+            return Some("needs a second factor; no caller is known".to_owned());
         };
         if !identity.has_second_factor() {
             return Some("the token names no second factor (amr)".to_owned());
@@ -76,7 +77,10 @@ impl MfaGuard {
             return Some("auth_time lies in the future".to_owned());
         }
         let within = i64::try_from(self.within.as_secs()).unwrap_or(i64::MAX);
-        (age > within).then(|| format!("the second factor was {age}s ago, {within}s are allowed"))
+        (age > within).then(|| {
+            let allowed = spell_duration(self.within);
+            format!("the second factor was {age}s ago, {allowed} is allowed")
+        })
     }
 }
 
@@ -92,7 +96,10 @@ impl Guard for MfaGuard {
 
     fn explain(&self, ask: &Ask<'_>) -> String {
         self.objection(ask).unwrap_or_else(|| {
-            format!("a second factor within the last {}s", self.within.as_secs())
+            format!(
+                "a second factor within the last {}",
+                spell_duration(self.within)
+            )
         })
     }
 }

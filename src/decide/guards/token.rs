@@ -58,7 +58,7 @@ impl Guard for TokenGuard {
     fn explain(&self, ask: &Ask<'_>) -> String {
         match ask.caller.identity() {
             Some(identity) => format!("a verified token of {}", identity.subject),
-            None => "needs a token; there is none".to_owned(),
+            None => "needs a verified token; there is none".to_owned(),
         }
     }
 }

@@ -28,6 +28,7 @@ fn replied(
     let response = reply(
         &permit(route, quota),
         builder.body(()).unwrap(),
+        None,
         &answers,
         &ID,
     );
@@ -145,6 +146,7 @@ fn refused(denial: &Denial) -> Response<Bytes> {
         &answers,
         &ID,
         Some(&open_route()),
+        &Page::default(),
         RequestBody::Settled,
     )
 }
@@ -276,7 +278,14 @@ fn advice_stands_in_the_fields_for_it() {
     route.limit_policy = Some(HeaderValue::from_static("\"place\";q=20;w=12"));
     let answers = Answers::new(HeaderPreset::Api, LimitHeaders::Draft, "orders");
     let denial = Denial::new(Cause::RateLimited, "").advising(Advice::Quota(quota()));
-    let told = refusal(&denial, &answers, &ID, Some(&route), RequestBody::Settled);
+    let told = refusal(
+        &denial,
+        &answers,
+        &ID,
+        Some(&route),
+        &Page::default(),
+        RequestBody::Settled,
+    );
     assert_eq!(
         all(told.headers(), "ratelimit-policy"),
         ["\"place\";q=20;w=12"]
@@ -297,7 +306,14 @@ fn advice_stands_in_the_fields_for_it() {
 fn a_refusal_before_the_body_was_read_closes() {
     let answers = Answers::new(HeaderPreset::None, LimitHeaders::None, "orders");
     let denial = Denial::new(Cause::CredentialsMissing, "");
-    let unread = refusal(&denial, &answers, &ID, None, RequestBody::Unread);
+    let unread = refusal(
+        &denial,
+        &answers,
+        &ID,
+        None,
+        &Page::default(),
+        RequestBody::Unread,
+    );
     assert_eq!(all(unread.headers(), "connection"), ["close"]);
 }
 

@@ -179,7 +179,7 @@ fn near_admin(issuer: &Issuer) -> Vec<Case> {
         refused("/admin%09"),
         Case::denied(
             "40 a method in lower case",
-            format!("get /probe HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "get /probe HTTP/1.1\r\nHost: a\r\n\r\n",
             405,
             "route.method",
         ),

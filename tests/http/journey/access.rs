@@ -257,7 +257,7 @@ fn the_service_is_told_who_calls_and_cannot_be_lied_to() {
             },
         ),
     ];
-    run(&issuer, cases, vec![who.clone()]);
+    run(&issuer, cases, vec![who]);
 }
 
 /// RFC 6750 section 3 and RFC 9470 section 3: what a client can learn from a refusal, and no more.

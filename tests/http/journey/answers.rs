@@ -95,7 +95,7 @@ fn the_other_presets_are_what_they_say() {
         "web",
         demand(
             policy.contains("default-src 'self'") && !policy.contains("unsafe"),
-            policy.clone(),
+            policy,
         ),
     );
     web.settle();

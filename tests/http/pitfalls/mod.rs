@@ -1,5 +1,6 @@
 //! The pitfalls of a proxy built on hyper, each by raw bytes in and raw bytes out.
 
+mod answers;
 mod connections;
-mod messages;
+mod requests;
 mod timeouts;
