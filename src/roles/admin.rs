@@ -120,6 +120,7 @@ fn policies(subject: &Subject) -> Json {
         shared,
         routes,
         limits,
+        cors,
     } = &live.snapshot.policy;
     let limit = |spec: &crate::ledger::LimitSpec| {
         json!({
@@ -132,6 +133,7 @@ fn policies(subject: &Subject) -> Json {
     json!({
         "shared": rules(&shared.admit, &shared.head, &shared.body),
         "routes": routes.iter().map(route).collect::<Vec<_>>(),
+        "cors": cors.is_some(),
         "limits": limits.iter().map(limit).collect::<Vec<_>>(),
     })
 }
@@ -151,6 +153,8 @@ fn route(route: &Route) -> Json {
         "path": route.matching.path.as_str(),
         "hosts": route.matching.hosts,
         "anonymous": route.anonymous,
+        "cors": route.cors.is_some(),
+        "deprecated": route.deprecation.is_some(),
         "normalise": route.normalise,
         "forward_token": route.forward_token,
         "body_on_get": route.body_on_get,

@@ -29,7 +29,7 @@ fn read(admin: SocketAddr, target: &str) -> Value {
 
 #[test]
 fn pages_tell_what_is_in_force_and_no_secret() {
-    let (sidecar, _origin) = world(&[("OUTRIDER_INBOUND__TIMEOUTS__TOTAL", "9s")]);
+    let (sidecar, _origin) = world(&[("OUTRIDER_INBOUND__TIMEOUTS__DRAIN", "9s")]);
     let admin = sidecar.listener("admin");
     let dump = read(admin, "/config_dump");
     let settings = dump["settings"].as_array().unwrap();
@@ -38,8 +38,8 @@ fn pages_tell_what_is_in_force_and_no_secret() {
     let file = find("service")["origin"].as_str().unwrap();
     assert!(file.ends_with("sidecar.yaml:1"), "{file}");
     assert_eq!(
-        find("inbound.timeouts.total")["origin"],
-        "$OUTRIDER_INBOUND__TIMEOUTS__TOTAL"
+        find("inbound.timeouts.drain")["origin"],
+        "$OUTRIDER_INBOUND__TIMEOUTS__DRAIN"
     );
     assert_eq!(find("inbound.bounds.headers_max")["origin"], "default");
 
@@ -254,7 +254,7 @@ fn nothing_is_html() {
     for (method, target) in [
         ("GET", "/policies"),
         ("GET", "/config_dump"),
-        ("GET", "/<script>"),
+        ("GET", "/script"),
         ("POST", "/loglevel?level=<script>"),
         ("GET", "/"),
     ] {

@@ -32,7 +32,7 @@ pub const INBOUND: &str = "  tokens:
     - name: one-order
       match: { path: \"/orders/{id}\" }
       anonymous: true
-      limits: [{ name: orders, per: ip, rate: 1000/s, burst: 1000 }]
+      limits: [{ name: orders, per: client_ip, rate: 1000/s, burst: 1000 }]
     - name: trial
       match: { method: GET, path: /trial }
       require: { permissions: [orders:place], mode: shadow }

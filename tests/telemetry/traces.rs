@@ -1,7 +1,7 @@
 //! Spans by the `OTEL_` variables: whose children they are, which are kept, and what is never in one.
 
 use crate::collector::{Collector, hex};
-use crate::support::origin::{Origin, send};
+use crate::support::origin::{Act, Origin, send};
 use crate::support::sidecar::{Setup, Sidecar};
 use crate::{INBOUND, request, world};
 
@@ -101,7 +101,7 @@ fn a_refusal_is_a_span_with_our_code_and_no_secret() {
         wire.ask(request("GET", "/nowhere", "")).unwrap().status,
         404
     );
-    drop(origin);
+    origin.answer(|_| vec![Act::Close]);
     let mut wire = sidecar.connect();
     assert_eq!(
         wire.ask(request("GET", "/orders/1", "")).unwrap().status,
