@@ -9,6 +9,7 @@ Needs matplotlib (python3-matplotlib in Debian).
 import argparse
 import json
 import pathlib
+import re
 import sys
 import time
 import urllib.parse
@@ -46,9 +47,8 @@ def fill_in(expression, job, rate):
 
 
 def legend(template, labels):
-    for name in labels:
-        template = template.replace("{{" + name + "}}", labels[name])
-    return template.replace("{{", "").replace("}}", "")
+    """The name of a series; a label that is absent reads as nothing."""
+    return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), template).strip() or "(none)"
 
 
 def paint(axes, panel, series):

@@ -255,7 +255,7 @@ fn nothing_is_html() {
         ("GET", "/policies"),
         ("GET", "/config_dump"),
         ("GET", "/script"),
-        ("POST", "/loglevel?level=<script>"),
+        ("POST", "/loglevel?level=%3Cscript%3E"),
         ("GET", "/"),
     ] {
         let answer = ask(admin, method, target);

@@ -35,7 +35,8 @@ pub const INBOUND: &str = "  tokens:
       limits: [{ name: orders, per: client_ip, rate: 1000/s, burst: 1000 }]
     - name: trial
       match: { method: GET, path: /trial }
-      require: { permissions: [orders:place], mode: shadow }
+      anonymous: true
+      limits: [{ name: trial, per: all, rate: 1/h, burst: 1, mode: shadow }]
     - name: place
       match: { method: POST, path: /place }
       require: { permissions: [orders:place] }
