@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need};
 use crate::accept::facts::{FactRules, facts, sole_origin};
-use crate::accept::http::{Arrival, Handler, HeadRefusal};
+use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
 use crate::decide::policy::{AuditMode, Policy, Route};
 use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
@@ -32,12 +32,17 @@ use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, n
 use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
+mod caught;
 mod question;
+mod streams;
 mod upload;
 
-pub use answer::AnswerBody;
+pub use answer::{AnswerBody, AnswerBroken};
 pub use question::{Assumed, Explanation, Question, Verdict, explain};
+pub use streams::Streams;
 pub use upload::Upload;
+
+use streams::{Held, is_stream};
 
 /// Everything a request goes by, made at load and never changed; a reload makes another one.
 #[derive(Debug)]
@@ -48,18 +53,24 @@ pub struct Snapshot {
     pub policy: Policy,
     /// The counters of the policy's limits.
     pub ledger: Ledger,
-    /// How tokens are verified, if any are taken.
-    pub tokens: Option<Verifier>,
+    /// How tokens are verified, if any are taken. Shared by snapshots that verify alike, and with it what is remembered.
+    pub tokens: Option<Arc<Verifier>>,
     /// What answers carry.
     pub answers: Answers,
     /// How long each step may take.
     pub timeouts: Timeouts,
 }
 
-/// A snapshot in service, with the counters of its routes.
+/// A snapshot in service, with all that is made for it. Every request keeps the one that it began with to its end.
 pub struct Live {
+    /// Which one it is since the start; the record of each request that it judges names it.
+    pub generation: u64,
     /// What requests go by.
     pub snapshot: Snapshot,
+    /// How connections are served that are taken in from now on.
+    pub http: Http,
+    /// The way to the service, one for each worker.
+    pub ways: Vec<Forwarder<Upload>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
 }
@@ -67,10 +78,28 @@ pub struct Live {
 impl Live {
     /// Makes the routes' counters once, so that no request looks one up.
     #[must_use]
-    pub fn new(snapshot: Snapshot, metrics: &Metrics) -> Self {
+    pub fn new(
+        generation: u64,
+        snapshot: Snapshot,
+        http: Http,
+        ways: Vec<Forwarder<Upload>>,
+        metrics: &Metrics,
+    ) -> Self {
         let counters = |route: &Route| metrics.route(&route.name, route.matching.path.as_str());
         let routes = snapshot.policy.routes.iter().map(counters).collect();
-        Self { snapshot, routes }
+        Self {
+            generation,
+            snapshot,
+            http,
+            ways,
+            routes,
+        }
+    }
+
+    /// The way of one worker.
+    fn way(&self, worker: usize) -> Result<&Forwarder<Upload>, Box<Denial>> {
+        let way = self.ways.get(worker);
+        way.ok_or_else(|| Denial::new(Cause::Internal, "the worker has no way to the service"))
     }
 
     /// Tells the metrics what is only known here.
@@ -85,8 +114,7 @@ impl Live {
     }
 }
 
-/// The walk of one worker's requests. What is live and the recorder are shared by all workers, the connections to the
-/// service are the worker's own.
+/// The walk of one worker's requests. All of it is shared by all workers but the connections to the service.
 pub struct Pipeline {
     /// What requests go by; each takes the newest at its start and keeps it to its end.
     pub live: Arc<ArcSwap<Live>>,
@@ -94,8 +122,10 @@ pub struct Pipeline {
     pub recorder: Recorder,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
-    /// The way to the service.
-    pub forwarder: Forwarder<Upload>,
+    /// Which worker this is, from 0: it has its own way to the service.
+    pub worker: usize,
+    /// Answers that are open, to be judged again when something else is live.
+    pub streams: Arc<Streams>,
 }
 
 /// One request on its walk: what is known of it from the first moment, and what refusing it would need to know.
@@ -119,6 +149,7 @@ impl Pipeline {
         let Live {
             snapshot: snap,
             routes,
+            ..
         } = live;
         let Visit {
             id, now, record, ..
@@ -167,7 +198,7 @@ impl Pipeline {
         )?;
         record.shadow(permit.shadow());
         self.intend(&permit, record).await?;
-        let slot = self.forwarder.checkout(&permit).await?;
+        let slot = live.way(self.worker)?.checkout(&permit).await?;
         let upload = Upload::new(body, facts.framing, record);
         let stamp = Stamp {
             request_id: &id.header,
@@ -179,7 +210,23 @@ impl Pipeline {
         let reply = slot.send(out, deadline).await?;
         let origin = facts.origin.as_ref();
         let reply = transform::reply(&permit, reply, origin, &snap.answers, &id.header);
-        Ok(reply.map(AnswerBody::Reply))
+        if !is_stream(reply.body()) {
+            return Ok(reply.map(AnswerBody::Reply));
+        }
+        let held = self.hold(live, facts, caller)?;
+        Ok(reply.map(|body| AnswerBody::stream(body, held)))
+    }
+
+    /// Registers an answer that may stay open, and judges it if something else has come into force since it began: from
+    /// here on either this or the reload sees it.
+    fn hold(&self, live: &Live, facts: Facts, caller: Caller) -> Result<Held, Box<Denial>> {
+        let now = self.clock.now();
+        let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
+        let newest = self.live.load();
+        if newest.generation != live.generation {
+            held.judge(&newest.snapshot, now)?;
+        }
+        Ok(held)
     }
 
     /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
@@ -207,7 +254,8 @@ impl Handler for Pipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers(), now);
-        let record = self.recorder.open(now, id.uuid, arrival.peer);
+        let mut record = self.recorder.open(now, id.uuid, arrival.peer);
+        record.config(live.generation);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
             false => RequestBody::Unread,
@@ -220,7 +268,7 @@ impl Handler for Pipeline {
             origin: None,
             body,
         };
-        let answer = self.walk(&live, arrival, &mut visit).await;
+        let answer = caught::caught(self.walk(&live, arrival, &mut visit)).await;
         let Visit {
             id,
             mut record,
@@ -249,6 +297,7 @@ impl Handler for Pipeline {
     fn refused_head(&self, refusal: HeadRefusal) {
         let now = self.clock.now();
         let mut record = self.recorder.open(now, new_id(now), refusal.peer);
+        record.config(self.live.load().generation);
         record.denied(&Denial::new(refusal.cause, refusal.detail));
         record.close(now);
     }
@@ -283,7 +332,7 @@ fn caller(
     now: Now,
 ) -> Result<Caller, Box<Denial>> {
     let verification = failures_spent.map_or(Verification::Allowed, Verification::BudgetSpent);
-    let caller = identify::caller(facts, snap.tokens.as_ref(), verification, now);
+    let caller = identify::caller(facts, snap.tokens.as_deref(), verification, now);
     if let Err(denial) = &caller
         && denial.cause == Cause::TokenInvalid
     {

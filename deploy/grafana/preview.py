@@ -22,9 +22,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 GRID = 24
-# Families that a sidecar has only where it is set up so: remote keys, TLS, reloads, rules in trial.
+# Families that a sidecar has only where it is set up so: remote keys, TLS, rules in trial.
 SOMETIMES = (
-    "outrider_config_",
     "outrider_jwks_",
     "outrider_tls_",
     "outrider_shadow_denials_total",

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -110,8 +110,8 @@ pub struct Gate {
     places: Arc<Semaphore>,
     places_max: usize,
     peers: Mutex<HashMap<IpAddr, u32>>,
-    per_peer_max: u32,
-    write_stall: Duration,
+    per_peer_max: AtomicU32,
+    write_stall_ms: AtomicU64,
     accepted: AtomicU64,
     refused_per_peer: AtomicU64,
     waited: AtomicU64,
@@ -137,17 +137,27 @@ impl Gate {
     pub fn new(limits: &AcceptLimits, write_stall: Duration) -> Self {
         let places = usize::try_from(limits.connections_max).unwrap_or(usize::MAX);
         let places_max = places.min(Semaphore::MAX_PERMITS);
-        Self {
+        let gate = Self {
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
             peers: Mutex::default(),
-            per_peer_max: limits.connections_per_ip_max,
-            write_stall,
+            per_peer_max: AtomicU32::new(0),
+            write_stall_ms: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             refused_per_peer: AtomicU64::new(0),
             waited: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-        }
+        };
+        gate.retune(limits, write_stall);
+        gate
+    }
+
+    /// Takes other limits for connections that come from now on. How many there are in all stays as it is.
+    pub fn retune(&self, limits: &AcceptLimits, write_stall: Duration) {
+        let stall_ms = u64::try_from(write_stall.as_millis()).unwrap_or(u64::MAX);
+        self.write_stall_ms.store(stall_ms, Ordering::Relaxed);
+        let per_peer = limits.connections_per_ip_max;
+        self.per_peer_max.store(per_peer, Ordering::Relaxed);
     }
 
     /// The counters, for metrics.
@@ -207,7 +217,10 @@ impl Gate {
     fn tune(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         #[cfg(target_os = "linux")]
-        socket2::SockRef::from(stream).set_tcp_user_timeout(Some(self.write_stall))?;
+        {
+            let stall = Duration::from_millis(self.write_stall_ms.load(Ordering::Relaxed));
+            socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stall))?;
+        }
         Ok(())
     }
 
@@ -240,7 +253,7 @@ impl Seat {
     fn take(gate: &Arc<Gate>, peer: IpAddr) -> Option<Self> {
         let mut peers = gate.peers();
         let open = peers.entry(peer).or_insert(0);
-        if *open >= gate.per_peer_max {
+        if *open >= gate.per_peer_max.load(Ordering::Relaxed) {
             if *open == 0 {
                 peers.remove(&peer);
             }

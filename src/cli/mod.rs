@@ -1,4 +1,4 @@
-//! The commands: one file each, one line each in [`Command`]. Words for a person; never decides about a request.
+//! The commands: one file each, one line each in `Command`. Words for a person; never decides about a request.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

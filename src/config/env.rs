@@ -2,7 +2,7 @@
 //! environment is handed in; never reads the real one.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use crate::model::decode::suggest;
@@ -32,6 +32,11 @@ pub(super) fn patch(
             faults.warning(&variable.place, message, suggest(first, sections));
         }
     }
+}
+
+/// Whether a variable of this name is meant for us.
+pub(super) fn is_ours(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
 /// One variable of ours.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -20,6 +19,7 @@ use crate::model::settings::{
 };
 
 use super::addresses::{ForwardTo, Listen, arrives_at};
+use super::files::Files;
 use super::names::Roles;
 use super::routes::{self, Listener};
 use super::tokens::Tokens;
@@ -59,10 +59,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Reads the key file, whose name is relative to `folder`.
-    pub(super) fn load(self, folder: &Path, faults: &mut Faults) -> Option<Inbound> {
+    /// Reads the key file.
+    pub(super) fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Inbound> {
         let tokens = match self.tokens {
-            Some(tokens) => Some(tokens.load(folder, faults)?),
+            Some(tokens) => Some(tokens.load(files, faults)?),
             None => None,
         };
         Some(Inbound {

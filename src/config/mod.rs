@@ -2,8 +2,7 @@
 //! fault. Never binds, never starts, never guesses.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -15,7 +14,7 @@ use crate::model::decode::{
 };
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place, Value};
-use crate::model::settings::SpoolSettings;
+use crate::model::settings::{FileRead, SpoolSettings};
 
 mod addresses;
 mod admin;
@@ -25,6 +24,7 @@ mod cors;
 mod deprecation;
 mod effective;
 mod env;
+mod files;
 mod inbound;
 mod names;
 mod numbers;
@@ -42,6 +42,7 @@ pub use inbound::Inbound;
 pub use report::{Report, plural};
 
 use addresses::{Listen, collide};
+use files::Files;
 use names::Label;
 
 /// A whole configuration.
@@ -94,6 +95,15 @@ impl Loaded {
     pub fn effective(&self) -> Vec<Setting> {
         effective::settings(&self.root, &schema(), &self.file)
     }
+
+    /// Where the value of a key such as `inbound.listen` is written.
+    #[must_use]
+    pub fn place(&self, key: &str) -> Place {
+        let found = key
+            .split('.')
+            .try_fold(&self.root, |node, segment| node.get(segment));
+        found.map_or(Place::Default, |node| node.place.clone())
+    }
 }
 
 /// Reads the file and the `OUTRIDER_` variables of the environment.
@@ -101,22 +111,26 @@ pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Box<Report>> {
-    let file = path.display().to_string();
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits.
-    let most = u64::try_from(yaml::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX);
-    let read =
-        File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => load_bytes(&file, &bytes, folder, environment),
+    let environment: Vec<_> = environment.into_iter().collect();
+    let (bytes, read) = files::read(path, FILE_BYTES_READ);
+    match bytes {
+        Ok(bytes) => load_read(read, &bytes, parent(path), &environment),
         Err(error) => {
             let mut faults = Faults::default();
             let message = format!("the configuration {}", why_unread(&error));
             faults.error(&Place::Default, message);
-            Err(Box::new(Report::new(&file, "", faults)))
+            let report = Report::new(&path.display().to_string(), "", faults);
+            let fingerprint = files::fingerprint(std::slice::from_ref(&read), &environment);
+            Err(Box::new(report.read_from(vec![read], fingerprint)))
         }
     }
+}
+
+/// One byte more than allowed tells a file that is too large from one that just fits.
+const FILE_BYTES_READ: u64 = yaml::DOCUMENT_BYTES_MAX as u64 + 1;
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
 }
 
 /// Reads a text as if it were the file of this name in `folder`, where its key file is looked for.
@@ -125,6 +139,38 @@ pub fn load_bytes(
     bytes: &[u8],
     folder: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Box<Report>> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let read = files::noted(Path::new(file), FILE_BYTES_READ, bytes);
+    load_read(read, bytes, folder, &environment)
+}
+
+fn load_read(
+    own: FileRead,
+    bytes: &[u8],
+    folder: &Path,
+    environment: &[(OsString, OsString)],
+) -> Result<Loaded, Box<Report>> {
+    let file = own.path.display().to_string();
+    let mut files = Files::new(folder);
+    let loaded = load_text(&file, bytes, &mut files, environment);
+    let mut read = vec![own];
+    read.extend(files.into_read());
+    let fingerprint = files::fingerprint(&read, environment);
+    match loaded {
+        Ok(loaded) => Ok(Loaded {
+            warnings: loaded.warnings.read_from(read, fingerprint),
+            ..loaded
+        }),
+        Err(report) => Err(Box::new(report.read_from(read, fingerprint))),
+    }
+}
+
+fn load_text(
+    file: &str,
+    bytes: &[u8],
+    files: &mut Files<'_>,
+    environment: &[(OsString, OsString)],
 ) -> Result<Loaded, Box<Report>> {
     let mut faults = Faults::default();
     let text = match std::str::from_utf8(bytes) {
@@ -137,7 +183,8 @@ pub fn load_bytes(
             return Err(Box::new(Report::new(file, &lossy, faults)));
         }
     };
-    let read = read_text(text, folder, environment, &mut faults);
+    let environment = environment.iter().cloned();
+    let read = read_text(text, files, environment, &mut faults);
     let report = || Box::new(Report::new(file, text, faults));
     match read {
         Some((config, root)) => Ok(Loaded {
@@ -184,7 +231,7 @@ pub fn schema() -> Json {
 /// All or nothing: `None` if there was any error.
 fn read_text(
     text: &str,
-    folder: &Path,
+    files: &mut Files<'_>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     faults: &mut Faults,
 ) -> Option<(Config, Node)> {
@@ -200,7 +247,7 @@ fn read_text(
     if draft.inbound.has_tokens() {
         reach::ungranted(&root, draft.inbound.roles(), faults);
     }
-    let config = draft.load(folder, faults)?;
+    let config = draft.load(files, faults)?;
     (!faults.any_error()).then_some((config, root))
 }
 
@@ -246,12 +293,12 @@ impl Section for Draft {
 }
 
 impl Draft {
-    fn load(self, folder: &Path, faults: &mut Faults) -> Option<Config> {
+    fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Config> {
         let mut audit = self.audit.0;
-        audit.folder = folder.join(&audit.folder);
+        audit.folder = files.folder().join(&audit.folder);
         Some(Config {
             service: self.service.0,
-            inbound: self.inbound.load(folder, faults)?,
+            inbound: self.inbound.load(files, faults)?,
             audit,
             health: Health {
                 listen: self.health.value.0,

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::model::fault::{Fault, Faults, Severity, sort};
 use crate::model::node::Place;
+use crate::model::settings::FileRead;
 
 /// Faults that are shown in full; a person mends these first.
 const SHOWN_MAX: usize = 100;
@@ -16,6 +17,8 @@ pub struct Report {
     file: String,
     text: String,
     faults: Vec<Fault>,
+    files: Vec<FileRead>,
+    fingerprint: String,
 }
 
 impl Report {
@@ -26,7 +29,28 @@ impl Report {
             file: file.to_owned(),
             text: text.to_owned(),
             faults: faults.into_sorted(),
+            files: Vec::new(),
+            fingerprint: String::new(),
         }
+    }
+
+    /// The same, saying what it was read from.
+    pub(super) fn read_from(mut self, files: Vec<FileRead>, fingerprint: String) -> Self {
+        self.files = files;
+        self.fingerprint = fingerprint;
+        self
+    }
+
+    /// The files that were read or looked for, the configuration first.
+    #[must_use]
+    pub fn files(&self) -> &[FileRead] {
+        &self.files
+    }
+
+    /// SHA-256, in hexadecimal digits, of all that was read: what the configuration goes by in evidence.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The same with one more fault, found after the text was read.

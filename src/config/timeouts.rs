@@ -66,9 +66,18 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Timeouts {
         drain: fields
             .or(
                 "drain",
-                "how long requests in flight may take after a stop was asked for",
+                "how long the way out takes after a stop was asked for: the pause, then requests in flight",
                 "25s",
                 Time::<0, { 24 * HOUR }>(Duration::from_millis(25 * SECOND)),
+            )
+            .0,
+        // Taking a pod off its service takes a second or two to reach every node; until then clients still come here.
+        drain_pause: fields
+            .or(
+                "drain_pause",
+                "how long connections are still taken in after a stop was asked for; part of `drain`",
+                "3s",
+                Time::<0, HOUR>(Duration::from_secs(3)),
             )
             .0,
     };
@@ -84,6 +93,13 @@ fn contradictions(timeouts: &Timeouts, fields: &mut Fields<'_>) {
         ("response_head", timeouts.response_head),
         ("response_idle", timeouts.response_idle),
     ];
+    // Without a word in the file the pause never takes more than there is.
+    if timeouts.drain_pause > timeouts.drain && fields.has("drain_pause") {
+        let (pause, drain) = (timeouts.drain_pause, timeouts.drain);
+        let message = format!("`drain_pause` ({pause:?}) is longer than `drain` ({drain:?})");
+        let place = fields.place_of("drain_pause");
+        fields.error(&place, message, "lower `drain_pause`, or raise `drain`");
+    }
     for (key, part) in parts {
         if part <= timeouts.total {
             continue;

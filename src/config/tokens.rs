@@ -1,9 +1,6 @@
 //! Section `inbound.tokens`: how callers' tokens are verified. Reads the key file; never judges a key, the room
 //! `identify` does.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -14,6 +11,7 @@ use crate::model::node::Place;
 use crate::model::settings::{Allowance, KeyMaterial, TokenSettings};
 use crate::model::units::{ByteSize, Rate};
 
+use super::files::Files;
 use super::numbers::{Count, HOUR, Size, Time};
 
 /// Bytes of a key file: a hundred keys are 50 KiB.
@@ -26,10 +24,14 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Reads the key file, whose name is relative to `folder`.
-    pub(super) fn load(mut self, folder: &Path, faults: &mut Faults) -> Option<TokenSettings> {
+    /// Reads the key file.
+    pub(super) fn load(
+        mut self,
+        files: &mut Files<'_>,
+        faults: &mut Faults,
+    ) -> Option<TokenSettings> {
         if let Some(file) = self.file {
-            self.settings.keys.text = read_key_file(&folder.join(&file.value), &file, faults)?;
+            self.settings.keys.text = read_key_file(files, &file, faults)?;
         }
         Some(self.settings)
     }
@@ -186,19 +188,20 @@ const DEFAULT_FAILURES: Rate = Rate {
     per: Duration::from_secs(60),
 };
 
-fn read_key_file(path: &Path, file: &Placed<String>, faults: &mut Faults) -> Option<String> {
+fn read_key_file(
+    files: &mut Files<'_>,
+    file: &Placed<String>,
+    faults: &mut Faults,
+) -> Option<String> {
     let name = &file.value;
-    let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large from one that just fits.
-    let read =
-        File::open(path).and_then(|file| file.take(KEY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    let refusal = match read {
+    let refusal = match files.read(name, KEY_FILE_BYTES_MAX + 1) {
         Err(error) => format!("the key file `{name}` {}", super::why_unread(&error)),
-        Ok(_) if bytes.len() as u64 > KEY_FILE_BYTES_MAX => {
+        Ok(bytes) if bytes.len() as u64 > KEY_FILE_BYTES_MAX => {
             format!("the key file `{name}` is larger than 1MiB")
         }
-        Ok(_) if bytes.trim_ascii().is_empty() => format!("the key file `{name}` is empty"),
-        Ok(_) => match String::from_utf8(bytes) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => format!("the key file `{name}` is empty"),
+        Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Some(text),
             Err(_) => format!("the key file `{name}` is not text"),
         },

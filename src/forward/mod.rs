@@ -94,6 +94,12 @@ impl<B: RequestBody> Forwarder<B> {
         self.0.open()
     }
 
+    /// Whether both are the same way.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How many connections wait for a request.
     #[must_use]
     pub fn idle(&self) -> usize {

@@ -176,6 +176,7 @@ fn patient() -> Timeouts {
         total: SOON,
         upstream_idle: SOON,
         drain: SOON,
+        drain_pause: Duration::ZERO,
     }
 }
 

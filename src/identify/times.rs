@@ -23,6 +23,11 @@ impl Tolerance {
             lifetime_max: seconds(lifetime_max),
         }
     }
+
+    /// The last second in which a token that expires at `exp` is good.
+    pub(super) const fn good_until(self, exp: i64) -> i64 {
+        exp.saturating_add(self.skew)
+    }
 }
 
 /// The span in which a token is good, in whole seconds since 1970, both ends included.
@@ -67,7 +72,7 @@ impl Times {
     /// Without `iat` the life is counted from `now`, so a token that lives too long becomes good when enough of its life is over.
     pub(super) fn judge(&self, tolerance: Tolerance, now: i64) -> Result<Window, Reason> {
         let Tolerance { skew, lifetime_max } = tolerance;
-        let until = self.exp.floor + skew;
+        let until = tolerance.good_until(self.exp.floor);
         if now > until {
             return Err(Reason::Expired);
         }

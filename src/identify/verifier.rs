@@ -127,6 +127,12 @@ impl Verifier {
         self.judge(&claims, now).map(|verified| verified.identity)
     }
 
+    /// The last second, since 1970, in which the identity's token is good.
+    #[must_use]
+    pub const fn good_until(&self, identity: &Identity) -> i64 {
+        self.tolerance.good_until(identity.expires_at)
+    }
+
     /// The keys.
     #[must_use]
     pub const fn keys(&self) -> &KeySet {

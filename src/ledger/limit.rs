@@ -24,11 +24,15 @@ use super::Key;
 /// stranger with many addresses can neither grow the map nor push known callers out of it.
 const KEYS_MAX: usize = 100_000;
 
-/// What a limit grants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a limit grants, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LimitSpec {
     /// Its name, as clients are told.
     pub name: Arc<str>,
+    /// The rule that asks it: what it is known by when the policy changes.
+    pub rule: Arc<str>,
+    /// What it counts apart, as written.
+    pub per: Arc<str>,
     /// What it grants over time.
     pub rate: Rate,
     /// What it grants at once; at least one.
@@ -252,6 +256,8 @@ mod tests {
     fn limit(rate: &str, burst: u32) -> Limit {
         Limit::new(LimitSpec {
             name: Arc::from("test"),
+            rule: Arc::from("test"),
+            per: Arc::from("all"),
             rate: Rate::parse(rate).unwrap(),
             burst,
         })

@@ -3,6 +3,7 @@
 
 mod limit;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ pub use limit::{Limit, LimitSpec, Spent};
 /// What one set of routes counts. Shared by all workers: a limit is one limit for the whole process.
 #[derive(Debug)]
 pub struct Ledger {
-    limits: Vec<Limit>,
-    failures: Limit,
+    limits: Vec<Arc<Limit>>,
+    failures: Arc<Limit>,
     hashers: (RandomState, RandomState),
 }
 
@@ -30,22 +31,39 @@ impl Ledger {
     /// Counters for the limits of a policy, in its order, and for failures of identity.
     #[must_use]
     pub fn new(limits: &[LimitSpec], failures: Allowance) -> Self {
-        let failures = LimitSpec {
-            name: Arc::from("failures"),
-            rate: failures.rate,
-            burst: failures.burst,
-        };
+        let fresh = |spec: LimitSpec| Arc::new(Limit::new(spec));
         Self {
-            limits: limits.iter().cloned().map(Limit::new).collect(),
-            failures: Limit::new(failures),
+            limits: limits.iter().cloned().map(fresh).collect(),
+            failures: fresh(failures_spec(failures)),
             hashers: (RandomState::new(), RandomState::new()),
+        }
+    }
+
+    /// The same for a policy that follows another one: what stayed as it was goes on counting where it is, for both, as
+    /// long as requests of both are under way.
+    #[must_use]
+    pub fn succeeding(old: &Self, limits: &[LimitSpec], failures: Allowance) -> Self {
+        let known: HashMap<&LimitSpec, &Arc<Limit>> =
+            (old.limits.iter().map(|limit| (limit.spec(), limit))).collect();
+        let kept = |spec: &LimitSpec| match known.get(spec) {
+            Some(limit) => Arc::clone(limit),
+            None => Arc::new(Limit::new(spec.clone())),
+        };
+        let failures = failures_spec(failures);
+        Self {
+            limits: limits.iter().map(kept).collect(),
+            failures: match *old.failures.spec() == failures {
+                true => Arc::clone(&old.failures),
+                false => Arc::new(Limit::new(failures)),
+            },
+            hashers: old.hashers.clone(),
         }
     }
 
     /// The limit at this position of the policy.
     #[must_use]
     pub fn limit(&self, index: usize) -> Option<&Limit> {
-        self.limits.get(index)
+        self.limits.get(index).map(Arc::as_ref)
     }
 
     /// A key from parts that cannot run into each other: every part is hashed with its length.
@@ -90,7 +108,84 @@ impl Ledger {
         self.limits
             .iter()
             .chain([&self.failures])
-            .map(Limit::keys)
+            .map(|limit| limit.keys())
             .sum()
+    }
+}
+
+fn failures_spec(failures: Allowance) -> LimitSpec {
+    LimitSpec {
+        name: Arc::from("failures"),
+        rule: Arc::from("inbound/tokens.failures"),
+        per: Arc::from("client_ip"),
+        rate: failures.rate,
+        burst: failures.burst,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::units::Rate;
+
+    const NOW: Now = Now {
+        mono_ns: 1_000_000_000,
+        unix_us: 0,
+    };
+
+    fn spec(rule: &str, per: &str, rate: &str) -> LimitSpec {
+        LimitSpec {
+            name: Arc::from("place"),
+            rule: Arc::from(rule),
+            per: Arc::from(per),
+            rate: Rate::parse(rate).unwrap(),
+            burst: 1,
+        }
+    }
+
+    fn failures(burst: u32) -> Allowance {
+        Allowance {
+            rate: Rate::parse("1/h").unwrap(),
+            burst,
+        }
+    }
+
+    #[test]
+    fn what_stayed_as_it_was_keeps_its_state() {
+        let before = spec("order/limits.place", "user", "1/h");
+        let old = Ledger::new(std::slice::from_ref(&before), failures(1));
+        let key = old.key(&[b"issuer", b"alice"]);
+        let address = "192.0.2.1".parse().unwrap();
+        assert!(matches!(
+            old.limit(0).unwrap().spend(key, NOW),
+            Spent::Granted { .. }
+        ));
+        old.note_failure(address, NOW);
+
+        let added = spec("other/limits.place", "user", "1/h");
+        let new = Ledger::succeeding(&old, &[added, before], failures(1));
+        assert_eq!(new.key(&[b"issuer", b"alice"]), key);
+        assert_eq!(new.limit(0).unwrap().wait(key, NOW), None);
+        assert!(new.limit(1).unwrap().wait(key, NOW).is_some());
+        assert!(new.failures_spent(address, NOW).is_some());
+    }
+
+    #[test]
+    fn what_changed_begins_anew() {
+        let before = spec("order/limits.place", "user", "1/h");
+        let old = Ledger::new(std::slice::from_ref(&before), failures(1));
+        let key = old.key(&[b"alice"]);
+        let address = "192.0.2.1".parse().unwrap();
+        old.limit(0).unwrap().spend(key, NOW);
+        old.note_failure(address, NOW);
+        for changed in [
+            spec("order/limits.place", "user", "2/h"),
+            spec("order/limits.place", "all", "1/h"),
+            spec("trade/limits.place", "user", "1/h"),
+        ] {
+            let new = Ledger::succeeding(&old, &[changed], failures(2));
+            assert_eq!(new.limit(0).unwrap().wait(key, NOW), None);
+            assert_eq!(new.failures_spent(address, NOW), None);
+        }
     }
 }

@@ -44,8 +44,10 @@ pub struct Timeouts {
     pub total: Duration,
     /// How long an idle connection to the service is kept; shorter than the service keeps it.
     pub upstream_idle: Duration,
-    /// How long requests in flight may take after a stop was asked for.
+    /// How long the way out takes after a stop was asked for: the pause, and then the requests in flight.
     pub drain: Duration,
+    /// How long connections are still taken in after a stop was asked for; part of `drain`.
+    pub drain_pause: Duration,
 }
 
 /// Who may speak for others in `X-Forwarded-For`.
@@ -126,6 +128,17 @@ pub struct SpoolSettings {
     pub spool_bytes_max: ByteSize,
     /// Bytes of events not yet written; beyond that requests are refused.
     pub buffer_bytes_max: ByteSize,
+}
+
+/// A file that was read at load, or was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    /// Where it was looked for.
+    pub path: PathBuf,
+    /// The most bytes that were read of it.
+    pub bytes_max: u64,
+    /// SHA-256 of what was read; `None` if it could not be.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Which security headers every answer gets.

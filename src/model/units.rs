@@ -112,7 +112,7 @@ impl Decode for Duration {
 }
 
 /// So many in such a time: `10/s`, `100/min`, `1000/h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// How many.
     pub count: NonZeroU32,

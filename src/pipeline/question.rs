@@ -155,7 +155,7 @@ fn caller(snap: &Snapshot, facts: &Facts, question: &Question) -> Result<Caller,
         Assumed::Verified(identity) => Ok(Caller::Token(Arc::clone(identity))),
         Assumed::Nothing => identify::caller(
             facts,
-            snap.tokens.as_ref(),
+            snap.tokens.as_deref(),
             Verification::Allowed,
             question.now,
         ),

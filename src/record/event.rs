@@ -20,6 +20,7 @@ use super::told::{Asked, Reason, Shadowed, Told};
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 const ROLES_MAX: usize = 16;
 const SHADOW_MAX: usize = 16;
+const CHANGES_MAX: usize = 32;
 const WORD_BYTES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 256;
 
@@ -29,7 +30,7 @@ pub(super) struct Source(String);
 impl Source {
     pub(super) fn new(service: &str, epoch: Uuid, version: &str) -> Self {
         let mut out = Vec::new();
-        push_raw(&mut out, "{\"epoch\":");
+        push_raw(&mut out, "\"epoch\":");
         push_plain(&mut out, epoch);
         push_raw(&mut out, ",\"service\":");
         push_text(&mut out, service, WORD_BYTES_MAX);
@@ -38,6 +39,17 @@ impl Source {
         push_raw(&mut out, "}");
         Self(String::from_utf8_lossy(&out).into_owned())
     }
+}
+
+/// Writes the source; `config` is the generation of the configuration that was gone by.
+fn push_source(out: &mut Vec<u8>, source: &Source, config: Option<u64>) {
+    push_raw(out, ",\"source\":{");
+    if let Some(generation) = config {
+        push_raw(out, "\"config\":");
+        push_number(out, generation);
+        push_raw(out, ",");
+    }
+    push_raw(out, &source.0);
 }
 
 /// Where the sequence number belongs, which is given only when the event is queued: the bytes before it end here.
@@ -82,8 +94,7 @@ pub(super) fn request(
     if !told.shadow.is_empty() {
         push_shadow(out, &told.shadow);
     }
-    push_raw(out, ",\"source\":");
-    push_raw(out, &source.0);
+    push_source(out, source, told.config);
     if let Some(trace) = &told.trace {
         push_raw(out, ",\"trace\":{\"span\":");
         push_plain(out, trace.span());
@@ -108,6 +119,38 @@ pub struct AdminOrder<'a> {
     pub done: bool,
 }
 
+/// A configuration that is in force from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigLoaded<'a> {
+    /// Its file.
+    pub origin: &'a str,
+    /// SHA-256 of all that it was read from, in hexadecimal digits.
+    pub digest: &'a str,
+    /// Which one it is since the start; requests that it judges name it as `source.config`.
+    pub generation: u64,
+    /// The digest of the one before, if there was one.
+    pub previous: Option<&'a str>,
+    /// What is different from the one before, a few words each, without values.
+    pub changes: &'a [String],
+}
+
+/// A configuration that was refused; the one before stays in force.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigRejected<'a> {
+    /// Its file.
+    pub origin: &'a str,
+    /// SHA-256 of all that was read, in hexadecimal digits.
+    pub digest: &'a str,
+    /// The generation that stays in force.
+    pub generation: u64,
+    /// Its digest.
+    pub previous: &'a str,
+    /// How many errors there are.
+    pub errors: usize,
+    /// The first of them.
+    pub detail: &'a str,
+}
+
 /// A happening of the proxy itself.
 pub(super) enum Own<'a> {
     /// `audit.start`: the first event of an epoch.
@@ -117,7 +160,9 @@ pub(super) enum Own<'a> {
     /// `audit.dropped`: events that are lost, and why.
     Dropped { count: u64, why: &'static str },
     /// `config.load`.
-    ConfigLoad { origin: &'a str, digest: &'a str },
+    ConfigLoad(&'a ConfigLoaded<'a>),
+    /// `config.reject`.
+    ConfigReject(&'a ConfigRejected<'a>),
     /// `admin.*`.
     Admin(&'a AdminOrder<'a>),
 }
@@ -128,7 +173,8 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Start(_) => ("audit.start", "success"),
         Own::Stop => ("audit.stop", "success"),
         Own::Dropped { .. } => ("audit.dropped", "error"),
-        Own::ConfigLoad { .. } => ("config.load", "success"),
+        Own::ConfigLoad(_) => ("config.load", "success"),
+        Own::ConfigReject(_) => ("config.reject", "failure"),
         Own::Admin(order) if order.done => (order.name, "success"),
         Own::Admin(order) => (order.name, "failure"),
     };
@@ -148,22 +194,21 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
             push_plain(out, why);
             push_raw(out, "}");
         }
-        Own::ConfigLoad { origin, digest } => {
-            push_raw(out, ",\"config\":{\"digest\":");
-            push_text(out, digest, NAME_BYTES_MAX);
-            push_raw(out, ",\"origin\":");
-            push_text(out, origin, NAME_BYTES_MAX);
-            push_raw(out, "}");
-        }
+        Own::ConfigLoad(loaded) => push_loaded(out, loaded),
+        Own::ConfigReject(rejected) => push_rejected(out, rejected),
     }
     push_raw(out, ",\"id\":");
     push_plain(out, id);
     push_raw(out, ",\"outcome\":");
     push_plain(out, outcome);
+    if let Own::ConfigReject(rejected) = own {
+        push_raw(out, ",\"reason\":{\"code\":\"config.invalid\",\"detail\":");
+        push_detail(out, rejected.detail);
+        push_raw(out, "}");
+    }
     push_raw(out, ",\"seq\":");
     let split = out.len();
-    push_raw(out, ",\"source\":");
-    push_raw(out, &source.0);
+    push_source(out, source, None);
     push_end(out, now);
     split
 }
@@ -177,6 +222,45 @@ fn push_admin(out: &mut Vec<u8>, order: &AdminOrder<'_>) {
     }
     push_raw(out, "\"peer\":");
     push_plain(out, order.peer);
+    push_raw(out, "}");
+}
+
+fn push_loaded(out: &mut Vec<u8>, loaded: &ConfigLoaded<'_>) {
+    push_raw(out, ",\"config\":{");
+    if loaded.previous.is_some() {
+        push_raw(out, "\"changes\":[");
+        for (at, change) in loaded.changes.iter().take(CHANGES_MAX).enumerate() {
+            if at > 0 {
+                push_raw(out, ",");
+            }
+            push_text(out, change, NAME_BYTES_MAX);
+        }
+        push_raw(out, "],");
+    }
+    push_raw(out, "\"digest\":");
+    push_text(out, loaded.digest, NAME_BYTES_MAX);
+    push_raw(out, ",\"generation\":");
+    push_number(out, loaded.generation);
+    push_raw(out, ",\"origin\":");
+    push_text(out, loaded.origin, NAME_BYTES_MAX);
+    if let Some(previous) = loaded.previous {
+        push_raw(out, ",\"previous\":");
+        push_text(out, previous, NAME_BYTES_MAX);
+    }
+    push_raw(out, "}");
+}
+
+fn push_rejected(out: &mut Vec<u8>, rejected: &ConfigRejected<'_>) {
+    push_raw(out, ",\"config\":{\"digest\":");
+    push_text(out, rejected.digest, NAME_BYTES_MAX);
+    push_raw(out, ",\"errors\":");
+    push_number(out, rejected.errors);
+    push_raw(out, ",\"generation\":");
+    push_number(out, rejected.generation);
+    push_raw(out, ",\"origin\":");
+    push_text(out, rejected.origin, NAME_BYTES_MAX);
+    push_raw(out, ",\"previous\":");
+    push_text(out, rejected.previous, NAME_BYTES_MAX);
     push_raw(out, "}");
 }
 

@@ -9,6 +9,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
 use super::durations;
@@ -51,6 +52,10 @@ pub(super) struct Families {
     pub(super) token_cache_hits: IntCounter,
     pub(super) token_cache_misses: IntCounter,
     pub(super) token_cache_entries: IntGauge,
+    config_taken: IntCounter,
+    config_rejected: IntCounter,
+    config_success: IntGauge,
+    config_timestamp: IntGauge,
 }
 
 /// What the audit spool counts.
@@ -126,6 +131,22 @@ impl Metrics {
         ))
     }
 
+    /// A configuration came into force: the first one, or one that was read later.
+    pub fn config_in_force(&self, now: Now) {
+        self.families.config_success.set(1);
+        self.families.config_timestamp.set(now.unix_seconds());
+    }
+
+    /// A configuration that was read while running came into force, or was refused and the one before stays.
+    pub fn config_reloaded(&self, taken: bool) {
+        if taken {
+            self.families.config_taken.inc();
+        } else {
+            self.families.config_rejected.inc();
+            self.families.config_success.set(0);
+        }
+    }
+
     /// A stage of a request took so long.
     pub fn stage(&self, stage: Stage, took: Duration) {
         if let Some(histogram) = self.families.stages.get(stage as usize) {
@@ -187,6 +208,11 @@ impl Families {
             STAGE_BUCKETS,
             &["stage"],
         )?;
+        let reloads = make.counters(
+            "outrider_config_reloads_total",
+            "Configurations read while running, by what became of them",
+            &["outcome"],
+        )?;
         let refusal = |why: &str| refused.with_label_values(&[why]);
         let stage = |stage: Stage| stages.with_label_values(&[stage.name()]);
         let denial = |cause: &Cause| denials.with_label_values(&[cause.code()]);
@@ -217,6 +243,16 @@ impl Families {
             stages: Stage::ALL.map(stage),
             connections: make.gauge("outrider_connections", "Open client connections")?,
             connections_refused: CONNECTIONS_REFUSED.map(refusal),
+            config_taken: reloads.get_metric_with_label_values(&["success"])?,
+            config_rejected: reloads.get_metric_with_label_values(&["rejected"])?,
+            config_success: make.gauge(
+                "outrider_config_last_reload_success",
+                "0 while the newest configuration is refused and the one before is in force",
+            )?,
+            config_timestamp: make.gauge(
+                "outrider_config_last_reload_timestamp_seconds",
+                "When the configuration in force was taken",
+            )?,
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
             token_cache_entries: make

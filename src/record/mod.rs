@@ -35,7 +35,7 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use event::AdminOrder;
+pub use event::{AdminOrder, ConfigLoaded, ConfigRejected};
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use otlp::{SpanExport, TraceSettings, tracing};
@@ -177,9 +177,14 @@ impl Recorder {
         self.write_own(&Own::Admin(order));
     }
 
-    /// Records that a configuration is in force. `digest` is a hash of its text.
-    pub fn config_loaded(&self, origin: &str, digest: &str) {
-        self.write_own(&Own::ConfigLoad { origin, digest });
+    /// Records that a configuration is in force.
+    pub fn config_loaded(&self, loaded: &ConfigLoaded<'_>) {
+        self.write_own(&Own::ConfigLoad(loaded));
+    }
+
+    /// Records that a configuration was refused.
+    pub fn config_rejected(&self, rejected: &ConfigRejected<'_>) {
+        self.write_own(&Own::ConfigReject(rejected));
     }
 
     /// Whether new requests should be refused, because their records may find no room.

@@ -63,6 +63,11 @@ impl OpenRecord {
         self.told.method()
     }
 
+    /// The generation of the configuration that judges the request.
+    pub const fn config(&mut self, generation: u64) {
+        self.told.config = Some(generation);
+    }
+
     /// The judged head.
     pub fn facts(&mut self, facts: &Facts) {
         self.told.asked = Asked::Judged(facts.into());
@@ -190,7 +195,7 @@ impl OpenRecord {
         self.close(now);
     }
 
-    /// Closes because the answer ended before its end on the service's side.
+    /// Closes because the answer broke off.
     pub(super) fn close_broken(mut self, why: &Denial) {
         self.denied(why);
         self.close_now();

@@ -21,6 +21,8 @@ use super::spans::Span;
 
 /// Everything known so far.
 pub(super) struct Told {
+    /// The generation of the configuration that judges it; `None` until it is known.
+    pub(super) config: Option<u64>,
     pub(super) id: Uuid,
     pub(super) opened: Now,
     pub(super) peer: SocketAddr,
@@ -45,6 +47,7 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(id: Uuid, opened: Now, peer: SocketAddr) -> Self {
         Self {
+            config: None,
             id,
             opened,
             peer,

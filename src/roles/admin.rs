@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde_json::{Value as Json, json};
+use tokio::sync::Notify;
 
 use crate::config::Setting;
 use crate::decide::policy::{AuditMode, Mode, Policy, Route, Rule};
@@ -20,11 +21,19 @@ pub(super) struct Subject {
     pub(super) version: &'static str,
     pub(super) started: Now,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) settings: Vec<Setting>,
+    pub(super) in_force: Arc<ArcSwap<InForce>>,
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) recorder: Recorder,
     pub(super) readiness: Readiness,
     pub(super) logs: LogLevel,
+    /// Notified when a reload is ordered.
+    pub(super) ordered: Arc<Notify>,
+}
+
+/// What is told of the configuration in force.
+pub(super) struct InForce {
+    pub(super) settings: Vec<Setting>,
+    pub(super) taken: Now,
 }
 
 /// Something that can be shown.
@@ -46,6 +55,7 @@ const PAGES: &[(&str, Tell)] = &[
 const ORDERS: &[(&str, &str, Act)] = &[
     ("/drain", "admin.drain", drain),
     ("/loglevel", "admin.loglevel", loglevel),
+    ("/reload", "admin.reload", reload),
 ];
 
 /// The offer of the admin listener.
@@ -81,6 +91,15 @@ impl Subject {
     }
 }
 
+/// Everything is read again, as after SIGHUP; what comes of it is evidence, a log line and a metric of its own.
+fn reload(subject: &Subject, query: &str) -> Result<String, String> {
+    if !query.is_empty() {
+        return Err("this order takes no query".to_owned());
+    }
+    subject.ordered.notify_one();
+    Ok("the configuration is read again; /server_info tells the generation in force".to_owned())
+}
+
 /// Not ready from now on, so that nothing new is sent here; the process ends when it is told so by a signal.
 fn drain(subject: &Subject, query: &str) -> Result<String, String> {
     if !query.is_empty() {
@@ -101,7 +120,7 @@ fn loglevel(subject: &Subject, query: &str) -> Result<String, String> {
 
 fn config_dump(subject: &Subject) -> Json {
     let setting = |setting: &Setting| json!({"key": setting.key, "value": setting.value, "origin": setting.origin});
-    json!({"settings": subject.settings.iter().map(setting).collect::<Vec<_>>()})
+    json!({"settings": subject.in_force.load().settings.iter().map(setting).collect::<Vec<_>>()})
 }
 
 fn server_info(subject: &Subject) -> Json {
@@ -109,6 +128,7 @@ fn server_info(subject: &Subject) -> Json {
         "version": subject.version,
         "epoch": subject.recorder.epoch().to_string(),
         "uptime_seconds": subject.clock.now().since(subject.started).as_secs(),
+        "generation": subject.live.load().generation,
         "draining": subject.readiness.is_draining(),
         "ready": subject.readiness.report().ready,
     })
@@ -195,13 +215,14 @@ fn certs(_: &Subject) -> Json {
 /// Names and ages of what tokens are verified with; the keys are public, and even so are not shown.
 fn secrets(subject: &Subject) -> Json {
     let live = subject.live.load();
-    let age = subject.clock.now().since(subject.started).as_secs();
+    let in_force = subject.in_force.load();
+    let age = subject.clock.now().since(in_force.taken).as_secs();
     let keys = live
         .snapshot
         .tokens
         .as_ref()
         .map(|tokens| tokens.keys().kids());
-    let origin = origin_of_keys(&subject.settings);
+    let origin = origin_of_keys(&in_force.settings);
     let key =
         |kid: &str| json!({"kind": "token_key", "kid": kid, "origin": origin, "age_seconds": age});
     json!({"secrets": keys.unwrap_or_default().into_iter().map(key).collect::<Vec<_>>()})

@@ -1,45 +1,45 @@
 //! `outrider proxy`: the sidecar next to one service, from its configuration to its last record. Wiring only.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
-use crate::accept::http::Http;
 use crate::accept::listener::Gate;
 use crate::cli::exit;
-use crate::config::{self, Config, Loaded, Setting, Workers};
-use crate::forward::{Forwarder, PoolLimits, Spawner};
+use crate::config::{self, Report, Workers};
+use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
-use crate::model::settings::{Timeouts, Upstream};
-use crate::pipeline::{Live, Pipeline, Upload};
+use crate::model::settings::{SpoolSettings, Timeouts, Upstream};
+use crate::pipeline::{Live, Pipeline, Streams};
 use crate::record::{ClientMetrics, ConnectionTotals, Metrics, Recorder, SpanExport};
 use crate::runtime;
 use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::health::{self, Shown};
 use crate::runtime::readiness::Readiness;
-use crate::runtime::signals::StopSignals;
+use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::runtime::telemetry::{self, LogLevel};
 
-use super::admin::{self, Subject};
-use super::load;
+use super::admin::{self, InForce, Subject};
+use super::generation::{Generation, Parts};
+use super::reload::Reloader;
 use super::traces;
 use super::workers::{self, Shared};
+
+/// A worker's thread.
+type Worker = JoinHandle<io::Result<()>>;
 
 /// How often counters that are as good as new are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How long the last records may take to reach the disk.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
-
-/// Idle connections to the service that a worker keeps.
-const IDLE_MAX: u32 = 64;
 
 /// The version in audit events and metrics.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -92,185 +92,260 @@ pub fn run(args: &ProxyArgs) -> u8 {
 }
 
 fn start(args: &ProxyArgs) -> Result<(), Failure> {
-    let loaded = config::load(&args.config, std::env::vars_os())
-        .map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "roles read the environment, once, at start"
-    )]
-    let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    let logs = telemetry::init(&filter, &loaded.config.service, Arc::clone(&clock))
-        .map_err(|message| Failure::new(exit::USAGE, message))?;
-    let settings = loaded.effective();
-    for warning in loaded.warnings.faults() {
-        tracing::warn!(place = %warning.place, "{}", warning.message);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
-    runtime.block_on(Sidecar::open(loaded, clock)?.serve(logs, settings))
+    runtime.block_on(async {
+        // First of all, so that a stop is heard while the rest is made ready.
+        let signals = Signals::install()
+            .map_err(|error| Failure::new(exit::FAILURE, format!("signals: {error}")))?;
+        Sidecar::open(args)?.serve(signals).await
+    })
+}
+
+/// What people and Kubernetes tell a process.
+struct Signals {
+    stop: StopSignals,
+    reload: ReloadSignal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            stop: StopSignals::install()?,
+            reload: ReloadSignal::install()?,
+        })
+    }
 }
 
 /// Everything that is there once the sidecar has opened its files and found nothing wrong.
 struct Sidecar {
+    path: PathBuf,
     recorder: Recorder,
     metrics: Metrics,
     live: Arc<ArcSwap<Live>>,
+    streams: Arc<Streams>,
     clock: Arc<dyn Clock>,
-    timeouts: Timeouts,
-    upstream: Upstream,
-    connections_max: u32,
     gate: Arc<Gate>,
-    http: Http,
+    /// The connections to the service.
+    upstream: Drain,
+    parts: Parts,
+    first: Generation,
     listen: SocketAddr,
     health: SocketAddr,
     admin: Option<SocketAddr>,
+    logs: LogLevel,
     spans: Option<SpanExport>,
-    workers: usize,
+    /// Notified when a reload is ordered on the admin listener.
+    ordered: Arc<Notify>,
 }
 
 impl Sidecar {
-    /// Reads the keys, opens the spool. Nothing is bound yet.
-    fn open(loaded: Loaded, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let Loaded {
-            config, warnings, ..
-        } = loaded;
-        let Config {
-            service,
-            inbound,
-            audit,
-            health,
-            admin,
-            workers,
-        } = config;
-        let (timeouts, limits) = (inbound.timeouts.clone(), inbound.limits.clone());
-        let (upstream, listen) = (inbound.upstream.clone(), inbound.listen);
-        let loaded = load::snapshot(inbound)
-            .map_err(|fault| warnings.with(*fault).refusal(false))
-            .map_err(|refusal| Failure::new(exit::CONFIGURATION, refusal))?;
-        for dropped in &loaded.dropped_keys {
-            tracing::warn!("a key is not used: {dropped}");
-        }
+    /// Reads the configuration and the keys, opens the spool. Nothing is bound yet.
+    fn open(args: &ProxyArgs) -> Result<Self, Failure> {
+        let refused =
+            |report: Box<Report>| Failure::new(exit::CONFIGURATION, report.refusal(false));
+        let loaded = config::load(&args.config, std::env::vars_os()).map_err(refused)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let logs = begin_logs(&loaded.config.service, &clock)?;
         let metrics = Metrics::new(VERSION)
             .map_err(|error| Failure::new(exit::FAILURE, format!("metrics: {error}")))?;
-        let recorder = Recorder::start(
-            &audit,
-            &service,
-            VERSION,
-            Arc::clone(&clock),
-            metrics.clone(),
-        );
-        let (recorder, recovery) =
-            recorder.map_err(|error| Failure::new(exit::IO, error.to_string()))?;
-        for damaged in &recovery.quarantined {
-            tracing::error!(segment = %damaged.display(), "a damaged audit segment was set aside");
-        }
-        recorder.measure(client_metrics(&metrics, &upstream));
+        let upstream = Drain::new();
+        let drivers = upstream.clone();
+        let parts = Parts {
+            metrics: metrics.clone(),
+            spawner: Arc::new(move |driver| drivers.spawn(driver)),
+            workers: worker_count(loaded.config.workers),
+        };
+        let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
+        let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
+        let admin = loaded.config.admin.map(|admin| admin.listen);
+        let way = loaded.config.inbound.upstream.clone();
+        let first = Generation::first(loaded, &parts).map_err(refused)?;
+        let recorder = begin_records(&audit, &service, &clock, &metrics)?;
+        recorder.measure(client_metrics(&metrics, &way));
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
             .map_err(|message| Failure::new(exit::USAGE, message))?;
         Ok(Self {
-            live: Arc::new(ArcSwap::from_pointee(Live::new(loaded.snapshot, &metrics))),
+            path: args.config.clone(),
             recorder,
             metrics,
+            live: Arc::new(ArcSwap::new(Arc::clone(&first.live))),
+            streams: Arc::default(),
             clock,
-            gate: Arc::new(Gate::new(&limits, timeouts.response_idle)),
-            http: Http::new(&limits, &timeouts),
-            timeouts,
+            gate: Arc::new(Gate::new(&first.limits, first.timeouts.response_idle)),
             upstream,
-            connections_max: limits.connections_max,
+            parts,
+            first,
             listen,
-            health: health.listen,
-            admin: admin.map(|admin| admin.listen),
+            health,
+            admin,
+            logs,
             spans,
-            workers: worker_count(workers),
+            ordered: Arc::default(),
         })
     }
 
     /// Binds, serves until a signal, and ends in order: readiness first, the last record last. What runs here runs
-    /// beside the workers, so that a metrics scrape cannot delay an order.
-    async fn serve(mut self, logs: LogLevel, settings: Vec<Setting>) -> Result<(), Failure> {
-        let mut stop = StopSignals::install()
-            .map_err(|error| Failure::new(exit::FAILURE, format!("signals: {error}")))?;
-        let (bound, sockets) = workers::bind(self.listen, self.workers)
+    /// beside the workers, so that a metrics scrape or a reload cannot delay an order.
+    async fn serve(mut self, signals: Signals) -> Result<(), Failure> {
+        let Signals { mut stop, reload } = signals;
+        let (bound, sockets) = workers::bind(self.listen, self.parts.workers)
             .map_err(|error| Failure::unbound("inbound.listen", self.listen, &error))?;
-        let health = TcpListener::bind(self.health)
+        let health = tokio::net::TcpListener::bind(self.health)
             .await
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
         let admin = self.bind_admin().await?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
-        let (connections, upstream, helpers) = (Drain::new(), Drain::new(), Drain::new());
+        let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
+        let (newest, renewed) = watch::channel(self.first.live.generation);
         let (finish, finished) = watch::channel(false);
-        let shared = Arc::new(Shared {
-            http: self.http.clone(),
+        let shared = Shared {
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
             upstream: upstream.clone(),
+            newest: renewed,
             finished,
-        });
-        let mut ways = Vec::with_capacity(self.workers);
-        let mut threads = Vec::with_capacity(self.workers);
-        for (number, socket) in sockets.into_iter().enumerate() {
-            let pipeline = self.pipeline(&upstream);
-            ways.push(pipeline.forwarder.clone());
-            let thread = workers::start(number, socket, Arc::clone(&shared), pipeline);
-            threads.push(thread.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?);
-        }
+        };
+        let (threads, mut ended) = self.start_workers(sockets, shared)?;
         let readiness = self.readiness();
         let shown = Shown {
             readiness: readiness.clone(),
-            metrics: self.shown_metrics(ways, readiness.clone()),
+            metrics: self.shown_metrics(&readiness),
         };
         let stopping = helpers.clone();
         helpers.spawn(health::serve(health, shown, async move {
             stopping.draining().await
         }));
-        if let Some(spans) = self.spans.take() {
-            let stopping = helpers.clone();
-            helpers.spawn(spans.run(async move { stopping.draining().await }));
-        }
-        if let Some(listener) = admin {
-            let offer = admin::offer(self.subject(&readiness, logs, settings));
-            let stopping = helpers.clone();
-            helpers.spawn(runtime::admin::serve(listener, offer, async move {
-                stopping.draining().await
-            }));
-        }
-        helpers.spawn(sweep(
-            Arc::clone(&self.live),
-            Arc::clone(&self.clock),
-            helpers.clone(),
-        ));
-        tracing::info!(listener = "inbound", address = %bound, workers = self.workers, "listening");
+        let in_force = self.in_force();
+        self.help(&helpers, admin, &readiness, &in_force);
+        let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
+        helpers.spawn(sweep(live, clock, helpers.clone()));
+        let workers = self.parts.workers;
+        let (live, recorder) = (Arc::clone(&self.live), self.recorder.clone());
+        let reloader = self.reloader(newest, in_force);
+        reloader.tell_first();
+        // Not one of the helpers: those run until the last record is written, but nothing is reloaded on the way out.
+        let reloading = Drain::new();
+        reloading.spawn(reloader.run(reload, reloading.clone()));
+        tracing::info!(listener = "inbound", address = %bound, workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
-        let signal = stop.next().await;
-        tracing::info!(signal, "stopping");
+        let lost = tokio::select! {
+            signal = stop.next() => {
+                tracing::info!(signal, "stopping");
+                None
+            }
+            lost = ended.recv() => lost,
+        };
         readiness.set_draining();
-        end_connections(&connections, self.timeouts.drain, &mut stop).await;
+        reloading.drain(Duration::from_secs(1)).await;
+        let timeouts = live.load().snapshot.timeouts.clone();
+        leave(&connections, &timeouts, lost, &mut stop).await;
         upstream.drain(Duration::ZERO).await;
         finish.send_replace(true);
         join(threads);
-        let flushed = self.recorder.stop(FLUSH_MAX).await;
+        let flushed = recorder.stop(FLUSH_MAX).await;
         helpers.drain(Duration::from_secs(1)).await;
-        flushed.map_err(|error| Failure::new(exit::IO, error.to_string()))
+        flushed.map_err(|error| Failure::new(exit::IO, error.to_string()))?;
+        match lost {
+            None => Ok(()),
+            Some(number) => Err(Failure::new(
+                exit::FAILURE,
+                format!("worker {number} ended by itself"),
+            )),
+        }
     }
 
-    /// What one worker walks requests with.
-    fn pipeline(&self, upstream: &Drain) -> Pipeline {
-        let drivers = upstream.clone();
-        let limits = PoolLimits {
-            connections_max: self.connections_max,
-            idle_max: IDLE_MAX,
+    /// Starts a worker on each socket. The number of one that ends comes out of the receiver.
+    fn start_workers(
+        &self,
+        sockets: Vec<TcpListener>,
+        shared: Shared,
+    ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
+        let shared = Arc::new(shared);
+        let (tell, ended) = mpsc::channel(sockets.len());
+        let start = |(worker, socket)| {
+            let pipeline = Pipeline {
+                live: Arc::clone(&self.live),
+                recorder: self.recorder.clone(),
+                clock: Arc::clone(&self.clock),
+                worker,
+                streams: Arc::clone(&self.streams),
+            };
+            workers::start(socket, Arc::clone(&shared), pipeline, tell.clone())
+                .map_err(|error| Failure::new(exit::FAILURE, error.to_string()))
         };
-        let spawner: Spawner = Arc::new(move |driver| drivers.spawn(driver));
-        Pipeline {
+        let threads: Result<Vec<_>, _> = sockets.into_iter().enumerate().map(start).collect();
+        Ok((threads?, ended))
+    }
+
+    /// The socket of the admin listener, if there is to be one.
+    async fn bind_admin(&self) -> Result<Option<tokio::net::TcpListener>, Failure> {
+        let Some(address) = self.admin else {
+            return Ok(None);
+        };
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|error| Failure::unbound("admin.listen", address, &error))?;
+        let bound = listener.local_addr().unwrap_or(address);
+        tracing::info!(listener = "admin", address = %bound, "listening");
+        Ok(Some(listener))
+    }
+
+    /// Starts what is there for operators only: the way of spans to their collector, and the admin listener.
+    fn help(
+        &mut self,
+        helpers: &Drain,
+        admin: Option<tokio::net::TcpListener>,
+        readiness: &Readiness,
+        in_force: &Arc<ArcSwap<InForce>>,
+    ) {
+        let stopping = |drain: Drain| async move { drain.draining().await };
+        if let Some(spans) = self.spans.take() {
+            helpers.spawn(spans.run(stopping(helpers.clone())));
+        }
+        let Some(listener) = admin else {
+            return;
+        };
+        let offer = admin::offer(Subject {
+            version: VERSION,
+            started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+            in_force: Arc::clone(in_force),
             live: Arc::clone(&self.live),
             recorder: self.recorder.clone(),
-            clock: Arc::clone(&self.clock),
-            forwarder: Forwarder::new(self.upstream.clone(), &self.timeouts, limits, spawner),
+            readiness: readiness.clone(),
+            logs: self.logs.clone(),
+            ordered: Arc::clone(&self.ordered),
+        });
+        let serving = runtime::admin::serve(listener, offer, stopping(helpers.clone()));
+        helpers.spawn(serving);
+    }
+
+    fn in_force(&self) -> Arc<ArcSwap<InForce>> {
+        Arc::new(ArcSwap::from_pointee(InForce {
+            settings: self.first.effective.clone(),
+            taken: self.clock.now(),
+        }))
+    }
+
+    fn reloader(self, newest: watch::Sender<u64>, in_force: Arc<ArcSwap<InForce>>) -> Reloader {
+        Reloader {
+            path: self.path,
+            parts: self.parts,
+            current: self.first,
+            live: self.live,
+            newest,
+            streams: self.streams,
+            gate: self.gate,
+            recorder: self.recorder,
+            clock: self.clock,
+            in_force,
+            ordered: self.ordered,
+            refused: None,
         }
     }
 
@@ -287,43 +362,13 @@ impl Sidecar {
         readiness
     }
 
-    /// The socket of the admin listener, if there is to be one.
-    async fn bind_admin(&self) -> Result<Option<TcpListener>, Failure> {
-        let Some(address) = self.admin else {
-            return Ok(None);
-        };
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| Failure::unbound("admin.listen", address, &error))?;
-        let bound = listener.local_addr().unwrap_or(address);
-        tracing::info!(listener = "admin", address = %bound, "listening");
-        Ok(Some(listener))
-    }
-
-    /// What the admin listener is about.
-    fn subject(&self, readiness: &Readiness, logs: LogLevel, settings: Vec<Setting>) -> Subject {
-        Subject {
-            version: VERSION,
-            started: self.clock.now(),
-            clock: Arc::clone(&self.clock),
-            settings,
-            live: Arc::clone(&self.live),
-            recorder: self.recorder.clone(),
-            readiness: readiness.clone(),
-            logs,
-        }
-    }
-
     /// The text of `/metrics`, with what is only counted elsewhere.
-    fn shown_metrics(
-        &self,
-        ways: Vec<Forwarder<Upload>>,
-        readiness: Readiness,
-    ) -> Arc<dyn Fn() -> String + Send + Sync> {
+    fn shown_metrics(&self, readiness: &Readiness) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
-        let gate = Arc::clone(&self.gate);
+        let (gate, readiness) = (Arc::clone(&self.gate), readiness.clone());
         Arc::new(move || {
-            live.load().show(&metrics);
+            let live = live.load();
+            live.show(&metrics);
             let counts = gate.counts();
             metrics.show_connections(ConnectionTotals {
                 open: gate.taken_places(),
@@ -332,8 +377,8 @@ impl Sidecar {
                 refused_per_ip: counts.refused_per_peer,
                 refused_by_system: counts.errors,
             });
-            let open = ways.iter().map(Forwarder::open).sum();
-            metrics.show_upstream(open, ways.iter().map(Forwarder::idle).sum());
+            let open = live.ways.iter().map(Forwarder::open).sum();
+            metrics.show_upstream(open, live.ways.iter().map(Forwarder::idle).sum());
             metrics.show_draining(readiness.is_draining());
             metrics.text()
         })
@@ -368,10 +413,24 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
     }
 }
 
-/// Lets requests in flight finish; a second signal means now.
-async fn end_connections(connections: &Drain, patience: Duration, stop: &mut StopSignals) {
+/// The way out: connections are still taken in for a moment, because clients do not know yet; then requests in flight
+/// may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no pause.
+async fn leave(
+    connections: &Drain,
+    timeouts: &Timeouts,
+    lost: Option<usize>,
+    stop: &mut StopSignals,
+) {
+    let end = Instant::now() + timeouts.drain;
+    let pause = match lost {
+        Some(_) => Duration::ZERO,
+        None => timeouts.drain_pause.min(timeouts.drain),
+    };
     let drained = tokio::select! {
-        drained = connections.drain(patience) => drained,
+        drained = async {
+            tokio::time::sleep(pause).await;
+            connections.drain(end.saturating_duration_since(Instant::now())).await
+        } => drained,
         _again = stop.next() => connections.drain(Duration::ZERO).await,
     };
     match drained {
@@ -380,7 +439,36 @@ async fn end_connections(connections: &Drain, patience: Duration, stop: &mut Sto
     }
 }
 
-fn join(threads: Vec<JoinHandle<io::Result<()>>>) {
+/// Logs by `RUST_LOG`, panics included.
+fn begin_logs(service: &str, clock: &Arc<dyn Clock>) -> Result<LogLevel, Failure> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "roles read the environment, once, at start"
+    )]
+    let filter = std::env::var("RUST_LOG").unwrap_or_default();
+    let logs = telemetry::init(&filter, service, Arc::clone(clock))
+        .map_err(|message| Failure::new(exit::USAGE, message))?;
+    telemetry::log_panics();
+    Ok(logs)
+}
+
+/// Opens the spool.
+fn begin_records(
+    audit: &SpoolSettings,
+    service: &str,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Recorder, Failure> {
+    let recorder = Recorder::start(audit, service, VERSION, Arc::clone(clock), metrics.clone());
+    let (recorder, recovery) =
+        recorder.map_err(|error| Failure::new(exit::IO, error.to_string()))?;
+    for damaged in &recovery.quarantined {
+        tracing::error!(segment = %damaged.display(), "a damaged audit segment was set aside");
+    }
+    Ok(recorder)
+}
+
+fn join(threads: Vec<Worker>) {
     for thread in threads {
         match thread.join() {
             Ok(Ok(())) => {}

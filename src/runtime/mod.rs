@@ -1,9 +1,11 @@
-//! Process plumbing: drain, readiness, signals, logs, the health and admin listeners. Knows nothing of what a request means.
+//! Process plumbing: drain, readiness, reload, signals, logs, the health and admin listeners. Knows nothing of what a
+//! request means.
 
 pub mod admin;
 pub mod drain;
 pub mod health;
 mod pages;
 pub mod readiness;
+pub mod reload;
 pub mod signals;
 pub mod telemetry;

@@ -63,6 +63,25 @@ pub fn init(filter: &str, service: &str, clock: Arc<dyn Clock>) -> Result<LogLev
     Ok(LogLevel(handle))
 }
 
+/// Tells of every panic in the log: where it was, and the text if the program's own source holds it. A text that was put
+/// together at run time may quote what nobody should read, so it is left out.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let text = panic.payload().downcast_ref::<&'static str>();
+        let thread = std::thread::current();
+        tracing::error!(
+            place,
+            thread = thread.name().unwrap_or("unnamed"),
+            text = text.copied().unwrap_or("not shown"),
+            "a panic"
+        );
+    }));
+}
+
 /// One write for each line, so that lines of several threads do not mix.
 fn print(line: &[u8]) {
     // A log that nobody reads must not stop the process.

@@ -77,6 +77,7 @@ denied: 403 ip.denied by inbound/deny_ips (sidecar.yaml:5): the address is on th
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn the_last_line_says_what_each_refusal_is() {
     let folder = Folder::new();
     trader(&folder);
@@ -248,6 +249,7 @@ fn a_token_is_verified_at_the_moment_asked_for_and_never_shown() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a case a row")]
 fn what_cannot_be_asked_is_said_with_its_own_code() {
     let folder = Folder::new();
     folder.write("claims.json", "{\"sub\":\"a\"}");

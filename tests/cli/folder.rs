@@ -60,7 +60,7 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("sidecar.yaml", SIDECAR);
-        folder.write("keys.json", &ISSUER.jwks());
+        folder.write("keys.json", ISSUER.jwks());
         folder
     }
 

@@ -35,7 +35,7 @@ inbound:
   cors: { origins: ["https://app.example", "https://*.example.com"], methods: [GET, PUT], headers: [x-client], expose: [x-page], credentials: true, max_age: 5m }
   limits: [{ name: all, per: all, rate: 5/s, burst: 3, mode: shadow }]
   bounds: { connections_max: 9, connections_per_ip_max: 5, head_bytes_max: 16KiB, headers_max: 9, target_bytes_max: 4KiB, body_bytes_max: 1MB }
-  timeouts: { head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s }
+  timeouts: { head: 1s, body_idle: 1s, connect: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s, drain: 1s, drain_pause: 1s }
   routes:
     - name: place
       match: { methods: [POST], path: /orders, hosts: [a.example] }

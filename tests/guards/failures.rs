@@ -99,7 +99,7 @@ fn once_spent_only_tokens_that_are_known_pass() {
     let call = |token: &str, verification| {
         let request = get().token(token);
         let facts = facts(request.peer(), &request.head(), &snapshot.fact_rules).unwrap();
-        let tokens = snapshot.tokens.as_ref();
+        let tokens = snapshot.tokens.as_deref();
         identify::caller(&facts, tokens, verification, request.now())
     };
     let wait = Duration::from_secs(7);

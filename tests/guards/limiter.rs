@@ -23,6 +23,8 @@ fn ledger(rate: &str, burst: u32) -> Ledger {
     let rate = Rate::parse(rate).unwrap();
     let spec = LimitSpec {
         name: "few".into(),
+        rule: "few".into(),
+        per: "user".into(),
         rate,
         burst,
     };

@@ -232,7 +232,12 @@ impl Ask {
         )?);
         let caller = match self.assumed(snapshot) {
             Some(identity) => Caller::Token(identity),
-            None => identify::caller(&facts, snapshot.tokens.as_ref(), Verification::Allowed, now)?,
+            None => identify::caller(
+                &facts,
+                snapshot.tokens.as_deref(),
+                Verification::Allowed,
+                now,
+            )?,
         };
         let head = decide::head(entry, &facts, &caller, ledger, now, Spend::Yes, trace)?;
         let (body, spend) = (&self.body, Spend::Yes);

@@ -38,9 +38,12 @@ pub struct Setup<'a> {
     pub files: &'a [(&'a str, &'a str)],
     /// How many files the process may open.
     pub open_files: Option<u32>,
-    /// The environment, which is empty otherwise.
-    pub environment: &'a [(&'a str, &'a str)],
+    /// Variables of the environment; there are no others.
+    pub env: &'a [(&'a str, &'a str)],
 }
+
+/// Tests do not wait for clients that are not there.
+const NO_PAUSE: &[(&str, &str)] = &[("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s")];
 
 impl<'a> Setup<'a> {
     /// One worker, nothing beside the configuration.
@@ -54,7 +57,7 @@ impl<'a> Setup<'a> {
             listen: "127.0.0.1:0",
             files: &[],
             open_files: None,
-            environment: &[],
+            env: NO_PAUSE,
         }
     }
 
@@ -73,11 +76,18 @@ impl<'a> Setup<'a> {
             .args(["proxy", "-c"])
             .arg(folder.path().join("sidecar.yaml"))
             .env_clear()
-            .envs(self.environment.iter().copied())
+            .envs(self.env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// Only starts the process; it may be anywhere on its way.
+    pub fn spawn(&self) -> (TempDir, Child) {
+        let folder = self.lay_out();
+        let child = self.command(&folder).spawn().unwrap();
+        (folder, child)
     }
 
     fn lay_out(&self) -> TempDir {

@@ -47,10 +47,12 @@ pub fn world(environment: &[(&str, &str)]) -> (Sidecar, Origin) {
     let origin = Origin::start();
     let keys = support::tokens::Issuer::new(2048).jwks();
     let files = [("keys.json", keys.as_str())];
+    let no_pause = ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s");
+    let environment = [environment, &[no_pause]].concat();
     let setup = Setup {
         files: &files,
         top: "admin: { listen: \"127.0.0.1:0\" }",
-        environment,
+        env: &environment,
         ..Setup::new(&origin.url, INBOUND)
     };
     (Sidecar::start(&setup), origin)

@@ -247,7 +247,7 @@ fn variables_that_cannot_be_meant_are_refused_at_start() {
     ] {
         let setup = Setup {
             files: &[("keys.json", keys.as_str())],
-            environment: &environment,
+            env: &environment,
             ..Setup::new(&origin.url, INBOUND)
         };
         let (code, output) = Sidecar::fails_to_start(&setup);

@@ -32,6 +32,7 @@ fn http(head_bytes_max: u64) -> Http {
         total: long,
         upstream_idle: long,
         drain: long,
+        drain_pause: Duration::ZERO,
     };
     Http::new(&limits, &timeouts)
 }

@@ -1,6 +1,7 @@
 //! The guard of `limits`: token buckets per user, client address, route, claim or for all. Always the last of its
 //! stage, because asking spends; what it spent is not given back when something later refuses.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -89,6 +90,8 @@ fn read_limit(item: &mut Fields<'_>, context: &Context<'_>) -> Option<Rule> {
     let (name, per, rate) = (name?, per?, rate?);
     let spec = LimitSpec {
         name: Arc::from(name.0.as_str()),
+        rule: Arc::from(format!("{}/limits.{}", context.owner, name.0)),
+        per: Arc::from(per.to_string()),
         rate,
         burst: burst.unwrap_or_else(|| rate.count.get()),
     };
@@ -135,6 +138,18 @@ enum Per {
     Route,
     Claim(String),
     All,
+}
+
+impl fmt::Display for Per {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User => out.write_str("user"),
+            Self::ClientIp => out.write_str("client_ip"),
+            Self::Route => out.write_str("route"),
+            Self::Claim(name) => write!(out, "claim:{name}"),
+            Self::All => out.write_str("all"),
+        }
+    }
 }
 
 impl Decode for Per {

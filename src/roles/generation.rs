@@ -1,0 +1,197 @@
+//! One generation of the configuration in service: all that is made of it, beside what was made of the one before and
+//! stays. Never swaps anything; never touches what serves.
+
+use std::sync::Arc;
+
+use crate::accept::http::Http;
+use crate::config::{Config, Loaded, Report, Setting, Workers};
+use crate::forward::{Forwarder, PoolLimits, Spawner};
+use crate::model::fault::{Fault, Severity};
+use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
+use crate::pipeline::{Live, Snapshot, Upload};
+use crate::record::Metrics;
+
+use super::changes::Settings;
+use super::load::{self, Basis, Before};
+
+/// Idle connections to the service that a worker keeps.
+const IDLE_MAX: u32 = 64;
+
+/// What every generation is made with.
+pub(super) struct Parts {
+    pub(super) metrics: Metrics,
+    /// Starts what drives a connection to the service.
+    pub(super) spawner: Spawner,
+    pub(super) workers: usize,
+}
+
+/// A configuration and everything that is made of it.
+pub(super) struct Generation {
+    pub(super) live: Arc<Live>,
+    /// What the configuration goes by in evidence.
+    pub(super) fingerprint: String,
+    /// What it was read from.
+    pub(super) files: Vec<FileRead>,
+    pub(super) limits: AcceptLimits,
+    pub(super) timeouts: Timeouts,
+    upstream: Upstream,
+    basis: Option<Basis>,
+    fixed: Vec<String>,
+    settings: Settings,
+    /// Every setting with its origin, for people.
+    pub(super) effective: Vec<Setting>,
+}
+
+impl Generation {
+    /// Makes the first one.
+    pub(super) fn first(loaded: Loaded, parts: &Parts) -> Result<Self, Box<Report>> {
+        Self::make(loaded, parts, None)
+    }
+
+    /// Makes the one that follows. Nothing of this one changes, whatever comes out.
+    pub(super) fn next(&self, loaded: Loaded, parts: &Parts) -> Result<Self, Box<Report>> {
+        let fixed = fixed_values(&loaded.config);
+        let mut faults = FIXED
+            .iter()
+            .zip(&self.fixed)
+            .zip(&fixed)
+            .filter(|((_, old), new)| old != new)
+            .map(|(((key, _), old), new)| Fault {
+                severity: Severity::Error,
+                place: loaded.place(key),
+                message: format!("`{key}` cannot change while running: it is {old}, not {new}"),
+                help: Some("put it back, or restart".to_owned()),
+            })
+            .peekable();
+        if faults.peek().is_some() {
+            return Err(Box::new(faults.fold(loaded.warnings.clone(), Report::with)));
+        }
+        drop(faults);
+        Self::make(loaded, parts, Some(self))
+    }
+
+    /// What is different from the one before, a few words each, without values.
+    pub(super) fn changes_since(&self, before: &Self) -> Vec<String> {
+        let mut changes = self.settings.changes_since(&before.settings);
+        let known = |file: &&FileRead| {
+            let same = |old: &FileRead| old.path == file.path && old.digest != file.digest;
+            before.files.iter().skip(1).any(same)
+        };
+        let rewritten = self.files.iter().skip(1).filter(known);
+        changes.extend(rewritten.map(|file| format!("file {}", file.path.display())));
+        changes
+    }
+
+    fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
+        let effective = loaded.effective();
+        let settings = Settings::new(&effective);
+        let fixed = fixed_values(&loaded.config);
+        let Loaded {
+            config, warnings, ..
+        } = loaded;
+        let inbound = config.inbound;
+        let (limits, timeouts) = (inbound.limits.clone(), inbound.timeouts.clone());
+        let upstream = inbound.upstream.clone();
+        let taken_over = before.map(|before| Before {
+            snapshot: &before.live.snapshot,
+            basis: before.basis.as_ref(),
+        });
+        let made = match load::succeeding(inbound, taken_over) {
+            Ok(made) => made,
+            Err(fault) => return Err(Box::new(warnings.with(*fault))),
+        };
+        for dropped in &made.dropped_keys {
+            tracing::warn!("a key is not used: {dropped}");
+        }
+        for warning in warnings.faults() {
+            tracing::warn!(place = %warning.place, "{}", warning.message);
+        }
+        let ways = match before {
+            Some(before) if before.upstream == upstream && before.timeouts == timeouts => {
+                before.live.ways.clone()
+            }
+            Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
+        };
+        let number = before.map_or(1, |before| before.live.generation + 1);
+        let live = live(number, made.snapshot, &limits, &timeouts, ways, parts);
+        Ok(Self {
+            live: Arc::new(live),
+            fingerprint: warnings.fingerprint().to_owned(),
+            files: warnings.files().to_vec(),
+            limits,
+            timeouts,
+            upstream,
+            basis: made.basis,
+            fixed,
+            settings,
+            effective,
+        })
+    }
+}
+
+fn live(
+    number: u64,
+    snapshot: Snapshot,
+    limits: &AcceptLimits,
+    timeouts: &Timeouts,
+    ways: Vec<Forwarder<Upload>>,
+    parts: &Parts,
+) -> Live {
+    let http = Http::new(limits, timeouts);
+    Live::new(number, snapshot, http, ways, &parts.metrics)
+}
+
+/// One way to the service for each worker.
+fn ways(
+    upstream: &Upstream,
+    timeouts: &Timeouts,
+    limits: &AcceptLimits,
+    parts: &Parts,
+) -> Vec<Forwarder<Upload>> {
+    let limits = PoolLimits {
+        connections_max: limits.connections_max,
+        idle_max: IDLE_MAX,
+    };
+    let way = |_| {
+        let spawner = Arc::clone(&parts.spawner);
+        Forwarder::new(upstream.clone(), timeouts, limits, spawner)
+    };
+    (0..parts.workers).map(way).collect()
+}
+
+/// What is bound, opened or counted once: its key, and its value for comparison.
+type Fixed = (&'static str, fn(&Config) -> String);
+
+/// What cannot change while running.
+const FIXED: &[Fixed] = &[
+    ("service", |config| config.service.clone()),
+    ("inbound.listen", |config| config.inbound.listen.to_string()),
+    ("inbound.bounds.connections_max", |config| {
+        config.inbound.limits.connections_max.to_string()
+    }),
+    ("health.listen", |config| config.health.listen.to_string()),
+    ("admin.listen", |config| {
+        let listen = config.admin.map(|admin| admin.listen.to_string());
+        listen.unwrap_or_else(|| "none".to_owned())
+    }),
+    ("workers", |config| match config.workers {
+        Workers::Auto => "auto".to_owned(),
+        Workers::Count(count) => count.to_string(),
+    }),
+    ("audit.spool", |config| {
+        config.audit.folder.display().to_string()
+    }),
+    ("audit.segment_bytes_max", |config| {
+        config.audit.segment_bytes_max.0.to_string()
+    }),
+    ("audit.spool_bytes_max", |config| {
+        config.audit.spool_bytes_max.0.to_string()
+    }),
+    ("audit.buffer_bytes_max", |config| {
+        config.audit.buffer_bytes_max.0.to_string()
+    }),
+];
+
+fn fixed_values(config: &Config) -> Vec<String> {
+    FIXED.iter().map(|(_, value)| value(config)).collect()
+}

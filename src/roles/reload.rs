@@ -1,0 +1,148 @@
+//! From a changed file to the next generation: read, judge, build beside, swap; or keep the one before and say why.
+//! Everything that can change while running changes here, in one store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+
+use crate::accept::listener::Gate;
+use crate::config::{self, Report};
+use crate::model::clock::Clock;
+use crate::model::fault::Severity;
+use crate::pipeline::{Live, Streams};
+use crate::record::{ConfigLoaded, ConfigRejected, Recorder};
+use crate::runtime::drain::Drain;
+use crate::runtime::reload::Watch;
+use crate::runtime::signals::ReloadSignal;
+
+use super::admin::InForce;
+use super::generation::{Generation, Parts};
+
+/// What serves, and how it is replaced.
+pub(super) struct Reloader {
+    /// The configuration.
+    pub(super) path: PathBuf,
+    pub(super) parts: Parts,
+    /// What is in force.
+    pub(super) current: Generation,
+    pub(super) live: Arc<ArcSwap<Live>>,
+    /// Tells the workers that something else is live.
+    pub(super) newest: watch::Sender<u64>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) recorder: Recorder,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What the admin listener shows of it.
+    pub(super) in_force: Arc<ArcSwap<InForce>>,
+    /// Notified when somebody orders a reload there.
+    pub(super) ordered: Arc<Notify>,
+    /// The fingerprint of the configuration that was refused last, as long as it stands.
+    pub(super) refused: Option<String>,
+}
+
+impl Reloader {
+    /// Reloads whenever a file changes or somebody asks, until the drain begins.
+    pub(super) async fn run(mut self, mut asked: ReloadSignal, drain: Drain) {
+        let mut watch = Watch::new(&self.current.files);
+        loop {
+            let asked = tokio::select! {
+                () = drain.draining() => return,
+                () = asked.next() => true,
+                () = self.ordered.notified() => true,
+                () = watch.changed() => false,
+            };
+            self.reload(&mut watch, asked);
+        }
+    }
+
+    /// Tells that what serves now has come into force.
+    pub(super) fn tell_first(&self) {
+        self.recorder.metrics().config_in_force(self.clock.now());
+        self.recorder.config_loaded(&ConfigLoaded {
+            origin: &self.path.display().to_string(),
+            digest: &self.current.fingerprint,
+            generation: self.current.live.generation,
+            previous: None,
+            changes: &[],
+        });
+    }
+
+    /// Reads everything again. What is read as it was before is left alone, unless somebody asked.
+    fn reload(&mut self, watch: &mut Watch, asked: bool) {
+        let loaded = match config::load(&self.path, std::env::vars_os()) {
+            Ok(loaded) => loaded,
+            Err(report) => return self.refuse(&report, watch, asked),
+        };
+        let same = loaded.warnings.fingerprint() == self.current.fingerprint;
+        if same && self.refused.is_none() && !asked {
+            return;
+        }
+        match self.current.next(loaded, &self.parts) {
+            Ok(next) => self.take(next, watch),
+            Err(report) => self.refuse(&report, watch, asked),
+        }
+    }
+
+    fn take(&mut self, next: Generation, watch: &mut Watch) {
+        let now = self.clock.now();
+        let changes = next.changes_since(&self.current);
+        self.live.store(Arc::clone(&next.live));
+        self.newest.send_replace(next.live.generation);
+        self.in_force.store(Arc::new(InForce {
+            settings: next.effective.clone(),
+            taken: now,
+        }));
+        self.gate.retune(&next.limits, next.timeouts.response_idle);
+        let cut = self.streams.judge(&next.live.snapshot, now);
+        let metrics = self.recorder.metrics();
+        metrics.config_in_force(now);
+        metrics.config_reloaded(true);
+        self.recorder.config_loaded(&ConfigLoaded {
+            origin: &self.path.display().to_string(),
+            digest: &next.fingerprint,
+            generation: next.live.generation,
+            previous: Some(&self.current.fingerprint),
+            changes: &changes,
+        });
+        tracing::info!(
+            generation = next.live.generation,
+            digest = next.fingerprint,
+            previous = self.current.fingerprint,
+            changes = changes.join(", "),
+            streams_cut = cut,
+            "the configuration was reloaded"
+        );
+        watch.follow(&next.files);
+        self.current = next;
+        self.refused = None;
+    }
+
+    /// Keeps what is in force. The same faulty text is told once, however often it is read, unless somebody asked.
+    fn refuse(&mut self, report: &Report, watch: &mut Watch, asked: bool) {
+        watch.also(report.files());
+        if !asked && self.refused.as_deref() == Some(report.fingerprint()) {
+            return;
+        }
+        self.recorder.metrics().config_reloaded(false);
+        let mut errors = report.faults().iter();
+        let first = errors.find(|fault| fault.severity == Severity::Error);
+        self.recorder.config_rejected(&ConfigRejected {
+            origin: &self.path.display().to_string(),
+            digest: report.fingerprint(),
+            generation: self.current.live.generation,
+            previous: &self.current.fingerprint,
+            errors: report.errors(),
+            detail: first.map_or("", |fault| &fault.message),
+        });
+        tracing::error!(
+            generation = self.current.live.generation,
+            digest = report.fingerprint(),
+            errors = report.errors(),
+            "the configuration is refused, the one before stays in force:\n{}",
+            report.render(false).trim_end()
+        );
+        self.refused = Some(report.fingerprint().to_owned());
+    }
+}
