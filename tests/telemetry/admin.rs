@@ -56,7 +56,8 @@ fn pages_tell_what_is_in_force_and_no_secret() {
         .collect();
     assert_eq!(names, ["one-order", "trial", "place"]);
     assert_eq!(routes[1]["rules"][0]["mode"], "shadow");
-    assert_eq!(routes[2]["rules"][0]["name"], "place/require.permissions");
+    assert_eq!(routes[2]["rules"][0]["name"], "place/token");
+    assert_eq!(routes[2]["rules"][1]["name"], "place/require.permissions");
     assert!(
         routes[2]["rules"][0]["place"]
             .as_str()
@@ -160,6 +161,27 @@ fn orders_are_posted_and_every_one_is_evidence() {
             .starts_with("127.0.0.1:")
     );
     assert_eq!(event["action"]["class"], "security");
+}
+
+#[test]
+fn a_reload_can_be_ordered() {
+    let (sidecar, _origin) = world(&[]);
+    let admin = sidecar.listener("admin");
+    assert_eq!(ask(admin, "GET", "/reload").status, 405);
+    assert_eq!(read(admin, "/server_info")["generation"], 1);
+    let file = sidecar.folder().join("sidecar.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("name: trial", "name: changed")).unwrap();
+    assert_eq!(ask(admin, "POST", "/reload").status, 200);
+    sidecar.wait_until("reloaded", || {
+        read(admin, "/policies")["routes"][1]["name"] == "changed"
+    });
+    assert!(read(admin, "/server_info")["generation"].as_u64() > Some(1));
+    let dump = read(admin, "/config_dump").to_string();
+    assert!(dump.contains("\"changed\""), "{dump}");
+    sidecar.wait_until("recorded", || {
+        !of_type(&sidecar.audit(), "admin.reload").is_empty()
+    });
 }
 
 #[test]
