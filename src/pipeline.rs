@@ -200,11 +200,7 @@ impl Pipeline {
         self.intend(&permit, record).await?;
         let slot = live.way(self.worker)?.checkout(&permit).await?;
         let upload = Upload::new(body, facts.framing, record);
-        let stamp = Stamp {
-            request_id: &id.header,
-            secure: false,
-            traceparent: record.child_of(),
-        };
+        let stamp = id.stamp(record.child_of());
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
         record.forwarded(self.clock.now());
         let reply = slot.send(out, deadline).await?;
@@ -385,6 +381,15 @@ impl RequestId {
         });
         let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
         Self { uuid, header }
+    }
+
+    /// What the service is told beside the facts; `traceparent` is our span, where requests are traced.
+    const fn stamp(&self, traceparent: Option<HeaderValue>) -> Stamp<'_> {
+        Stamp {
+            request_id: &self.header,
+            secure: false,
+            traceparent,
+        }
     }
 
     fn own(uuid: Uuid) -> HeaderValue {
