@@ -34,7 +34,7 @@ type Probe = dyn Fn() -> Said + Send + Sync;
 pub enum Said {
     /// All is well.
     Good,
-    /// It works for now, but somebody should look.
+    /// Requests are served, but somebody should look.
     Warning(String),
     /// This is wrong; requests are not welcome.
     Bad(String),
