@@ -6,6 +6,7 @@ pub mod clock;
 pub mod cors;
 pub mod decode;
 pub mod denial;
+pub mod exchange;
 pub mod facts;
 pub mod fault;
 pub mod form;
