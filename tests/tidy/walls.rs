@@ -31,7 +31,12 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "forward",
-        &["model", "runtime", "decide::Permit", "transform::Outbound"],
+        &[
+            "model",
+            "runtime",
+            "decide::Permitted",
+            "transform::Outbound",
+        ],
     ),
     room("record", &["model", "runtime"]),
     room("config", &["model", "decide", "ledger"]),
