@@ -34,7 +34,8 @@ const ROOMS: &[Room] = &[
         &["model", "runtime", "decide::Permit", "transform::Outbound"],
     ),
     room("record", &["model", "runtime"]),
-    room("config", &["model", "decide", "ledger"]),
+    room("secrets", &["model"]),
+    room("config", &["model", "decide", "ledger", "secrets"]),
     room(
         "pipeline",
         &[
