@@ -39,7 +39,8 @@ const ROOMS: &[Room] = &[
         ],
     ),
     room("record", &["model", "runtime"]),
-    room("config", &["model", "decide", "ledger"]),
+    room("secrets", &["model"]),
+    room("config", &["model", "decide", "ledger", "secrets"]),
     room(
         "pipeline",
         &[
