@@ -17,6 +17,7 @@ use crate::model::node::{Node, Place, Value};
 use crate::model::settings::{FileRead, SpoolSettings};
 
 mod addresses;
+mod admin;
 mod audit;
 mod bounds;
 mod cors;
@@ -38,6 +39,7 @@ mod tls;
 mod tokens;
 pub mod yaml;
 
+pub use admin::Admin;
 pub use effective::Setting;
 pub use inbound::Inbound;
 pub use report::{Report, plural};
@@ -57,6 +59,8 @@ pub struct Config {
     pub audit: SpoolSettings,
     /// Liveness, readiness and metrics.
     pub health: Health,
+    /// The listener of operators, if there is one.
+    pub admin: Option<Admin>,
     /// Threads that serve requests.
     pub workers: Workers,
 }
@@ -271,6 +275,7 @@ struct Draft {
     inbound: inbound::Draft,
     audit: audit::Audit,
     health: Placed<Listen>,
+    admin: Option<Placed<Listen>>,
     workers: Workers,
 }
 
@@ -283,16 +288,23 @@ impl Section for Draft {
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
         let doc = "liveness, readiness and metrics";
         let health = section_or_defaults(fields, "health", doc, read_health);
+        let doc =
+            "the listener of operators: pages to read and orders to give; without it there is none";
+        let admin = fields.section("admin", doc, admin::read);
         let doc = "threads that serve requests; auto is one for each processor";
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
         if let (Some(inbound), Some(health)) = (&inbound, &health) {
             compare_listeners(fields, inbound, health);
+            if let Some(admin) = &admin {
+                admin::compare(fields, admin, inbound, health);
+            }
         }
         Some(Self {
             service: service?,
             inbound: inbound?,
             audit: audit?,
             health: health?,
+            admin,
             workers,
         })
     }
@@ -309,6 +321,9 @@ impl Draft {
             health: Health {
                 listen: self.health.value.0,
             },
+            admin: self.admin.map(|admin| Admin {
+                listen: admin.value.0,
+            }),
             workers: self.workers,
         })
     }

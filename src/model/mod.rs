@@ -14,4 +14,5 @@ pub mod node;
 pub mod path;
 pub mod secret;
 pub mod settings;
+pub mod traceparent;
 pub mod units;
