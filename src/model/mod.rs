@@ -12,6 +12,7 @@ pub mod fault;
 pub mod ip;
 pub mod json;
 pub mod node;
+pub mod outbound;
 pub mod path;
 pub mod secret;
 pub mod settings;

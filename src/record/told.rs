@@ -16,6 +16,7 @@ use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 
+use super::exchange::ExchangeTold;
 use super::outcome::Code;
 use super::route_metrics::RouteMetrics;
 
@@ -40,6 +41,8 @@ pub(super) struct Told {
     pub(super) trace: Option<Trace>,
     /// Whether an intent was written: such a record belongs to the class `security`.
     pub(super) intended: bool,
+    /// On the way out, what there is to tell of the exchange.
+    pub(super) exchange: Option<Box<ExchangeTold>>,
 }
 
 impl Told {
@@ -61,6 +64,7 @@ impl Told {
             sent_bytes: 0,
             trace: None,
             intended: false,
+            exchange: None,
         }
     }
 
