@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::facts::{FactRules, facts as judged};
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Credentials, Preset, Role};
+use crate::model::exchange::{Preset, Role};
 use crate::model::facts::{Connection, Facts, Framing};
 use crate::model::form::{self, FormFault};
 use crate::model::outbound::ClientCredentials;
@@ -38,6 +38,10 @@ pub struct LocalRules {
     pub facts: FactRules,
     /// The exchange.
     pub preset: &'static Preset,
+    /// Headers that clients send to be believed.
+    pub own_headers: Vec<HeaderName>,
+    /// Parameters of the query or a form that clients send to be believed.
+    pub own_parameters: Vec<String>,
     /// What becomes of the client's own credentials.
     pub credentials: ClientCredentials,
 }
@@ -87,11 +91,7 @@ pub fn facts(
 }
 
 /// Judges a body that is at hand whole, and gives back what is left of it.
-pub fn body(
-    facts: &Facts,
-    body: Bytes,
-    rules: &LocalRules,
-) -> Result<Bytes, Box<Denial>> {
+pub fn body(facts: &Facts, body: Bytes, rules: &LocalRules) -> Result<Bytes, Box<Denial>> {
     if body.is_empty() {
         return Ok(body);
     }
@@ -106,8 +106,7 @@ pub fn body(
             false => Ok(body),
         };
     }
-    let own = rules.preset.credentials.parameters;
-    let cleaned = form::clean(&body, own).map_err(|fault| unclear(&fault))?;
+    let cleaned = form::clean(&body, &rules.own_parameters).map_err(|fault| unclear(&fault))?;
     refuse_noted(cleaned.noted.any(), rules)?;
     let query = facts.path.query().unwrap_or_default();
     form::refuse_duplicates(query, &cleaned.text).map_err(|fault| unclear(&fault))?;
@@ -127,7 +126,10 @@ fn refuse_pages(headers: &HeaderMap) -> Result<(), Box<Denial>> {
         "access-control-request-method",
     ];
     if headers.contains_key(ORIGIN) || MARKS.iter().any(|mark| headers.contains_key(*mark)) {
-        return Err(Denial::new(Cause::LocalPage, "the request is of a page in a browser"));
+        return Err(Denial::new(
+            Cause::LocalPage,
+            "the request is of a page in a browser",
+        ));
     }
     Ok(())
 }
@@ -148,10 +150,15 @@ fn refuse_foreign_host(facts: &Facts, bound: &Bound) -> Result<(), Box<Denial>> 
     };
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     let own_host = host.eq_ignore_ascii_case("localhost")
-        || literal.parse().is_ok_and(|named| address.ip() == named);
+        || literal
+            .parse()
+            .is_ok_and(|named: std::net::IpAddr| address.ip() == named);
     match own_host && own_port {
         true => Ok(()),
-        false => Err(Denial::new(Cause::LocalHost, "Host is not this listener's own")),
+        false => Err(Denial::new(
+            Cause::LocalHost,
+            "Host is not this listener's own",
+        )),
     }
 }
 
@@ -174,8 +181,8 @@ fn clean_target(head: &mut Parts, rules: &LocalRules) -> Result<(), Box<Denial>>
     let Some(query) = head.uri.query() else {
         return Ok(());
     };
-    let own = rules.preset.credentials.parameters;
-    let cleaned = form::clean(query.as_bytes(), own).map_err(|fault| unclear(&fault))?;
+    let cleaned =
+        form::clean(query.as_bytes(), &rules.own_parameters).map_err(|fault| unclear(&fault))?;
     refuse_noted(cleaned.noted.any(), rules)?;
     form::refuse_duplicates(&cleaned.text, "").map_err(|fault| unclear(&fault))?;
     if cleaned.text == query {
@@ -192,10 +199,9 @@ fn clean_target(head: &mut Parts, rules: &LocalRules) -> Result<(), Box<Denial>>
 }
 
 fn take_headers(headers: &mut HeaderMap, rules: &LocalRules) -> Result<(), Box<Denial>> {
-    let Credentials { headers: own, .. } = rules.preset.credentials;
     let mut found = false;
-    for name in own {
-        found |= headers.remove(*name).is_some();
+    for name in &rules.own_headers {
+        found |= headers.remove(name).is_some();
     }
     refuse_noted(found, rules)
 }
@@ -220,7 +226,9 @@ fn unclear(fault: &FormFault) -> Box<Denial> {
 }
 
 fn is_form(content_type: Option<&HeaderValue>) -> bool {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body;
 
-use crate::decide::Permit;
+use crate::decide::Permitted;
 use crate::model::denial::Denial;
 use crate::model::settings::{Timeouts, Upstream};
 
@@ -72,7 +72,7 @@ impl<B: RequestBody> Forwarder<B> {
     }
 
     /// A connection for the request that the permit is for: one that waits and still stands, or a new one.
-    pub async fn checkout(&self, _permit: &Permit<'_>) -> Result<Slot<B>, Box<Denial>> {
+    pub async fn checkout(&self, _permit: &impl Permitted) -> Result<Slot<B>, Box<Denial>> {
         match self.0.take_idle() {
             Some(connection) => Ok(Slot::new(Arc::clone(&self.0), connection, true)),
             None => {

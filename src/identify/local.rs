@@ -25,7 +25,10 @@ pub fn caller(
     let shown = shown.map(|token| Secret::new(token.as_bytes().to_vec()));
     match shown {
         Some(shown) if shown == *wanted => Ok(Caller::Local(LocalProof::Token)),
-        Some(_) => Err(Denial::new(Cause::LocalCaller, "the caller token is another one")),
+        Some(_) => Err(Denial::new(
+            Cause::LocalCaller,
+            "the caller token is another one",
+        )),
         None => Err(Denial::new(Cause::LocalCaller, "no caller token")),
     }
 }
@@ -41,7 +44,10 @@ mod tests {
             let shown = shown.map(HeaderValue::from_static);
             caller(shown.as_ref(), Some(&wanted), false).map_err(|denial| denial.cause)
         };
-        assert!(matches!(ask(Some("right")), Ok(Caller::Local(LocalProof::Token))));
+        assert!(matches!(
+            ask(Some("right")),
+            Ok(Caller::Local(LocalProof::Token))
+        ));
         for wrong in [None, Some(""), Some("wrong"), Some("right ")] {
             assert!(matches!(ask(wrong), Err(Cause::LocalCaller)), "{wrong:?}");
         }

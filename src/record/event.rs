@@ -13,8 +13,8 @@ use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
-use super::outcome::{Code, Outcome, outcome};
 use super::exchange::ExchangeTold;
+use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
 use super::redact::{push_detail, push_path, push_word};
 use super::told::{Asked, Reason, Shadowed, Told};

@@ -145,7 +145,9 @@ impl Glob {
     fn parse(text: &str, separator: char) -> Result<Self, String> {
         let plain = |char: char| char.is_ascii_graphic() && !"?#%\\[]{}".contains(char);
         if let Some(odd) = text.chars().find(|char| !plain(*char)) {
-            return Err(format!("`{text}` holds `{odd}`, which no name of a call does"));
+            return Err(format!(
+                "`{text}` holds `{odd}`, which no name of a call does"
+            ));
         }
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -162,7 +164,9 @@ impl Glob {
             pieces.push(piece);
             rest = behind;
         }
-        let wildcards = pieces.iter().filter(|piece| !matches!(piece, Piece::Literal(_)));
+        let wildcards = pieces
+            .iter()
+            .filter(|piece| !matches!(piece, Piece::Literal(_)));
         if wildcards.count() > WILDCARDS_MAX {
             return Err(format!("`{text}` has more than {WILDCARDS_MAX} wildcards"));
         }
@@ -191,9 +195,7 @@ fn matches(pieces: &[Piece], text: &str, separator: char) -> bool {
             .is_some_and(|rest| matches(others, rest, separator)),
         Piece::Rest if others.is_empty() => true,
         Piece::Rest => tails(text, None).any(|rest| matches(others, rest, separator)),
-        Piece::Segment => {
-            tails(text, Some(separator)).any(|rest| matches(others, rest, separator))
-        }
+        Piece::Segment => tails(text, Some(separator)).any(|rest| matches(others, rest, separator)),
     }
 }
 
@@ -236,7 +238,11 @@ mod tests {
         ];
         for (text, method, path, expected) in table {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(line(text).allows_call(&method, path), expected, "{text} {path}");
+            assert_eq!(
+                line(text).allows_call(&method, path),
+                expected,
+                "{text} {path}"
+            );
         }
         assert!(line("WS order.*").allows_frame("order.place"));
         assert!(!line("WS order.*").allows_frame("order.amend.keepPriority"));

@@ -117,11 +117,31 @@ mod tests {
         let withdraw = "/sapi/v1/capital/withdraw/apply";
         let table: [(&[&str], Method, &str, Cause); 6] = [
             (&[], Method::GET, "/api/v3/time", Cause::ExchangeNotAllowed),
-            (&["GET /api/v3/**"], Method::POST, "/api/v3/order", Cause::ExchangeNotAllowed),
+            (
+                &["GET /api/v3/**"],
+                Method::POST,
+                "/api/v3/order",
+                Cause::ExchangeNotAllowed,
+            ),
             (all, Method::POST, withdraw, Cause::ExchangeReserved),
-            (&["POST /sapi/**"], Method::POST, withdraw, Cause::ExchangeReserved),
-            (all, Method::GET, "/sapi/v1/account/status", Cause::ExchangeReserved),
-            (&[], Method::GET, "/sapi/v1/account/status", Cause::ExchangeNotAllowed),
+            (
+                &["POST /sapi/**"],
+                Method::POST,
+                withdraw,
+                Cause::ExchangeReserved,
+            ),
+            (
+                all,
+                Method::GET,
+                "/sapi/v1/account/status",
+                Cause::ExchangeReserved,
+            ),
+            (
+                &[],
+                Method::GET,
+                "/sapi/v1/account/status",
+                Cause::ExchangeNotAllowed,
+            ),
         ];
         for (lines, method, path, cause) in table {
             assert_eq!(asked(lines, method, path), Err(cause), "{lines:?} {path}");
@@ -131,7 +151,11 @@ mod tests {
     #[test]
     fn an_exact_line_opens_what_is_kept_back() {
         let withdraw = "/sapi/v1/capital/withdraw/apply";
-        let known = asked(&["POST /sapi/v1/capital/withdraw/apply"], Method::POST, withdraw);
+        let known = asked(
+            &["POST /sapi/v1/capital/withdraw/apply"],
+            Method::POST,
+            withdraw,
+        );
         let known = known.unwrap();
         assert_eq!(known.security, Security::Signed);
         assert_eq!(known.effect, Effect::Change);
