@@ -161,6 +161,10 @@ causes! {
     ExchangeNotSent = "exchange.not_sent", SERVICE_UNAVAILABLE, "Nothing was sent to the exchange", KeepOpen;
     /// A request that changes something was sent, and nobody knows what became of it.
     ExchangeUnknown = "exchange.unknown", GATEWAY_TIMEOUT, "It is not known whether the exchange has done this", KeepOpen;
+    /// The upstream did not prove who it is; nothing was sent to it.
+    UpstreamUntrusted = "upstream.untrusted", BAD_GATEWAY, "The service did not prove who it is", KeepOpen;
+    /// The upstream's certificate is good, but none of the pinned keys stands in its chain; nothing was sent to it.
+    PinMismatch = "upstream.pin_mismatch", BAD_GATEWAY, "The service did not prove who it is", KeepOpen;
     /// Our own mistake.
     Internal = "proxy.internal", INTERNAL_SERVER_ERROR, "The proxy failed", Close;
 }

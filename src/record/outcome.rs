@@ -91,6 +91,8 @@ pub(super) fn outcome(code: Code, status: Option<StatusCode>) -> Outcome {
                 | Cause::UpstreamTimeout
                 | Cause::ExchangeNotSent
                 | Cause::ExchangeUnknown
+                | Cause::UpstreamUntrusted
+                | Cause::PinMismatch
                 | Cause::Internal,
             ),
             _,
