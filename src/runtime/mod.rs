@@ -6,6 +6,7 @@ pub mod crypto;
 pub mod drain;
 pub mod fetch;
 pub mod get;
+pub mod handshake;
 pub mod health;
 mod pages;
 pub mod readiness;
