@@ -16,6 +16,7 @@ use super::durations;
 use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::shown::{Gauges, SpanMetrics};
+use super::secrets::SecretMetrics;
 use super::told::Shadowed;
 
 /// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
@@ -41,6 +42,7 @@ pub struct Metrics {
     keys: KeyMetrics,
     pub(super) spans: SpanMetrics,
     pub(super) gauges: Gauges,
+    secrets: SecretMetrics,
 }
 
 pub(super) struct Families {
@@ -108,6 +110,7 @@ impl Metrics {
         let keys = KeyMetrics::new(&make, &registry)?;
         let spans = SpanMetrics::new(&make)?;
         let gauges = Gauges::new(&make)?;
+        let secrets = SecretMetrics::new(&make)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -131,6 +134,7 @@ impl Metrics {
             keys,
             spans,
             gauges,
+            secrets,
         })
     }
 
@@ -169,6 +173,16 @@ impl Metrics {
     /// A fetch of the keys has ended.
     pub fn keys_refreshed(&self, outcome: KeyRefresh) {
         self.keys.refreshed(outcome);
+    }
+
+    /// These secrets are in force, each with the second in which its value was first seen.
+    pub fn secrets<'n>(&self, since: impl IntoIterator<Item = (&'n str, i64)>) {
+        self.secrets.show(since);
+    }
+
+    /// A secret has another value than before.
+    pub fn secret_changed(&self) {
+        self.secrets.changed();
     }
 
     /// A stage of a request took so long.

@@ -16,6 +16,7 @@ mod outcome;
 mod recovery;
 mod redact;
 mod route_metrics;
+mod secrets;
 pub mod segment;
 mod shown;
 mod spans;
@@ -50,6 +51,7 @@ pub use route_metrics::{RouteMetrics, Scheme};
 pub use shown::{ClientMetrics, ConnectionTotals};
 pub use spans::{Sampler, Tracer};
 pub use told::ByteCounter;
+pub use secrets::SecretRead;
 
 use disk::Disk;
 use event::{Own, Source, Split};
@@ -183,6 +185,11 @@ impl Recorder {
     /// Records that a configuration was refused.
     pub fn config_rejected(&self, rejected: &ConfigRejected<'_>) {
         self.write_own(&Own::ConfigReject(rejected));
+    }
+
+    /// Records that a secret was read for the configuration that is in force from now on.
+    pub fn secret_read(&self, read: &SecretRead<'_>) {
+        self.write_own(&Own::Secret(read));
     }
 
     /// Whether new requests should be refused, because their records may find no room.

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod get;
 pub mod health;
 mod pages;
+pub mod memory;
 pub mod readiness;
 pub mod reload;
 pub mod signals;
