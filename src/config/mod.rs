@@ -19,6 +19,7 @@ use crate::model::settings::{FileRead, SpoolSettings};
 mod addresses;
 mod audit;
 mod bounds;
+pub mod budget;
 mod cors;
 mod deprecation;
 mod effective;

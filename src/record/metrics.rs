@@ -12,6 +12,7 @@ use prometheus::{
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
+use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::RouteMetrics;
 use super::told::Shadowed;
@@ -36,6 +37,7 @@ pub struct Metrics {
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
     keys: KeyMetrics,
+    exchanges: ExchangeFamilies,
 }
 
 pub(super) struct Families {
@@ -101,6 +103,7 @@ impl Metrics {
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
         let keys = KeyMetrics::new(&make, &registry)?;
+        let exchanges = ExchangeFamilies::new(&make, &registry)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -114,6 +117,7 @@ impl Metrics {
             unrouted,
             audit,
             keys,
+            exchanges,
         })
     }
 
@@ -125,6 +129,12 @@ impl Metrics {
             template,
             Arc::clone(&self.families),
         ))
+    }
+
+    /// The children of one outbound, by its name in the configuration.
+    #[must_use]
+    pub fn exchange(&self, outbound: &str) -> ExchangeMetrics {
+        self.exchanges.outbound(outbound)
     }
 
     /// What the door has counted since the start: connections open now, refused because their address had enough of
@@ -348,7 +358,12 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> prometheus::Result<IntGaugeVec> {
         let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)

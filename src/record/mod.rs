@@ -5,6 +5,7 @@
 mod body;
 mod disk;
 mod event;
+mod exchange_metrics;
 mod key_metrics;
 mod metrics;
 mod open;
@@ -33,6 +34,7 @@ use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
 pub use event::{ConfigLoaded, ConfigRejected};
+pub use exchange_metrics::{BudgetShown, ClockShown, ExchangeMetrics};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
