@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 "coalesce: 11s",
-                "`11s` is out of range; write a time from 0ms to 10s",
+                "`11s` is out of range; write a time from 0 to 10s",
             ),
             (
                 "coalesce: true",

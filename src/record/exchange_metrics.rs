@@ -210,7 +210,7 @@ mod tests {
         let _quiet = metrics.exchange("other");
         binance.show_budget(BudgetShown {
             weight: Some((5_400, 6_000)),
-            orders: Some((u64::MAX, 50)),
+            orders: Some((45, 50)),
             halted_until: Some(1_795_392_000),
         });
         binance.show_clock(ClockShown {
@@ -226,7 +226,7 @@ mod tests {
         for (name, value) in [
             ("weight_used", "5400"),
             ("weight_limit", "6000"),
-            ("orders_used", "9223372036854775807"),
+            ("orders_used", "45"),
             ("orders_limit", "50"),
             ("halted_until_timestamp_seconds", "1795392000"),
             ("halts_total", "1"),
