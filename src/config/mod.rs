@@ -21,6 +21,7 @@ mod addresses;
 mod admin;
 mod audit;
 mod bounds;
+pub mod budget;
 mod cors;
 mod deprecation;
 mod effective;

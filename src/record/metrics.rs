@@ -13,10 +13,11 @@ use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
 use super::durations;
+use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::{RouteMetrics, Scheme};
-use super::shown::{Gauges, SpanMetrics};
 use super::secrets::SecretMetrics;
+use super::shown::{Gauges, SpanMetrics};
 use super::told::Shadowed;
 
 /// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
@@ -43,6 +44,7 @@ pub struct Metrics {
     pub(super) spans: SpanMetrics,
     pub(super) gauges: Gauges,
     secrets: SecretMetrics,
+    exchanges: ExchangeFamilies,
 }
 
 pub(super) struct Families {
@@ -111,6 +113,7 @@ impl Metrics {
         let spans = SpanMetrics::new(&make)?;
         let gauges = Gauges::new(&make)?;
         let secrets = SecretMetrics::new(&make)?;
+        let exchanges = ExchangeFamilies::new(&make, &registry)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -135,6 +138,7 @@ impl Metrics {
             spans,
             gauges,
             secrets,
+            exchanges,
         })
     }
 
@@ -147,6 +151,12 @@ impl Metrics {
             scheme,
             Arc::clone(&self.families),
         ))
+    }
+
+    /// The children of one outbound, by its name in the configuration.
+    #[must_use]
+    pub fn exchange(&self, outbound: &str) -> ExchangeMetrics {
+        self.exchanges.outbound(outbound)
     }
 
     /// A configuration came into force: the first one, or one that was read later.
