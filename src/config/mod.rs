@@ -32,6 +32,7 @@ mod numbers;
 mod reach;
 mod report;
 mod routes;
+pub mod signers;
 mod syntax;
 mod timeouts;
 mod tls;

@@ -16,6 +16,5 @@ pub mod json;
 pub mod node;
 pub mod path;
 pub mod secret;
-pub mod security;
 pub mod settings;
 pub mod units;

@@ -34,7 +34,10 @@ const ROOMS: &[Room] = &[
         &["model", "runtime", "decide::Permit", "transform::Outbound"],
     ),
     room("record", &["model", "runtime"]),
-    room("config", &["model", "decide", "ledger"]),
+    room(
+        "config",
+        &["model", "decide", "ledger", "transform::signers"],
+    ),
     room(
         "pipeline",
         &[
