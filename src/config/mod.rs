@@ -36,6 +36,7 @@ mod reach;
 mod report;
 mod routes;
 mod surroundings;
+pub mod signers;
 mod syntax;
 mod timeouts;
 mod tls;
