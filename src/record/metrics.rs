@@ -11,8 +11,10 @@ use prometheus::{
 
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
+use crate::model::pins::PinMode;
 
 use super::key_metrics::{KeyMetrics, KeyRefresh};
+use super::pin_metrics::{EndpointShown, PinMetrics};
 use super::route_metrics::RouteMetrics;
 use super::told::Shadowed;
 
@@ -36,6 +38,7 @@ pub struct Metrics {
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
     keys: KeyMetrics,
+    pins: PinMetrics,
 }
 
 pub(super) struct Families {
@@ -101,7 +104,8 @@ impl Metrics {
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
         let keys = KeyMetrics::new(&make, &registry)?;
-        make.gauges("outrider_build_info", "The program's version", "version")?
+        let pins = PinMetrics::new(&make)?;
+        make.gauges("outrider_build_info", "The program's version", &["version"])?
             .get_metric_with_label_values(&[version])?
             .set(1);
         registry.register(Box::new(
@@ -114,6 +118,7 @@ impl Metrics {
             unrouted,
             audit,
             keys,
+            pins,
         })
     }
 
@@ -188,6 +193,16 @@ impl Metrics {
     /// A fetch of the keys has ended.
     pub fn keys_refreshed(&self, outcome: KeyRefresh) {
         self.keys.refreshed(outcome);
+    }
+
+    /// These endpoints of exchanges are in use, and this was seen of them.
+    pub fn endpoints<'n>(&self, shown: impl IntoIterator<Item = EndpointShown<'n>>) {
+        self.pins.show(shown);
+    }
+
+    /// A server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pins_missed(&self, upstream: &str, host: &str, mode: PinMode) {
+        self.pins.missed(upstream, host, mode);
     }
 
     /// A stage of a request took so long.
@@ -297,7 +312,7 @@ impl Families {
             certificate_ends: make.gauges(
                 "outrider_tls_cert_expiry_timestamp_seconds",
                 "The last second at which a certificate file is valid",
-                "certificate",
+                &["certificate"],
             )?,
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
@@ -348,8 +363,13 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
-        let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
+        let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }

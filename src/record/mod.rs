@@ -9,6 +9,8 @@ mod key_metrics;
 mod metrics;
 mod open;
 mod outcome;
+mod own;
+mod pin_metrics;
 mod recovery;
 mod redact;
 mod route_metrics;
@@ -32,17 +34,19 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use event::{ConfigLoaded, ConfigRejected};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use outcome::Outcome;
+pub use own::{ConfigLoaded, ConfigRejected, PinMismatch};
+pub use pin_metrics::EndpointShown;
 pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::RouteMetrics;
 pub use told::{ByteCounter, Trace};
 
 use disk::Disk;
-use event::{Own, Source, Split};
+use event::{Source, Split};
+use own::Own;
 use spool::{Refused, Spool, Wait};
 use writer::Writer;
 
@@ -162,6 +166,11 @@ impl Recorder {
         self.write_own(&Own::ConfigReject(rejected));
     }
 
+    /// Records that a server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pin_mismatch(&self, missed: &PinMismatch<'_>) {
+        self.write_own(&Own::PinMismatch(missed));
+    }
+
     /// Whether new requests should be refused, because their records may find no room.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
@@ -208,7 +217,7 @@ impl Recorder {
 
     fn build_own(&self, out: &mut Vec<u8>, own: &Own<'_>) -> Split {
         let now = self.0.clock.now();
-        event::own(out, own, new_id(now), now, &self.0.source)
+        own::own(out, own, new_id(now), now, &self.0.source)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod certificates;
 mod changes;
 pub mod demo;
+pub mod exchanges;
 mod generation;
 pub mod keys;
 pub mod load;
