@@ -95,7 +95,7 @@ fn a_refusal_is_a_span_with_our_code_and_no_secret() {
     );
     let mut wire = sidecar.connect();
     let strange = format!("/orders/{CANARY}");
-    assert_eq!(wire.ask(request(CANARY, &strange, "")).unwrap().status, 200);
+    assert_eq!(wire.ask(request(CANARY, &strange, "")).unwrap().status, 405);
     let mut wire = sidecar.connect();
     assert_eq!(
         wire.ask(request("GET", "/nowhere", "")).unwrap().status,
@@ -123,11 +123,9 @@ fn a_refusal_is_a_span_with_our_code_and_no_secret() {
         "the client's own fault"
     );
     assert!(refused.span.parent_span_id.is_empty());
-    assert!(
-        !find("HTTP /orders/{id}", "200")
-            .attributes
-            .contains_key("error.type")
-    );
+    let strange = find("HTTP", "405");
+    assert_eq!(strange.attributes["http.request.method"], "_OTHER");
+    assert_eq!(strange.attributes["error.type"], "route.method");
     find("GET", "404");
     let broken = find("GET /orders/{id}", "502");
     assert_eq!(broken.span.status.clone().unwrap_or_default().code, 2);
