@@ -157,7 +157,8 @@ fn warn_of_readers(
 ) {
     if finding.read_by_all && warned.insert(finding.origin.clone()) {
         let message = format!("every user of this machine may read `{}`", finding.origin);
-        let help = "take the right away (chmod o-r); in Kubernetes, mount it with `defaultMode: 0440`";
+        let help =
+            "take the right away (chmod o-r); in Kubernetes, mount it with `defaultMode: 0440`";
         faults.warning(&source.place, message, help);
     }
 }

@@ -30,9 +30,11 @@ impl SourceKind for Kind {
     }
 
     fn read(&self, fields: &mut Fields<'_>) -> Option<Box<dyn Source>> {
-        let doc = "the environment: NAME, or NAME_FILE with the path of a file that holds the value";
+        let doc =
+            "the environment: NAME, or NAME_FILE with the path of a file that holds the value";
         fields.section(self.name(), doc, |fields| {
-            let doc = "what the names of the variables begin with; the secret KEY is then PREFIX and KEY";
+            let doc =
+                "what the names of the variables begin with; the secret KEY is then PREFIX and KEY";
             let prefix = fields.optional("prefix", doc).map(|Prefix(prefix)| prefix);
             let source: Box<dyn Source> = Box::new(Environment {
                 prefix: prefix.unwrap_or_default(),
