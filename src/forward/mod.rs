@@ -100,6 +100,13 @@ impl<B: RequestBody> Forwarder<B> {
         }
     }
 
+    /// A new connection for the request that the permit is for, whatever waits: for one that was handed back unsent, which
+    /// must not meet another connection that has ended unseen.
+    pub async fn connect(&self, _permit: &impl Permitted) -> Result<Slot<B>, Box<Denial>> {
+        let connection = connect::connect(&self.0).await?;
+        Ok(Slot::new(Arc::clone(&self.0), connection, false))
+    }
+
     /// Closes connections that were idle for too long, again and again, until `stop` is done; then closes every idle
     /// one and keeps no more. Requests in flight are not touched.
     pub async fn tend(&self, stop: impl Future<Output = ()>) {

@@ -6,21 +6,12 @@
 
 use http::Method;
 
+pub use super::security::Security;
+
 mod binance_coin_m;
 mod binance_spot;
 mod binance_usd_m;
 mod others;
-
-/// What a request to an endpoint has to carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// Nothing; the key is never sent where it is not needed.
-    None,
-    /// The key's name, but no signature.
-    KeyOnly,
-    /// The key's name, a time and a signature.
-    Signed,
-}
 
 /// What a request does at the exchange, if it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

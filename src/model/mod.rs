@@ -15,6 +15,7 @@ pub mod frame;
 pub mod ip;
 pub mod json;
 pub mod node;
+pub mod outbound;
 pub mod path;
 pub mod pins;
 pub mod secret;

@@ -17,6 +17,13 @@ pub(super) fn push_actor(out: &mut Vec<u8>, told: &Told) {
     match (&told.caller, certificate) {
         (Caller::Token(identity), _) => push_identity(out, identity, certificate, ip),
         (Caller::Anonymous, Some(shown)) => push_holder(out, shown, ip),
+        (Caller::Local(proof), _) => {
+            push_raw(out, ",\"actor\":{\"auth\":");
+            push_plain(out, proof.as_str());
+            push_raw(out, ",\"ip\":");
+            push_plain(out, ip);
+            push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
+        }
         (Caller::Anonymous, None) => {
             push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
             push_plain(out, ip);

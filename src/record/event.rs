@@ -12,6 +12,7 @@ use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
 use super::actor::push_actor;
+use super::exchange::ExchangeTold;
 use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
 use super::redact::{push_detail, push_path, push_word};
@@ -19,6 +20,7 @@ use super::told::{Asked, Reason, Shadowed, Told};
 
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 const SHADOW_MAX: usize = 16;
+const USED_MAX: usize = 16;
 const CHANGES_MAX: usize = 32;
 pub(super) const WORD_BYTES_MAX: usize = 64;
 pub(super) const NAME_BYTES_MAX: usize = 256;
@@ -73,6 +75,9 @@ pub(super) fn request(
 ) -> Split {
     push_action(out, told, moment);
     push_actor(out, told);
+    if let Some(exchange) = &told.exchange {
+        push_exchange(out, exchange);
+    }
     push_raw(out, ",\"id\":");
     push_plain(out, told.id);
     if let Moment::Closed(outcome) = moment {
@@ -299,6 +304,9 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     };
     push_raw(out, "{\"action\":{\"class\":");
     push_plain(out, class);
+    if told.exchange.is_some() {
+        push_raw(out, ",\"direction\":\"outbound\"");
+    }
     if let (Some(method), Some(route)) = (told.method(), &told.route) {
         push_raw(out, ",\"name\":");
         let start = out.len();
@@ -320,6 +328,35 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
             Moment::Closed(_) => "http.request",
         },
     );
+    push_raw(out, "}");
+}
+
+/// What is told of an exchange. Figures and words of closed lists only.
+fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
+    push_raw(out, ",\"exchange\":{\"attempts\":");
+    push_number(out, told.attempts);
+    if let Some(code) = told.code {
+        push_raw(out, ",\"code\":");
+        push_plain(out, code);
+    }
+    push_raw(out, ",\"execution\":");
+    push_plain(out, told.execution.as_str());
+    push_raw(out, ",\"name\":");
+    push_text(out, &told.outbound, NAME_BYTES_MAX);
+    push_raw(out, ",\"preset\":");
+    push_plain(out, told.preset);
+    push_raw(out, ",\"signed\":");
+    push_raw(out, if told.signed { "true" } else { "false" });
+    if !told.used.is_empty() {
+        push_raw(out, ",\"used\":{");
+        for (at, (limit, used)) in told.used.iter().take(USED_MAX).enumerate() {
+            push_raw(out, if at > 0 { "," } else { "" });
+            push_text(out, limit, WORD_BYTES_MAX);
+            push_raw(out, ":");
+            push_number(out, *used);
+        }
+        push_raw(out, "}");
+    }
     push_raw(out, "}");
 }
 

@@ -8,6 +8,7 @@ mod collector;
 mod disk;
 mod durations;
 mod event;
+mod exchange;
 mod key_metrics;
 mod metrics;
 mod open;
@@ -39,6 +40,7 @@ use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
 pub use event::{AdminOrder, ConfigLoaded, ConfigRejected};
+pub use exchange::{ExchangeTold, Execution};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;

@@ -17,6 +17,7 @@ use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 use crate::model::traceparent::Traceparent;
 
+use super::exchange::ExchangeTold;
 use super::outcome::Code;
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::shown::ClientMetrics;
@@ -47,6 +48,8 @@ pub(super) struct Told {
     pub(super) span: Option<Span>,
     /// Whether an intent was written: such a record belongs to the class `security`.
     pub(super) intended: bool,
+    /// On the way out, what there is to tell of the exchange.
+    pub(super) exchange: Option<Box<ExchangeTold>>,
 }
 
 impl Told {
@@ -70,6 +73,7 @@ impl Told {
             trace: None,
             span: None,
             intended: false,
+            exchange: None,
         }
     }
 
