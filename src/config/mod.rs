@@ -29,6 +29,7 @@ mod keys;
 mod keys_url;
 mod names;
 mod numbers;
+mod outbound;
 mod reach;
 mod report;
 mod routes;
@@ -40,6 +41,7 @@ pub mod yaml;
 
 pub use effective::Setting;
 pub use inbound::Inbound;
+pub use outbound::Outbound;
 pub use report::{Report, plural};
 
 use addresses::{Listen, collide};
@@ -53,6 +55,8 @@ pub struct Config {
     pub service: String,
     /// The inbound journey.
     pub inbound: Inbound,
+    /// The ways out, in the order of the file.
+    pub outbound: Vec<Outbound>,
     /// Where evidence is written.
     pub audit: SpoolSettings,
     /// Liveness, readiness and metrics.
@@ -269,6 +273,7 @@ fn read_text(
 struct Draft {
     service: Label,
     inbound: inbound::Draft,
+    outbound: Vec<outbound::Draft>,
     audit: audit::Audit,
     health: Placed<Listen>,
     workers: Workers,
@@ -280,6 +285,7 @@ impl Section for Draft {
         let service = fields.required("service", doc);
         let doc = "the way in: from clients to the service";
         let inbound: Option<inbound::Draft> = fields.required("inbound", doc);
+        let outbound = outbound::read(fields);
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
         let doc = "liveness, readiness and metrics";
         let health = section_or_defaults(fields, "health", doc, read_health);
@@ -287,10 +293,14 @@ impl Section for Draft {
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
         if let (Some(inbound), Some(health)) = (&inbound, &health) {
             compare_listeners(fields, inbound, health);
+            let ways_out = outbound.as_deref().unwrap_or_default();
+            outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
+            outbound::compare(fields, ways_out, "health.listen", health.value.0);
         }
         Some(Self {
             service: service?,
             inbound: inbound?,
+            outbound: outbound?,
             audit: audit?,
             health: health?,
             workers,
@@ -302,9 +312,12 @@ impl Draft {
     fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Config> {
         let mut audit = self.audit.0;
         audit.folder = files.folder().join(&audit.folder);
+        let outbound = self.outbound.into_iter();
+        let outbound: Vec<_> = outbound.map(|draft| draft.load(files, faults)).collect();
         Some(Config {
             service: self.service.0,
             inbound: self.inbound.load(files, faults)?,
+            outbound: outbound.into_iter().collect::<Option<_>>()?,
             audit,
             health: Health {
                 listen: self.health.value.0,
