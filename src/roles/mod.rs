@@ -6,6 +6,8 @@ pub mod demo;
 mod generation;
 pub mod keys;
 pub mod load;
+mod outlets;
 pub mod proxy;
 mod reload;
+mod ways_out;
 mod workers;
