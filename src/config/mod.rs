@@ -15,6 +15,7 @@ use crate::model::decode::{
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place, Value};
 use crate::model::settings::{FileRead, SpoolSettings};
+use crate::secrets::{Gathered, Sources};
 
 mod addresses;
 mod audit;
@@ -33,6 +34,7 @@ mod outbound;
 mod reach;
 mod report;
 mod routes;
+mod surroundings;
 mod syntax;
 mod timeouts;
 mod tls;
@@ -40,12 +42,13 @@ mod tokens;
 pub mod yaml;
 
 pub use effective::Setting;
+pub use files::Contents;
 pub use inbound::Inbound;
 pub use outbound::Outbound;
 pub use report::{Report, plural};
 
 use addresses::{Listen, collide};
-use files::Files;
+use files::{Extent, Files};
 use names::Label;
 
 /// A whole configuration.
@@ -57,6 +60,8 @@ pub struct Config {
     pub inbound: Inbound,
     /// The ways out, in the order of the file.
     pub outbound: Vec<Outbound>,
+    /// Every secret that the other sections refer to; empty where no secrets were read.
+    pub secrets: Gathered,
     /// Where evidence is written.
     pub audit: SpoolSettings,
     /// Liveness, readiness and metrics.
@@ -114,26 +119,38 @@ pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Box<Report>> {
-    load_from(path, environment, Files::new(parent(path)))
+    load_from(path, environment, Extent::Whole)
 }
 
-/// The same for whoever brings keys of their own: the files that hold keys need not be there, and are not read.
+/// The same for whoever only asks what the policy says: no secret need be there, and none is read.
+pub fn load_without_secrets(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Box<Report>> {
+    load_from(path, environment, Extent::NoSecrets)
+}
+
+/// The same for whoever brings keys of their own: neither the files that hold keys nor
+/// secrets need be there, and they are not read.
 pub fn load_without_keys(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Box<Report>> {
-    load_from(path, environment, Files::without_keys(parent(path)))
+    load_from(path, environment, Extent::NoKeys)
 }
 
 fn load_from(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    files: Files<'_>,
+    extent: Extent,
 ) -> Result<Loaded, Box<Report>> {
     let environment: Vec<_> = environment.into_iter().collect();
     let (bytes, read) = files::read(path, FILE_BYTES_READ);
     match bytes {
-        Ok(bytes) => load_read(read, &bytes, files, &environment),
+        Ok(bytes) => {
+            let files = Files::new(parent(path), &environment, extent);
+            load_read(read, &bytes, files, &environment)
+        }
         Err(error) => {
             let mut faults = Faults::default();
             let message = format!("the configuration {}", why_unread(&error));
@@ -161,7 +178,8 @@ pub fn load_bytes(
 ) -> Result<Loaded, Box<Report>> {
     let environment: Vec<_> = environment.into_iter().collect();
     let read = files::noted(Path::new(file), FILE_BYTES_READ, bytes);
-    load_read(read, bytes, Files::new(folder), &environment)
+    let files = Files::new(folder, &environment, Extent::Whole);
+    load_read(read, bytes, files, &environment)
 }
 
 fn load_read(
@@ -274,6 +292,7 @@ struct Draft {
     service: Label,
     inbound: inbound::Draft,
     outbound: Vec<outbound::Draft>,
+    secrets: Sources,
     audit: audit::Audit,
     health: Placed<Listen>,
     workers: Workers,
@@ -286,6 +305,8 @@ impl Section for Draft {
         let doc = "the way in: from clients to the service";
         let inbound: Option<inbound::Draft> = fields.required("inbound", doc);
         let outbound = outbound::read(fields);
+        let doc = "where secrets are kept, in the order in which they are asked; without it, the environment";
+        let secrets: Option<Sources> = fields.optional("secrets", doc);
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
         let doc = "liveness, readiness and metrics";
         let health = section_or_defaults(fields, "health", doc, read_health);
@@ -301,6 +322,7 @@ impl Section for Draft {
             service: service?,
             inbound: inbound?,
             outbound: outbound?,
+            secrets: secrets.unwrap_or_default(),
             audit: audit?,
             health: health?,
             workers,
@@ -312,12 +334,15 @@ impl Draft {
     fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Config> {
         let mut audit = self.audit.0;
         audit.folder = files.folder().join(&audit.folder);
+        files.open_secrets(self.secrets, faults);
+        let inbound = self.inbound.load(files, faults);
         let outbound = self.outbound.into_iter();
         let outbound: Vec<_> = outbound.map(|draft| draft.load(files, faults)).collect();
         Some(Config {
             service: self.service.0,
-            inbound: self.inbound.load(files, faults)?,
+            inbound: inbound?,
             outbound: outbound.into_iter().collect::<Option<_>>()?,
+            secrets: files.take_secrets(),
             audit,
             health: Health {
                 listen: self.health.value.0,

@@ -311,7 +311,7 @@ pub struct SpoolSettings {
 }
 
 /// A file that was read at load, or was looked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FileRead {
     /// Where it was looked for.
     pub path: PathBuf,
@@ -319,6 +319,20 @@ pub struct FileRead {
     pub bytes_max: u64,
     /// SHA-256 of what was read; `None` if it could not be.
     pub digest: Option<[u8; 32]>,
+    /// Whether it holds secrets. Then the digest only serves to see a change: whoever is told it could try out values.
+    pub secret: bool,
+}
+
+impl fmt::Debug for FileRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = self.digest.filter(|_| !self.secret);
+        f.debug_struct("FileRead")
+            .field("path", &self.path)
+            .field("bytes_max", &self.bytes_max)
+            .field("digest", &digest)
+            .field("secret", &self.secret)
+            .finish()
+    }
 }
 
 /// Which security headers every answer gets.

@@ -14,6 +14,7 @@ use crate::model::denial::Cause;
 
 use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::RouteMetrics;
+use super::secrets::SecretMetrics;
 use super::told::Shadowed;
 
 /// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
@@ -36,6 +37,7 @@ pub struct Metrics {
     unrouted: Arc<RouteMetrics>,
     audit: AuditMetrics,
     keys: KeyMetrics,
+    secrets: SecretMetrics,
 }
 
 pub(super) struct Families {
@@ -101,6 +103,7 @@ impl Metrics {
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
         let keys = KeyMetrics::new(&make, &registry)?;
+        let secrets = SecretMetrics::new(&make)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -114,6 +117,7 @@ impl Metrics {
             unrouted,
             audit,
             keys,
+            secrets,
         })
     }
 
@@ -188,6 +192,16 @@ impl Metrics {
     /// A fetch of the keys has ended.
     pub fn keys_refreshed(&self, outcome: KeyRefresh) {
         self.keys.refreshed(outcome);
+    }
+
+    /// These secrets are in force, each with the second in which its value was first seen.
+    pub fn secrets<'n>(&self, since: impl IntoIterator<Item = (&'n str, i64)>) {
+        self.secrets.show(since);
+    }
+
+    /// A secret has another value than before.
+    pub fn secret_changed(&self) {
+        self.secrets.changed();
     }
 
     /// A stage of a request took so long.
@@ -336,7 +350,7 @@ impl AuditMetrics {
 pub(super) struct Make<'r>(&'r Registry);
 
 impl Make<'_> {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         let made = IntCounter::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
@@ -348,7 +362,12 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> prometheus::Result<IntGaugeVec> {
         let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)

@@ -13,6 +13,7 @@ mod outcome;
 mod recovery;
 mod redact;
 mod route_metrics;
+mod secrets;
 pub mod segment;
 mod spool;
 mod told;
@@ -41,6 +42,7 @@ pub use open::OpenRecord;
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::RouteMetrics;
+pub use secrets::SecretRead;
 pub use told::{ByteCounter, Trace};
 
 use disk::Disk;
@@ -162,6 +164,11 @@ impl Recorder {
     /// Records that a configuration was refused.
     pub fn config_rejected(&self, rejected: &ConfigRejected<'_>) {
         self.write_own(&Own::ConfigReject(rejected));
+    }
+
+    /// Records that a secret was read for the configuration that is in force from now on.
+    pub fn secret_read(&self, read: &SecretRead<'_>) {
+        self.write_own(&Own::Secret(read));
     }
 
     /// Whether new requests should be refused, because their records may find no room.

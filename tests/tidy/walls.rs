@@ -40,9 +40,10 @@ const ROOMS: &[Room] = &[
         ],
     ),
     room("record", &["model", "runtime"]),
+    room("secrets", &["model"]),
     room(
         "config",
-        &["model", "decide", "ledger", "transform::signers"],
+        &["model", "decide", "ledger", "secrets", "transform::signers"],
     ),
     room(
         "pipeline",
