@@ -35,6 +35,7 @@ mod reach;
 mod report;
 mod routes;
 mod surroundings;
+pub mod signers;
 mod syntax;
 mod timeouts;
 mod tls;

@@ -19,6 +19,5 @@ pub mod outbound;
 pub mod path;
 pub mod pins;
 pub mod secret;
-pub mod security;
 pub mod settings;
 pub mod units;
