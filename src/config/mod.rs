@@ -20,6 +20,7 @@ use crate::secrets::{Gathered, Sources};
 mod addresses;
 mod audit;
 mod bounds;
+pub mod budget;
 mod cors;
 mod deprecation;
 mod effective;

@@ -12,6 +12,7 @@ use prometheus::{
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
+use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::RouteMetrics;
 use super::secrets::SecretMetrics;
@@ -38,6 +39,7 @@ pub struct Metrics {
     audit: AuditMetrics,
     keys: KeyMetrics,
     secrets: SecretMetrics,
+    exchanges: ExchangeFamilies,
 }
 
 pub(super) struct Families {
@@ -104,6 +106,7 @@ impl Metrics {
         let audit = AuditMetrics::new(&make)?;
         let keys = KeyMetrics::new(&make, &registry)?;
         let secrets = SecretMetrics::new(&make)?;
+        let exchanges = ExchangeFamilies::new(&make, &registry)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -118,6 +121,7 @@ impl Metrics {
             audit,
             keys,
             secrets,
+            exchanges,
         })
     }
 
@@ -129,6 +133,12 @@ impl Metrics {
             template,
             Arc::clone(&self.families),
         ))
+    }
+
+    /// The children of one outbound, by its name in the configuration.
+    #[must_use]
+    pub fn exchange(&self, outbound: &str) -> ExchangeMetrics {
+        self.exchanges.outbound(outbound)
     }
 
     /// What the door has counted since the start: connections open now, refused because their address had enough of
