@@ -18,7 +18,7 @@ mod trace;
 pub use admit::{Admission, Entry, Turned, admit};
 pub use body::{BodyNeeds, body};
 pub use head::{HeadOk, head};
-pub use permit::Permit;
+pub use permit::{Permit, Permitted};
 pub use preflight::Preflight;
 pub use trace::{Line, Said, Trace};
 

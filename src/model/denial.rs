@@ -135,6 +135,10 @@ causes! {
     UpstreamBroken = "upstream.broken", BAD_GATEWAY, "The service gave no valid answer", KeepOpen;
     /// The service did not answer in time.
     UpstreamTimeout = "upstream.timeout", GATEWAY_TIMEOUT, "The service did not answer in time", KeepOpen;
+    /// The upstream did not prove who it is; nothing was sent to it.
+    UpstreamUntrusted = "upstream.untrusted", BAD_GATEWAY, "The service did not prove who it is", KeepOpen;
+    /// The upstream's certificate is good, but none of the pinned keys stands in its chain; nothing was sent to it.
+    PinMismatch = "upstream.pin_mismatch", BAD_GATEWAY, "The service did not prove who it is", KeepOpen;
     /// Our own mistake.
     Internal = "proxy.internal", INTERNAL_SERVER_ERROR, "The proxy failed", Close;
 }

@@ -89,6 +89,8 @@ pub(super) fn outcome(code: Code, status: Option<StatusCode>) -> Outcome {
                 Cause::UpstreamUnreachable
                 | Cause::UpstreamBroken
                 | Cause::UpstreamTimeout
+                | Cause::UpstreamUntrusted
+                | Cause::PinMismatch
                 | Cause::Internal,
             ),
             _,

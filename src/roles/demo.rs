@@ -11,6 +11,7 @@ use crate::runtime::signals::StopSignals;
 
 mod authority;
 mod client;
+pub mod exchange;
 mod files;
 mod invitation;
 mod issuer;

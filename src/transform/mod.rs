@@ -8,6 +8,8 @@ mod hop_by_hop;
 mod problem;
 mod quota;
 mod request;
+pub mod signers;
+mod signing;
 mod trace_context;
 
 #[cfg(test)]

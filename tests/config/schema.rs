@@ -56,6 +56,7 @@ inbound:
       cors: { origins: ["https://other.example"] }
 audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB }
 health: { listen: 127.0.0.1:9000 }
+admin: { listen: 127.0.0.1:9001 }
 workers: 2
 "#;
 

@@ -31,10 +31,16 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "forward",
-        &["model", "runtime", "decide::Permit", "transform::Outbound"],
+        &[
+            "model",
+            "runtime",
+            "decide::Permitted",
+            "transform::Outbound",
+        ],
     ),
     room("record", &["model", "runtime"]),
-    room("config", &["model", "decide", "ledger"]),
+    room("secrets", &["model"]),
+    room("config", &["model", "decide", "ledger", "secrets"]),
     room(
         "pipeline",
         &[

@@ -1,0 +1,79 @@
+//! Everything that one exchange keeps while it runs, shared by REST and WebSocket.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use super::Options;
+use super::book::Book;
+use super::evidence::{Evidence, lock};
+use super::faults::Faults;
+use super::keys::ApiKey;
+use super::limits::{Meter, Moment};
+use super::time::ServerClock;
+
+/// Events that a slow listener may be behind.
+const EVENTS_MAX: usize = 4096;
+
+/// Something that happened to an account.
+#[derive(Debug)]
+pub(super) struct UserEvent {
+    pub(super) account: String,
+    pub(super) event: Value,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) options: Options,
+    pub(super) clock: ServerClock,
+    pub(super) evidence: Evidence,
+    pub(super) faults: Faults,
+    pub(super) events: broadcast::Sender<Arc<UserEvent>>,
+    keys: HashMap<String, ApiKey>,
+    meter: Mutex<Meter>,
+    book: Mutex<Book>,
+}
+
+impl State {
+    pub(super) fn new(options: Options) -> Self {
+        let keys = options.keys.iter();
+        Self {
+            keys: keys.map(|key| (key.id.clone(), key.clone())).collect(),
+            meter: Mutex::new(Meter::new(options.limits)),
+            options,
+            clock: ServerClock::new(),
+            evidence: Evidence::default(),
+            faults: Faults::default(),
+            events: broadcast::Sender::new(EVENTS_MAX),
+            book: Mutex::default(),
+        }
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<&ApiKey> {
+        self.keys.get(id)
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            unix_us: self.clock.now_us(),
+            mono_ns: self.clock.mono_ns(),
+        }
+    }
+
+    pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
+        lock(&self.meter)
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        lock(&self.book)
+    }
+
+    /// Tells whoever listens to an account.
+    pub(super) fn tell(&self, account: &str, event: Value) {
+        let account = account.to_owned();
+        // Nobody may be listening.
+        let _heard = self.events.send(Arc::new(UserEvent { account, event }));
+    }
+}
