@@ -9,6 +9,7 @@ mod body;
 pub(crate) mod fixtures;
 pub mod guards;
 mod head;
+pub mod outbound;
 mod permit;
 pub mod policy;
 mod preflight;

@@ -2,6 +2,7 @@
 //! which a byte may have left, never keeps a connection of which anything is in doubt.
 
 mod answer;
+pub mod coalesce;
 mod connect;
 pub mod exchange;
 mod pool;
@@ -98,6 +99,13 @@ impl<B: RequestBody> Forwarder<B> {
                 Ok(Slot::new(Arc::clone(&self.0), connection, false))
             }
         }
+    }
+
+    /// A new connection for the request that the permit is for, whatever waits: for one that was handed back unsent, which
+    /// must not meet another connection that has ended unseen.
+    pub async fn connect(&self, _permit: &impl Permitted) -> Result<Slot<B>, Box<Denial>> {
+        let connection = connect::connect(&self.0).await?;
+        Ok(Slot::new(Arc::clone(&self.0), connection, false))
     }
 
     /// Closes connections that were idle for too long, again and again, until `stop` is done; then closes every idle

@@ -18,6 +18,7 @@ use crate::model::traceparent::Traceparent;
 
 use super::Recorder;
 use super::event::{self, Moment, Split};
+use super::exchange::ExchangeTold;
 use super::metrics::Stage;
 use super::outcome::Outcome;
 use super::redact;
@@ -110,6 +111,16 @@ impl OpenRecord {
     /// The route that matched.
     pub fn route(&mut self, route: &Arc<RouteMetrics>) {
         self.told.route = Some(Arc::clone(route));
+    }
+
+    /// The request is on its way out, to this exchange.
+    pub fn exchange(&mut self, told: ExchangeTold) {
+        self.told.exchange = Some(Box::new(told));
+    }
+
+    /// What is told of the exchange, to be told more.
+    pub fn exchange_mut(&mut self) -> Option<&mut ExchangeTold> {
+        self.told.exchange.as_deref_mut()
     }
 
     /// Refusals that were only noted.

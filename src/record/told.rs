@@ -1,7 +1,7 @@
 //! What a record is told of one request while it is under way. Holds no query, no header value but the host, no body
 //! and no token; never decides anything.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +17,7 @@ use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
 use crate::model::traceparent::Traceparent;
 
+use super::exchange::ExchangeTold;
 use super::outcome::Code;
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::shown::ClientMetrics;
@@ -47,6 +48,8 @@ pub(super) struct Told {
     pub(super) span: Option<Span>,
     /// Whether an intent was written: such a record belongs to the class `security`.
     pub(super) intended: bool,
+    /// On the way out, what there is to tell of the exchange.
+    pub(super) exchange: Option<Box<ExchangeTold>>,
 }
 
 impl Told {
@@ -70,6 +73,7 @@ impl Told {
             trace: None,
             span: None,
             intended: false,
+            exchange: None,
         }
     }
 
@@ -80,6 +84,21 @@ impl Told {
             (None, Some(PreflightVerdict::Granted)) => Code::PreflightGranted,
             (None, Some(PreflightVerdict::Refused(_))) => Code::PreflightRefused,
             (None, None) => Code::None,
+        }
+    }
+
+    /// On whose behalf, as far as it is known.
+    pub(super) fn client_ip(&self) -> IpAddr {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => self.peer.ip().to_canonical(),
+            Asked::Judged(judged) => judged.client_ip,
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => None,
+            Asked::Judged(judged) => judged.certificate.as_deref(),
         }
     }
 
@@ -111,7 +130,7 @@ pub(super) struct Judged {
     pub(super) method: Method,
     pub(super) target: PathAndQuery,
     pub(super) host: HeaderValue,
-    pub(super) client_ip: std::net::IpAddr,
+    pub(super) client_ip: IpAddr,
     pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 

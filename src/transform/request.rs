@@ -100,11 +100,16 @@ pub struct Stamp<'a> {
     pub traceparent: Option<HeaderValue>,
 }
 
-/// A request ready for the service. Only [`prepare`] makes one, and it asks for a permit.
+/// A request ready for the service. Only [`prepare`] and, on the way out, [`super::outbound::sign`] make one, and they ask for a permit.
 #[derive(Debug)]
 pub struct Outbound<B>(Request<B>);
 
 impl<B> Outbound<B> {
+    /// What [`super::outbound::sign`] has made; it asks for a permit too.
+    pub(super) const fn of(request: Request<B>) -> Self {
+        Self(request)
+    }
+
     /// The request as it goes onto the wire: version 1.1, origin form.
     pub(crate) fn into_request(self) -> Request<B> {
         self.0
@@ -218,7 +223,7 @@ fn set_certificate(headers: &mut HeaderMap, facts: &Facts) {
     }
 }
 
-fn client_must_not_say(name: &str) -> bool {
+pub(super) fn client_must_not_say(name: &str) -> bool {
     CLIENT_MUST_NOT_SAY.iter().any(|entry| {
         let told = if entry.ends_with('-') {
             name.as_bytes().get(..entry.len())

@@ -27,6 +27,7 @@ const ROOMS: &[Room] = &[
             "decide::Permit",
             "decide::Preflight",
             "decide::policy",
+            "decide::outbound",
         ],
     ),
     room(
@@ -40,7 +41,10 @@ const ROOMS: &[Room] = &[
     ),
     room("record", &["model", "runtime"]),
     room("secrets", &["model"]),
-    room("config", &["model", "decide", "ledger", "secrets"]),
+    room(
+        "config",
+        &["model", "decide", "ledger", "secrets", "transform::signers"],
+    ),
     room(
         "pipeline",
         &[

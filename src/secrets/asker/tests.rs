@@ -137,10 +137,6 @@ fn ask(sources: &[&str], name: &str, room: &mut Room) -> (Option<(String, String
     (found, told.collect())
 }
 
-fn found(value: &str, origin: &str) -> Option<(String, String)> {
-    Some((value.to_owned(), origin.to_owned()))
-}
-
 #[test]
 fn the_first_source_that_has_it_is_taken() {
     let room = || {
@@ -186,7 +182,11 @@ fn the_first_source_that_has_it_is_taken() {
     ];
     for (sources, name, value, origin) in table {
         let (read, told) = ask(sources, name, &mut room());
-        assert_eq!(read, found(value, origin), "{sources:?}");
+        assert_eq!(
+            read,
+            Some((value.to_owned(), origin.to_owned())),
+            "{sources:?}"
+        );
         assert_eq!(told, "", "{sources:?}");
     }
 }
