@@ -141,6 +141,18 @@ impl Live {
         }
     }
 
+    /// Whether the client's certificate is still one that a handshake would take: whom to trust may have changed while
+    /// the connection was kept.
+    fn trusts(&self, facts: &Facts, now: Now) -> Result<(), Box<Denial>> {
+        match (&facts.certificate, &self.tls) {
+            (Some(shown), Some(door)) if !door.trusts(shown, now) => {
+                let why = "`client_ca` does not vouch for the certificate any more";
+                Err(Denial::new(Cause::HandshakeCertificate, why))
+            }
+            (Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
+
     /// The way of one worker.
     fn way(&self, worker: usize) -> Result<&Forwarder<Upload>, Box<Denial>> {
         let way = self.ways.get(worker);
@@ -208,6 +220,7 @@ impl Pipeline {
             Err(_) => sole_origin(&head.headers),
         };
         let facts = judged?;
+        live.trusts(&facts, now)?;
         let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
@@ -265,7 +278,7 @@ impl Pipeline {
         let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
         let newest = self.live.load();
         if newest.generation != live.generation {
-            held.judge(&newest.snapshot, now)?;
+            held.judge(&newest, now)?;
         }
         Ok(held)
     }

@@ -130,7 +130,7 @@ impl Reloader {
             taken: now,
         }));
         self.gate.retune(&next.limits, next.timeouts.response_idle);
-        let cut = self.streams.judge(&next.live.snapshot, now);
+        let cut = self.streams.judge(&next.live, now);
         let metrics = self.recorder.metrics();
         metrics.config_in_force(now);
         metrics.config_reloaded(true);
