@@ -210,16 +210,6 @@ impl Sidecar {
         Wire::connect(self.inbound)
     }
 
-    /// The address of a listener by its name in the logs, such as `outbound/binance`.
-    pub fn listener(&self, name: &str) -> SocketAddr {
-        let text = self.stdout();
-        let mut lines = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let line = lines.find(|line| line["msg"] == "listening" && line["listener"] == name);
-        line.unwrap()["address"].as_str().unwrap().parse().unwrap()
-    }
-
     /// `GET` on the health listener.
     pub fn ask_health(&self, target: &str) -> Response {
         let mut wire = Wire::connect(self.health);
