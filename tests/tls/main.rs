@@ -11,4 +11,5 @@ mod files;
 mod handshakes;
 mod rotation;
 mod scanners;
+mod secrets;
 mod sidecar;
