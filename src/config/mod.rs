@@ -18,8 +18,10 @@ use crate::model::settings::{FileRead, SpoolSettings};
 use crate::secrets::{Gathered, Sources};
 
 mod addresses;
+mod admin;
 mod audit;
 mod bounds;
+pub mod budget;
 mod cors;
 mod deprecation;
 mod effective;
@@ -34,12 +36,14 @@ mod reach;
 mod report;
 mod routes;
 mod surroundings;
+pub mod signers;
 mod syntax;
 mod timeouts;
 mod tls;
 mod tokens;
 pub mod yaml;
 
+pub use admin::Admin;
 pub use effective::Setting;
 pub use files::Contents;
 pub use inbound::Inbound;
@@ -62,6 +66,8 @@ pub struct Config {
     pub audit: SpoolSettings,
     /// Liveness, readiness and metrics.
     pub health: Health,
+    /// The listener of operators, if there is one.
+    pub admin: Option<Admin>,
     /// Threads that serve requests.
     pub workers: Workers,
 }
@@ -290,6 +296,7 @@ struct Draft {
     secrets: Sources,
     audit: audit::Audit,
     health: Placed<Listen>,
+    admin: Option<Placed<Listen>>,
     workers: Workers,
 }
 
@@ -304,10 +311,16 @@ impl Section for Draft {
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
         let doc = "liveness, readiness and metrics";
         let health = section_or_defaults(fields, "health", doc, read_health);
+        let doc =
+            "the listener of operators: pages to read and orders to give; without it there is none";
+        let admin = fields.section("admin", doc, admin::read);
         let doc = "threads that serve requests; auto is one for each processor";
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
         if let (Some(inbound), Some(health)) = (&inbound, &health) {
             compare_listeners(fields, inbound, health);
+            if let Some(admin) = &admin {
+                admin::compare(fields, admin, inbound, health);
+            }
         }
         Some(Self {
             service: service?,
@@ -315,6 +328,7 @@ impl Section for Draft {
             secrets: secrets.unwrap_or_default(),
             audit: audit?,
             health: health?,
+            admin,
             workers,
         })
     }
@@ -334,6 +348,9 @@ impl Draft {
             health: Health {
                 listen: self.health.value.0,
             },
+            admin: self.admin.map(|admin| Admin {
+                listen: admin.value.0,
+            }),
             workers: self.workers,
         })
     }

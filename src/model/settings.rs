@@ -34,13 +34,13 @@ pub struct AcceptLimits {
 /// How long the door and the way to the service wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a TLS handshake, from the connection accepted to the last byte of it.
+    /// For a TLS handshake, from the connection made to the last byte of it.
     pub handshake: Duration,
     /// For a whole request head; also how long an idle connection is kept.
     pub head: Duration,
     /// Between two pieces of a request body.
     pub body_idle: Duration,
-    /// For a connection to the service.
+    /// For a connection to the upstream, from its name on.
     pub connect: Duration,
     /// From the request sent to the head of the answer.
     pub response_head: Duration,

@@ -13,6 +13,7 @@ use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
+use super::exchange::ExchangeTold;
 use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
 use super::redact::{push_detail, push_path, push_word};
@@ -22,6 +23,7 @@ use super::told::{Asked, Reason, Shadowed, Told};
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 const ROLES_MAX: usize = 16;
 const SHADOW_MAX: usize = 16;
+const USED_MAX: usize = 16;
 const CHANGES_MAX: usize = 32;
 const WORD_BYTES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 256;
@@ -76,6 +78,9 @@ pub(super) fn request(
 ) -> Split {
     push_action(out, told, moment);
     push_actor(out, told);
+    if let Some(exchange) = &told.exchange {
+        push_exchange(out, exchange);
+    }
     push_raw(out, ",\"id\":");
     push_plain(out, told.id);
     if let Moment::Closed(outcome) = moment {
@@ -106,6 +111,19 @@ pub(super) fn request(
     }
     push_end(out, now);
     split
+}
+
+/// Something that somebody ordered on the admin listener.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminOrder<'a> {
+    /// `admin.drain`, say: a closed list.
+    pub name: &'static str,
+    /// What was asked for beside the order itself, such as a level; capped.
+    pub argument: &'a str,
+    /// Who asked.
+    pub peer: SocketAddr,
+    /// Whether it was done.
+    pub done: bool,
 }
 
 /// A configuration that is in force from now on.
@@ -152,6 +170,8 @@ pub(super) enum Own<'a> {
     ConfigLoad(&'a ConfigLoaded<'a>),
     /// `config.reject`.
     ConfigReject(&'a ConfigRejected<'a>),
+    /// `admin.*`.
+    Admin(&'a AdminOrder<'a>),
     /// `secret.read`, or `secret.changed` where the value is another one.
     Secret(&'a SecretRead<'a>),
 }
@@ -164,14 +184,19 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Dropped { .. } => ("audit.dropped", "error"),
         Own::ConfigLoad(_) => ("config.load", "success"),
         Own::ConfigReject(_) => ("config.reject", "failure"),
+        Own::Admin(order) if order.done => (order.name, "success"),
+        Own::Admin(order) => (order.name, "failure"),
         Own::Secret(read) => (read.action(), "success"),
     };
     push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
     push_plain(out, name);
     push_raw(out, "}");
+    if let Own::Admin(order) = own {
+        push_admin(out, order);
+    }
     match own {
         Own::Start(recovery) => push_start(out, recovery),
-        Own::Stop | Own::Secret(_) => {}
+        Own::Stop | Own::Admin(_) | Own::Secret(_) => {}
         Own::Dropped { count, why } => {
             push_raw(out, ",\"audit\":{\"dropped\":");
             push_number(out, count);
@@ -199,6 +224,18 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     push_source(out, source, None);
     push_end(out, now);
     split
+}
+
+fn push_admin(out: &mut Vec<u8>, order: &AdminOrder<'_>) {
+    push_raw(out, ",\"admin\":{");
+    if !order.argument.is_empty() {
+        push_raw(out, "\"argument\":");
+        push_text(out, order.argument, WORD_BYTES_MAX);
+        push_raw(out, ",");
+    }
+    push_raw(out, "\"peer\":");
+    push_plain(out, order.peer);
+    push_raw(out, "}");
 }
 
 fn push_loaded(out: &mut Vec<u8>, loaded: &ConfigLoaded<'_>) {
@@ -276,6 +313,9 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     };
     push_raw(out, "{\"action\":{\"class\":");
     push_plain(out, class);
+    if told.exchange.is_some() {
+        push_raw(out, ",\"direction\":\"outbound\"");
+    }
     if let (Some(method), Some(route)) = (told.method(), &told.route) {
         push_raw(out, ",\"name\":");
         let start = out.len();
@@ -306,6 +346,13 @@ fn push_actor(out: &mut Vec<u8>, told: &Told) {
     match (&told.caller, certificate) {
         (Caller::Token(identity), _) => push_identity(out, identity, certificate, ip),
         (Caller::Anonymous, Some(shown)) => push_holder(out, shown, ip),
+        (Caller::Local(proof), _) => {
+            push_raw(out, ",\"actor\":{\"auth\":");
+            push_plain(out, proof.as_str());
+            push_raw(out, ",\"ip\":");
+            push_plain(out, ip);
+            push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
+        }
         (Caller::Anonymous, None) => {
             push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
             push_plain(out, ip);
@@ -377,6 +424,35 @@ fn push_certificate(out: &mut Vec<u8>, shown: &ClientCertificate) {
     if !shown.names.subject.is_empty() {
         push_raw(out, ",\"subject\":");
         push_text(out, &shown.names.subject, NAME_BYTES_MAX);
+    }
+    push_raw(out, "}");
+}
+
+/// What is told of an exchange. Figures and words of closed lists only.
+fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
+    push_raw(out, ",\"exchange\":{\"attempts\":");
+    push_number(out, told.attempts);
+    if let Some(code) = told.code {
+        push_raw(out, ",\"code\":");
+        push_plain(out, code);
+    }
+    push_raw(out, ",\"execution\":");
+    push_plain(out, told.execution.as_str());
+    push_raw(out, ",\"name\":");
+    push_text(out, &told.outbound, NAME_BYTES_MAX);
+    push_raw(out, ",\"preset\":");
+    push_plain(out, told.preset);
+    push_raw(out, ",\"signed\":");
+    push_raw(out, if told.signed { "true" } else { "false" });
+    if !told.used.is_empty() {
+        push_raw(out, ",\"used\":{");
+        for (at, (limit, used)) in told.used.iter().take(USED_MAX).enumerate() {
+            push_raw(out, if at > 0 { "," } else { "" });
+            push_text(out, limit, WORD_BYTES_MAX);
+            push_raw(out, ":");
+            push_number(out, *used);
+        }
+        push_raw(out, "}");
     }
     push_raw(out, "}");
 }

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use crate::accept::http::Http;
-use crate::config::{Config, Contents, Loaded, Report, Workers};
+use crate::config::{Config, Contents, Loaded, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
 use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
-use crate::record::Metrics;
+use crate::record::{ClientMetrics, Metrics};
 use crate::secrets::Secrets;
 
 use super::certificates;
@@ -48,6 +48,8 @@ pub(super) struct Generation {
     basis: Option<Basis>,
     fixed: Vec<String>,
     settings: Settings,
+    /// Every setting with its origin, for people.
+    pub(super) effective: Vec<Setting>,
 }
 
 impl Generation {
@@ -94,7 +96,8 @@ impl Generation {
     }
 
     fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
-        let settings = Settings::new(&loaded.effective());
+        let effective = loaded.effective();
+        let settings = Settings::new(&effective);
         let fixed = fixed_values(&loaded.config);
         let Loaded {
             config, warnings, ..
@@ -129,7 +132,9 @@ impl Generation {
         };
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
-        let live = Live::new(number, made.snapshot, http, tls, ways, &parts.metrics);
+        let metrics = &parts.metrics;
+        let service = Arc::new(client_metrics(metrics, &upstream));
+        let live = Live::new(number, made.snapshot, http, tls, ways, service, metrics);
         Ok(Self {
             live: Arc::new(live),
             fingerprint: warnings.fingerprint().to_owned(),
@@ -143,7 +148,19 @@ impl Generation {
             basis: made.basis,
             fixed,
             settings,
+            effective,
         })
+    }
+}
+
+/// The counters of the way to the service, by the address as it is written.
+fn client_metrics(metrics: &Metrics, upstream: &Upstream) -> ClientMetrics {
+    match upstream {
+        Upstream::Tcp { authority, .. } => {
+            let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+            metrics.client(host, port)
+        }
+        Upstream::Unix(path) => metrics.client(&path.display().to_string(), ""),
     }
 }
 
@@ -180,6 +197,10 @@ const FIXED: &[Fixed] = &[
         config.inbound.limits.connections_max.to_string()
     }),
     ("health.listen", |config| config.health.listen.to_string()),
+    ("admin.listen", |config| {
+        let listen = config.admin.map(|admin| admin.listen.to_string());
+        listen.unwrap_or_else(|| "none".to_owned())
+    }),
     ("workers", |config| match config.workers {
         Workers::Auto => "auto".to_owned(),
         Workers::Count(count) => count.to_string(),
