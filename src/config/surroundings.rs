@@ -61,7 +61,10 @@ impl Door for Surroundings<'_> {
     }
 
     fn variables(&self) -> Vec<String> {
-        let names = self.environment.iter().filter_map(|(name, _)| name.to_str());
+        let names = self
+            .environment
+            .iter()
+            .filter_map(|(name, _)| name.to_str());
         names.map(str::to_owned).collect()
     }
 
@@ -131,15 +134,29 @@ mod tests {
         assert_eq!(found.bytes.expose_secret(), b"hunter2");
         assert!(!found.read_by_all);
         fs::set_permissions(at("key"), Permissions::from_mode(0o644)).unwrap();
-        assert!(surroundings.file(&at("key"), 3).unwrap().unwrap().read_by_all);
-        assert!(surroundings.file(Path::new("missing"), 64).unwrap().is_none());
+        assert!(
+            surroundings
+                .file(&at("key"), 3)
+                .unwrap()
+                .unwrap()
+                .read_by_all
+        );
+        assert!(
+            surroundings
+                .file(Path::new("missing"), 64)
+                .unwrap()
+                .is_none()
+        );
         assert_eq!(
             surroundings.file(folder.path(), 64).err().as_deref(),
             Some("is a folder")
         );
         let read = surroundings.into_read();
         assert!(read.iter().all(|file| file.secret));
-        assert_eq!(read[0].digest, files::noted(&at("key"), 0, b"hunter2").digest);
+        assert_eq!(
+            read[0].digest,
+            files::noted(&at("key"), 0, b"hunter2").digest
+        );
         assert_eq!(read[2].digest, None);
         assert!(format!("{:?}", read[0]).contains("digest: None"));
     }

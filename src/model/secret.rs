@@ -169,7 +169,15 @@ mod tests {
 
     #[test]
     fn a_name_is_a_plain_file_name() {
-        for good in ["A", "a", "7", "_x", "BINANCE_TESTNET_API_KEY", "tls.key", "a-b"] {
+        for good in [
+            "A",
+            "a",
+            "7",
+            "_x",
+            "BINANCE_TESTNET_API_KEY",
+            "tls.key",
+            "a-b",
+        ] {
             assert_eq!(SecretName::parse(good).unwrap().as_str(), good);
         }
         let long = "x".repeat(129);
@@ -196,7 +204,14 @@ mod tests {
             (read, format!("{faults:?}"))
         };
         assert_eq!(decode("secret:API_KEY").0.as_deref(), Some("API_KEY"));
-        for bad in ["hunter2", "Secret:hunter2", "secret:hun ter2", "secret:", " secret:X", ""] {
+        for bad in [
+            "hunter2",
+            "Secret:hunter2",
+            "secret:hun ter2",
+            "secret:",
+            " secret:X",
+            "",
+        ] {
             let (read, told) = decode(bad);
             assert_eq!(read, None, "{bad}");
             assert!(!told.contains("hun"), "{told}");

@@ -11,10 +11,14 @@ use prometheus::{
 
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
+use crate::model::pins::PinMode;
 
 use super::durations;
+use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
+use super::pin_metrics::{EndpointShown, PinMetrics};
 use super::route_metrics::{RouteMetrics, Scheme};
+use super::secrets::SecretMetrics;
 use super::shown::{Gauges, SpanMetrics};
 use super::told::Shadowed;
 
@@ -41,6 +45,9 @@ pub struct Metrics {
     keys: KeyMetrics,
     pub(super) spans: SpanMetrics,
     pub(super) gauges: Gauges,
+    secrets: SecretMetrics,
+    exchanges: ExchangeFamilies,
+    pins: PinMetrics,
 }
 
 pub(super) struct Families {
@@ -108,7 +115,10 @@ impl Metrics {
         let keys = KeyMetrics::new(&make, &registry)?;
         let spans = SpanMetrics::new(&make)?;
         let gauges = Gauges::new(&make)?;
-        make.gauges("outrider_build_info", "The program's version", "version")?
+        let secrets = SecretMetrics::new(&make)?;
+        let exchanges = ExchangeFamilies::new(&make, &registry)?;
+        let pins = PinMetrics::new(&make)?;
+        make.gauges("outrider_build_info", "The program's version", &["version"])?
             .get_metric_with_label_values(&[version])?
             .set(1);
         registry.register(Box::new(
@@ -131,6 +141,9 @@ impl Metrics {
             keys,
             spans,
             gauges,
+            secrets,
+            exchanges,
+            pins,
         })
     }
 
@@ -143,6 +156,12 @@ impl Metrics {
             scheme,
             Arc::clone(&self.families),
         ))
+    }
+
+    /// The children of one outbound, by its name in the configuration.
+    #[must_use]
+    pub fn exchange(&self, outbound: &str) -> ExchangeMetrics {
+        self.exchanges.outbound(outbound)
     }
 
     /// A configuration came into force: the first one, or one that was read later.
@@ -169,6 +188,26 @@ impl Metrics {
     /// A fetch of the keys has ended.
     pub fn keys_refreshed(&self, outcome: KeyRefresh) {
         self.keys.refreshed(outcome);
+    }
+
+    /// These secrets are in force, each with the second in which its value was first seen.
+    pub fn secrets<'n>(&self, since: impl IntoIterator<Item = (&'n str, i64)>) {
+        self.secrets.show(since);
+    }
+
+    /// A secret has another value than before.
+    pub fn secret_changed(&self) {
+        self.secrets.changed();
+    }
+
+    /// These endpoints of exchanges are in use, and this was seen of them.
+    pub fn endpoints<'n>(&self, shown: impl IntoIterator<Item = EndpointShown<'n>>) {
+        self.pins.show(shown);
+    }
+
+    /// A server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pins_missed(&self, upstream: &str, host: &str, mode: PinMode) {
+        self.pins.missed(upstream, host, mode);
     }
 
     /// A stage of a request took so long.
@@ -340,9 +379,9 @@ impl Make<'_> {
         &self,
         name: &str,
         help: &str,
-        label: &str,
+        labels: &[&str],
     ) -> prometheus::Result<IntGaugeVec> {
-        let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }

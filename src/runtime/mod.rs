@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod get;
 pub mod handshake;
 pub mod health;
+pub mod memory;
 mod pages;
 pub mod readiness;
 pub mod reload;

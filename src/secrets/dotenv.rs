@@ -194,11 +194,17 @@ mod tests {
             ("A=", ""),
             ("A=''", ""),
             ("A=a=b==", "a=b=="),
-            ("A='$HOME \\n \"x\" # no comment'", "$HOME \\n \"x\" # no comment"),
+            (
+                "A='$HOME \\n \"x\" # no comment'",
+                "$HOME \\n \"x\" # no comment",
+            ),
             ("A='x' # a comment", "x"),
             ("A=\"a\\nb\\t\\\"\\\\\\$\\`c\"", "a\nb\t\"\\$`c"),
             ("A=\"two\nlines\"", "two\nlines"),
-            ("A='-----BEGIN X-----\nMII\n-----END X-----\n'\n", "-----BEGIN X-----\nMII\n-----END X-----\n"),
+            (
+                "A='-----BEGIN X-----\nMII\n-----END X-----\n'\n",
+                "-----BEGIN X-----\nMII\n-----END X-----\n",
+            ),
             ("A=\"ä # x\"", "ä # x"),
         ];
         for (text, value) in table {
@@ -242,7 +248,10 @@ mod tests {
             assert_eq!(faults.len(), 1, "{text}: {faults:?}");
             let (at, told) = &faults[0];
             assert_eq!(*at, line, "{text}");
-            assert!(told.contains(why) && !told.contains("hunter2"), "{text}: {told}");
+            assert!(
+                told.contains(why) && !told.contains("hunter2"),
+                "{text}: {told}"
+            );
         }
     }
 

@@ -1,6 +1,10 @@
 //! The request as the exchange gets it. What is of this hop or of this house comes off once; time and signature go on for
 //! each connection anew, right before the request is written.
 
+mod answer;
+
+pub use answer::{refusal, reply};
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, VIA};
 use http::request::Parts;
@@ -13,8 +17,8 @@ use super::signers::{Fresh, SignInput, Signer};
 use super::{REQUEST_ID, hop_by_hop};
 use crate::decide::outbound::OutboundPermit;
 use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::Security;
 use crate::model::facts::Facts;
-use crate::model::security::Security;
 
 /// What the exchange must not learn of this house, beside what no upstream is told.
 static HOUSE: [HeaderName; 15] = [

@@ -128,13 +128,13 @@ fn ask(sources: &[&str], name: &str, room: &mut Room) -> (Option<(String, String
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        format!("{kind}: {} [{}]\n", fault.message, fault.help.unwrap_or_default())
+        format!(
+            "{kind}: {} [{}]\n",
+            fault.message,
+            fault.help.unwrap_or_default()
+        )
     });
     (found, told.collect())
-}
-
-fn found(value: &str, origin: &str) -> Option<(String, String)> {
-    Some((value.to_owned(), origin.to_owned()))
 }
 
 #[test]
@@ -148,7 +148,12 @@ fn the_first_source_that_has_it_is_taken() {
             .file("/run/KEY", "of a folder\r\n")
             .file(".env", "KEY='of a file'\nONLY=x\n")
     };
-    type Row = (&'static [&'static str], &'static str, &'static str, &'static str);
+    type Row = (
+        &'static [&'static str],
+        &'static str,
+        &'static str,
+        &'static str,
+    );
     let table: [Row; 9] = [
         (&["env"], "KEY", "of the environment", "env $KEY"),
         (&["env:T_"], "KEY", "with a prefix", "env $T_KEY"),
@@ -156,13 +161,32 @@ fn the_first_source_that_has_it_is_taken() {
         (&["files:/run"], "KEY", "of a folder", "files /run/KEY"),
         (&["dotenv:.env"], "KEY", "of a file", "dotenv .env"),
         (&["dotenv:.env", "env"], "KEY", "of a file", "dotenv .env"),
-        (&["env", "dotenv:.env"], "KEY", "of the environment", "env $KEY"),
-        (&["env", "files:/run", "dotenv:.env"], "ONLY", "x", "dotenv .env"),
-        (&["dotenv:gone", "files:/run"], "KEY", "of a folder", "files /run/KEY"),
+        (
+            &["env", "dotenv:.env"],
+            "KEY",
+            "of the environment",
+            "env $KEY",
+        ),
+        (
+            &["env", "files:/run", "dotenv:.env"],
+            "ONLY",
+            "x",
+            "dotenv .env",
+        ),
+        (
+            &["dotenv:gone", "files:/run"],
+            "KEY",
+            "of a folder",
+            "files /run/KEY",
+        ),
     ];
     for (sources, name, value, origin) in table {
         let (read, told) = ask(sources, name, &mut room());
-        assert_eq!(read, found(value, origin), "{sources:?}");
+        assert_eq!(
+            read,
+            Some((value.to_owned(), origin.to_owned())),
+            "{sources:?}"
+        );
         assert_eq!(told, "", "{sources:?}");
     }
 }
@@ -205,7 +229,11 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
         room
     };
     let table: [(&[&str], &str, &str); 13] = [
-        (&["env", "files:/next"], "EMPTY", "error: the secret `EMPTY` is empty ($EMPTY)"),
+        (
+            &["env", "files:/next"],
+            "EMPTY",
+            "error: the secret `EMPTY` is empty ($EMPTY)",
+        ),
         (&["files:/run"], "EMPTY2", "is empty (/run/EMPTY2)"),
         (&["files:/run"], "BLANK", "is empty (/run/BLANK)"),
         (&["files:/run"], "LONG", "is larger than 64KiB (/run/LONG)"),
@@ -215,11 +243,27 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
             "`LOCKED` cannot be read: the file `/run/LOCKED` may not be read by this user",
         ),
         (&["env"], "BOTH", "both `$BOTH` and `$BOTH_FILE` are set"),
-        (&["env"], "GONE", "the file that `$GONE_FILE` names does not exist"),
+        (
+            &["env"],
+            "GONE",
+            "the file that `$GONE_FILE` names does not exist",
+        ),
         (&["env"], "OUTRIDER_KEY", "must not begin with OUTRIDER_"),
-        (&["dotenv:.env"], "A", "error: `.env`, line 1: there is no `=`"),
-        (&["dotenv:.env"], "A", "error: `.env`, line 3: programs differ"),
-        (&["dotenv:.env"], "A", "no source has the secret `A` [no source could be asked]"),
+        (
+            &["dotenv:.env"],
+            "A",
+            "error: `.env`, line 1: there is no `=`",
+        ),
+        (
+            &["dotenv:.env"],
+            "A",
+            "error: `.env`, line 3: programs differ",
+        ),
+        (
+            &["dotenv:.env"],
+            "A",
+            "no source has the secret `A` [no source could be asked]",
+        ),
         (
             &["dotenv:gone", "env:T_", "files:/next"],
             "API_KYE",
@@ -253,7 +297,10 @@ fn a_file_that_everybody_may_read_is_a_warning_once() {
     assert!(!faults.any_error());
     let told = faults.into_sorted();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].message, "every user of this machine may read `.env`");
+    assert_eq!(
+        told[0].message,
+        "every user of this machine may read `.env`"
+    );
 }
 
 #[test]

@@ -21,7 +21,8 @@ impl SourceKind for Kind {
     }
 
     fn read(&self, fields: &mut Fields<'_>) -> Option<Box<dyn Source>> {
-        let doc = "a file of lines NAME=value, for development; relative to the folder of this file";
+        let doc =
+            "a file of lines NAME=value, for development; relative to the folder of this file";
         let file: String = fields.optional(self.name(), doc)?;
         Some(Box::new(File {
             path: PathBuf::from(file),

@@ -5,9 +5,7 @@ use std::fmt;
 
 use serde_json::{Value as Json, json};
 
-use crate::model::decode::{
-    Decode, Fields, Placed, decode_list, describe_section, read_section,
-};
+use crate::model::decode::{Decode, Fields, Placed, decode_list, describe_section, read_section};
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place, Value};
 use crate::model::secret::{SecretBytes, SecretName};
@@ -124,7 +122,10 @@ fn decode_one(item: &Node, faults: &mut Faults) -> Option<Placed<Box<dyn Source>
 
 /// Every kind declares its key, so that an unknown one is refused with the name that was probably meant.
 fn read_one(fields: &mut Fields<'_>) -> Option<Box<dyn Source>> {
-    let mut read: Vec<_> = SOURCES.iter().filter_map(|kind| kind.read(fields)).collect();
+    let mut read: Vec<_> = SOURCES
+        .iter()
+        .filter_map(|kind| kind.read(fields))
+        .collect();
     read.pop()
 }
 
