@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::denial::{Cause, Denial, RuleId};
-use crate::model::exchange::{Effect, Known, Reserve, Role};
-use crate::model::security::Security;
+use crate::model::exchange::{Effect, Known, Reserve, Role, Security};
 
 use super::{AllowLine, Call, ExchangePolicy, Names};
 
