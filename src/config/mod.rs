@@ -18,6 +18,7 @@ use crate::model::settings::{FileRead, SpoolSettings};
 use crate::secrets::{Gathered, Sources};
 
 mod addresses;
+mod admin;
 mod audit;
 mod bounds;
 pub mod budget;
@@ -35,14 +36,15 @@ mod outbound;
 mod reach;
 mod report;
 mod routes;
-mod surroundings;
 pub mod signers;
+mod surroundings;
 mod syntax;
 mod timeouts;
 mod tls;
 mod tokens;
 pub mod yaml;
 
+pub use admin::Admin;
 pub use effective::Setting;
 pub use files::Contents;
 pub use inbound::Inbound;
@@ -68,6 +70,8 @@ pub struct Config {
     pub audit: SpoolSettings,
     /// Liveness, readiness and metrics.
     pub health: Health,
+    /// The listener of operators, if there is one.
+    pub admin: Option<Admin>,
     /// Threads that serve requests.
     pub workers: Workers,
 }
@@ -297,6 +301,7 @@ struct Draft {
     secrets: Sources,
     audit: audit::Audit,
     health: Placed<Listen>,
+    admin: Option<Placed<Listen>>,
     workers: Workers,
 }
 
@@ -312,6 +317,9 @@ impl Section for Draft {
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
         let doc = "liveness, readiness and metrics";
         let health = section_or_defaults(fields, "health", doc, read_health);
+        let doc =
+            "the listener of operators: pages to read and orders to give; without it there is none";
+        let admin = fields.section("admin", doc, admin::read);
         let doc = "threads that serve requests; auto is one for each processor";
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
         if let (Some(inbound), Some(health)) = (&inbound, &health) {
@@ -319,6 +327,9 @@ impl Section for Draft {
             let ways_out = outbound.as_deref().unwrap_or_default();
             outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
             outbound::compare(fields, ways_out, "health.listen", health.value.0);
+            if let Some(admin) = &admin {
+                admin::compare(fields, admin, inbound, health);
+            }
         }
         Some(Self {
             service: service?,
@@ -327,6 +338,7 @@ impl Section for Draft {
             secrets: secrets.unwrap_or_default(),
             audit: audit?,
             health: health?,
+            admin,
             workers,
         })
     }
@@ -349,6 +361,9 @@ impl Draft {
             health: Health {
                 listen: self.health.value.0,
             },
+            admin: self.admin.map(|admin| Admin {
+                listen: admin.value.0,
+            }),
             workers: self.workers,
         })
     }

@@ -114,6 +114,12 @@ impl<B: RequestBody> Forwarder<B> {
         self.0.tend(stop).await;
     }
 
+    /// How many connections are open, busy and idle.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.0.open()
+    }
+
     /// Whether both are the same way.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

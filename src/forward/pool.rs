@@ -143,6 +143,10 @@ impl<B> Pool<B> {
         taken.is_ok().then(|| Place(Arc::clone(&self.open)))
     }
 
+    pub(super) fn open(&self) -> usize {
+        usize::try_from(self.open.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn idle(&self) -> usize {
         self.kept().idle.len()
     }

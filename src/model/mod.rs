@@ -20,4 +20,5 @@ pub mod path;
 pub mod pins;
 pub mod secret;
 pub mod settings;
+pub mod traceparent;
 pub mod units;

@@ -28,7 +28,8 @@ use crate::model::exchange::Role;
 use crate::model::secret::Secret;
 use crate::model::settings::Timeouts;
 use crate::record::{
-    ExchangeTold, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id,
+    ClientMetrics, ExchangeTold, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme,
+    new_id,
 };
 use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
@@ -70,7 +71,6 @@ pub struct WayOut {
 }
 
 /// One interface of an exchange, as it is reached.
-#[derive(Debug)]
 pub struct Site {
     /// Which one.
     pub role: Role,
@@ -78,6 +78,8 @@ pub struct Site {
     pub target: Target,
     /// The way there, one for each worker.
     pub ways: Vec<Forwarder<Full<Bytes>>>,
+    /// The counters of the way there.
+    pub metrics: Arc<ClientMetrics>,
 }
 
 /// What a way out is made of, beside its counters.
@@ -125,9 +127,9 @@ impl WayOut {
         let lines = policy.allow.iter();
         Self {
             routes: lines
-                .map(|line| metrics.route(&name, line.pattern()))
+                .map(|line| metrics.route(&name, line.pattern(), Scheme::Http))
                 .collect(),
-            unallowed: metrics.route(&name, ""),
+            unallowed: metrics.route(&name, "", Scheme::Http),
             policy,
             rules,
             caller_token,
@@ -290,7 +292,9 @@ impl Handler for OutboundPipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self.recorder.open(now, id.uuid, arrival.connection.peer);
+        let mut record = self
+            .recorder
+            .open(now, id.uuid, arrival.connection.peer, Scheme::Http);
         record.config(live.generation);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
@@ -319,7 +323,9 @@ impl Handler for OutboundPipeline {
 
     fn refused_head(&self, refusal: HeadRefusal) {
         let now = self.clock.now();
-        let mut record = self.recorder.open(now, new_id(now), refusal.peer);
+        let mut record = self
+            .recorder
+            .open(now, new_id(now), refusal.peer, Scheme::Http);
         let live = self.live.load();
         record.config(live.generation);
         if let Some(way) = live.ways_out.get(self.index) {

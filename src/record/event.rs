@@ -113,6 +113,19 @@ pub(super) fn request(
     split
 }
 
+/// Something that somebody ordered on the admin listener.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminOrder<'a> {
+    /// `admin.drain`, say: a closed list.
+    pub name: &'static str,
+    /// What was asked for beside the order itself, such as a level; capped.
+    pub argument: &'a str,
+    /// Who asked.
+    pub peer: SocketAddr,
+    /// Whether it was done.
+    pub done: bool,
+}
+
 /// A configuration that is in force from now on.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigLoaded<'a> {
@@ -157,6 +170,8 @@ pub(super) enum Own<'a> {
     ConfigLoad(&'a ConfigLoaded<'a>),
     /// `config.reject`.
     ConfigReject(&'a ConfigRejected<'a>),
+    /// `admin.*`.
+    Admin(&'a AdminOrder<'a>),
     /// `secret.read`, or `secret.changed` where the value is another one.
     Secret(&'a SecretRead<'a>),
 }
@@ -169,14 +184,19 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Dropped { .. } => ("audit.dropped", "error"),
         Own::ConfigLoad(_) => ("config.load", "success"),
         Own::ConfigReject(_) => ("config.reject", "failure"),
+        Own::Admin(order) if order.done => (order.name, "success"),
+        Own::Admin(order) => (order.name, "failure"),
         Own::Secret(read) => (read.action(), "success"),
     };
     push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
     push_plain(out, name);
     push_raw(out, "}");
+    if let Own::Admin(order) = own {
+        push_admin(out, order);
+    }
     match own {
         Own::Start(recovery) => push_start(out, recovery),
-        Own::Stop | Own::Secret(_) => {}
+        Own::Stop | Own::Admin(_) | Own::Secret(_) => {}
         Own::Dropped { count, why } => {
             push_raw(out, ",\"audit\":{\"dropped\":");
             push_number(out, count);
@@ -204,6 +224,18 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     push_source(out, source, None);
     push_end(out, now);
     split
+}
+
+fn push_admin(out: &mut Vec<u8>, order: &AdminOrder<'_>) {
+    push_raw(out, ",\"admin\":{");
+    if !order.argument.is_empty() {
+        push_raw(out, "\"argument\":");
+        push_text(out, order.argument, WORD_BYTES_MAX);
+        push_raw(out, ",");
+    }
+    push_raw(out, "\"peer\":");
+    push_plain(out, order.peer);
+    push_raw(out, "}");
 }
 
 fn push_loaded(out: &mut Vec<u8>, loaded: &ConfigLoaded<'_>) {

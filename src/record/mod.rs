@@ -3,19 +3,24 @@
 //! a body.
 
 mod body;
+mod collector;
 mod disk;
+mod durations;
 mod event;
 mod exchange;
 mod exchange_metrics;
 mod key_metrics;
 mod metrics;
 mod open;
+mod otlp;
 mod outcome;
 mod recovery;
 mod redact;
 mod route_metrics;
 mod secrets;
 pub mod segment;
+mod shown;
+mod spans;
 mod spool;
 mod told;
 mod writer;
@@ -25,7 +30,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -35,17 +40,20 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use event::{ConfigLoaded, ConfigRejected};
+pub use event::{AdminOrder, ConfigLoaded, ConfigRejected};
 pub use exchange::{ExchangeTold, Execution};
 pub use exchange_metrics::{BudgetShown, ClockShown, ExchangeMetrics};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
+pub use otlp::{SpanExport, TraceSettings, tracing};
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
-pub use route_metrics::RouteMetrics;
+pub use route_metrics::{RouteMetrics, Scheme};
 pub use secrets::SecretRead;
-pub use told::{ByteCounter, Trace};
+pub use shown::{ClientMetrics, ConnectionTotals};
+pub use spans::{Sampler, Tracer};
+pub use told::ByteCounter;
 
 use disk::Disk;
 use event::{Own, Source, Split};
@@ -62,6 +70,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     source: Arc<Source>,
     epoch: Uuid,
+    tracer: OnceLock<Tracer>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as this process may write into the folder.
     _lock: File,
@@ -141,6 +150,7 @@ impl Recorder {
             clock,
             source,
             epoch,
+            tracer: OnceLock::new(),
             writer: Mutex::new(None),
             _lock: lock,
         }));
@@ -154,8 +164,19 @@ impl Recorder {
     }
 
     /// Opens the record of one request. From here on exactly one `http.request` follows, whatever happens.
-    pub fn open(&self, now: Now, request_id: Uuid, peer: SocketAddr) -> OpenRecord {
-        OpenRecord::new(self.clone(), now, request_id, peer)
+    pub fn open(&self, now: Now, request_id: Uuid, peer: SocketAddr, scheme: Scheme) -> OpenRecord {
+        OpenRecord::new(self.clone(), now, request_id, peer, scheme)
+    }
+
+    /// Traces requests from now on. The first tracer stays.
+    pub fn trace_with(&self, tracer: Tracer) {
+        // A second one is dropped, and its exporter ends.
+        drop(self.0.tracer.set(tracer));
+    }
+
+    /// Records what somebody ordered on the admin listener, and whether it was done.
+    pub fn admin(&self, order: &AdminOrder<'_>) {
+        self.write_own(&Own::Admin(order));
     }
 
     /// Records that a configuration is in force.

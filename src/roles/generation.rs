@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use crate::accept::http::Http;
-use crate::config::{Config, Contents, Loaded, Outbound, Report, Workers};
+use crate::config::{Config, Contents, Loaded, Outbound, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
 use crate::model::fault::{Fault, Faults, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
-use crate::record::Metrics;
+use crate::record::{ClientMetrics, Metrics};
 use crate::secrets::Secrets;
 
 use super::certificates;
@@ -51,6 +51,8 @@ pub(super) struct Generation {
     basis: Option<Basis>,
     fixed: Vec<String>,
     settings: Settings,
+    /// Every setting with its origin, for people.
+    pub(super) effective: Vec<Setting>,
 }
 
 impl Generation {
@@ -97,7 +99,8 @@ impl Generation {
     }
 
     fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
-        let settings = Settings::new(&loaded.effective());
+        let effective = loaded.effective();
+        let settings = Settings::new(&effective);
         let fixed = fixed_values(&loaded.config);
         let Loaded {
             config, warnings, ..
@@ -141,6 +144,8 @@ impl Generation {
         }
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
+        let metrics = &parts.metrics;
+        let service = Arc::new(client_metrics(metrics, &upstream));
         let live = Live::new(
             number,
             made.snapshot,
@@ -148,7 +153,8 @@ impl Generation {
             tls,
             ways,
             ways_out,
-            &parts.metrics,
+            service,
+            metrics,
         );
         Ok(Self {
             live: Arc::new(live),
@@ -164,7 +170,19 @@ impl Generation {
             basis: made.basis,
             fixed,
             settings,
+            effective,
         })
+    }
+}
+
+/// The counters of the way to the service, by the address as it is written.
+fn client_metrics(metrics: &Metrics, upstream: &Upstream) -> ClientMetrics {
+    match upstream {
+        Upstream::Tcp { authority, .. } => {
+            let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+            metrics.client(host, port)
+        }
+        Upstream::Unix(path) => metrics.client(&path.display().to_string(), ""),
     }
 }
 
@@ -215,6 +233,10 @@ const FIXED: &[Fixed] = &[
         }
     }),
     ("health.listen", |config| config.health.listen.to_string()),
+    ("admin.listen", |config| {
+        let listen = config.admin.map(|admin| admin.listen.to_string());
+        listen.unwrap_or_else(|| "none".to_owned())
+    }),
     ("workers", |config| match config.workers {
         Workers::Auto => "auto".to_owned(),
         Workers::Count(count) => count.to_string(),

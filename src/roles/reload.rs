@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::accept::listener::Gate;
 use crate::config::{self, Contents, Report};
@@ -17,6 +17,7 @@ use crate::runtime::drain::Drain;
 use crate::runtime::reload::Watch;
 use crate::runtime::signals::ReloadSignal;
 
+use super::admin::ConfigInForce;
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::KeySource;
@@ -37,6 +38,10 @@ pub(super) struct Reloader {
     pub(super) gate: Arc<Gate>,
     pub(super) recorder: Recorder,
     pub(super) clock: Arc<dyn Clock>,
+    /// What the admin listener shows of it.
+    pub(super) config: Arc<ArcSwap<ConfigInForce>>,
+    /// Notified when somebody orders a reload there.
+    pub(super) ordered: Arc<Notify>,
     /// What the configuration that was refused last was read from, as long as it stands.
     pub(super) refused: Option<Contents>,
 }
@@ -49,6 +54,7 @@ impl Reloader {
             let asked = tokio::select! {
                 () = drain.draining() => return,
                 () = asked.next() => true,
+                () = self.ordered.notified() => true,
                 () = watch.changed() => false,
             };
             self.reload(&mut watch, asked);
@@ -119,6 +125,10 @@ impl Reloader {
             source.clone_from(&next.key_source);
             !same
         });
+        self.config.store(Arc::new(ConfigInForce {
+            settings: next.effective.clone(),
+            taken: now,
+        }));
         self.gate.retune(&next.limits, next.timeouts.response_idle);
         let cut = self.streams.judge(&next.live.snapshot, now);
         let metrics = self.recorder.metrics();

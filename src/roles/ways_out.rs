@@ -21,6 +21,7 @@ use crate::model::fault::Faults;
 use crate::model::pins::PinMode;
 use crate::model::settings::{Timeouts, TrustedHops};
 use crate::pipeline::outbound::{Site, WayOut, WayOutParts};
+use crate::record::ClientMetrics;
 use crate::transform::outbound::Target;
 
 use super::generation::Parts;
@@ -36,6 +37,7 @@ pub(super) struct Reached {
     timeouts: Timeouts,
     limits: PoolLimits,
     ways: Vec<Forwarder<Full<Bytes>>>,
+    metrics: Arc<ClientMetrics>,
 }
 
 /// Makes every way out. What is wrong with an endpoint is noted where it is written; then the rest is worth nothing.
@@ -89,6 +91,11 @@ fn reach(
     Some(Reached {
         role,
         ways: (0..parts.workers).map(way).collect(),
+        metrics: Arc::new(
+            parts
+                .metrics
+                .client(&endpoint.host, &endpoint.port.to_string()),
+        ),
         exchange,
         timeouts: outbound.timeouts.clone(),
         limits,
@@ -128,6 +135,7 @@ fn way_out(outbound: Outbound, reached: &[Reached], parts: &Parts) -> WayOut {
         role: reached.role,
         target: target(reached.exchange.endpoint()),
         ways: reached.ways.clone(),
+        metrics: Arc::clone(&reached.metrics),
     });
     let own_headers = preset.credentials.headers.iter();
     let made = WayOutParts {

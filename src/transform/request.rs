@@ -90,12 +90,14 @@ const CLIENT_MUST_NOT_SAY: &[&str] = &[
 ];
 
 /// What the pipeline knows beside the facts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stamp<'a> {
     /// The request's id.
     pub request_id: &'a HeaderValue,
     /// Whether the client came over TLS.
     pub secure: bool,
+    /// Our own span, where requests are traced; else the client's own stays.
+    pub traceparent: Option<HeaderValue>,
 }
 
 /// A request ready for the service. Only [`prepare`] and, on the way out, [`super::outbound::sign`] make one, and they ask for a permit.
@@ -139,6 +141,7 @@ pub fn prepare<B: Body>(
     let proto = if stamp.secure { "https" } else { "http" };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
     headers.insert(REQUEST_ID, stamp.request_id.clone());
+    trace_context::set(&mut headers, stamp.traceparent.as_ref());
     headers.append(VIA, via(head.version));
 
     let mut request = Request::new(body);

@@ -57,6 +57,7 @@ inbound:
 audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB }
 secrets: [{ env: { prefix: TRADING_ } }, { dotenv: .env }, { files: secrets }]
 health: { listen: 127.0.0.1:9000 }
+admin: { listen: 127.0.0.1:9001 }
 workers: 2
 "#;
 

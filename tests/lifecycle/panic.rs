@@ -54,6 +54,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
     let way = Forwarder::new(inbound.upstream.clone(), &inbound.timeouts, limits, spawner);
     let http = Http::new(&inbound.limits, &inbound.timeouts);
     let snapshot = load::snapshot(inbound).unwrap().snapshot;
+    let service = Arc::new(metrics.client("127.0.0.1", "1"));
     let live = Live::new(
         1,
         snapshot,
@@ -61,6 +62,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
         None,
         vec![way],
         Vec::new(),
+        service,
         &metrics,
     );
     let pipeline = Pipeline {
