@@ -11,10 +11,10 @@ mod binance_spot;
 mod binance_usd_m;
 mod others;
 
-/// How much of a key a call gets. `None` is for public calls: a key is never sent where it is not needed.
+/// What a request to an endpoint has to carry. Never inferred: the tables say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// Neither key nor signature.
+    /// Neither key nor signature; a key is never sent where it is not needed.
     None,
     /// The key's name, but no time and no signature.
     KeyOnly,

@@ -1,7 +1,7 @@
 //! What a record is told of one request while it is under way. Holds no query, no header value but the host, no body
 //! and no token; never decides anything.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -87,6 +87,21 @@ impl Told {
         }
     }
 
+    /// On whose behalf, as far as it is known.
+    pub(super) fn client_ip(&self) -> IpAddr {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => self.peer.ip().to_canonical(),
+            Asked::Judged(judged) => judged.client_ip,
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => None,
+            Asked::Judged(judged) => judged.certificate.as_deref(),
+        }
+    }
+
     pub(super) const fn method(&self) -> Option<&Method> {
         match &self.asked {
             Asked::Nothing => None,
@@ -115,7 +130,7 @@ pub(super) struct Judged {
     pub(super) method: Method,
     pub(super) target: PathAndQuery,
     pub(super) host: HeaderValue,
-    pub(super) client_ip: std::net::IpAddr,
+    pub(super) client_ip: IpAddr,
     pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 

@@ -233,33 +233,14 @@ fn moment(unix_seconds: i64) -> String {
         .map_or_else(|_| unix_seconds.to_string(), |moment| moment.to_string())
 }
 
-/// Something that must not be shown, by what may be told of it.
-struct Held {
-    kind: &'static str,
-    name: String,
-    /// A file, a URL without its query, or `inline`.
-    source: String,
-    /// Since it was read or fetched.
-    age: Duration,
-}
-
-/// Everything that is held and must not be shown: a line for each kind.
+/// Everything that is held and whose value is never told: its name, where it is kept, and for how long it is known.
 fn secrets(subject: &Subject) -> Json {
-    let mut held = token_keys(subject);
-    held.extend(tls_keys(subject));
-    let told = |held: Held| {
-        json!({
-            "kind": held.kind,
-            "name": held.name,
-            "source": held.source,
-            "age_seconds": held.age.as_secs(),
-        })
-    };
-    json!({"secrets": held.into_iter().map(told).collect::<Vec<_>>()})
+    let all = [token_keys(subject), tls_keys(subject)];
+    json!({"secrets": all.concat()})
 }
 
 /// What tokens are verified with; the keys are public, and even so are not shown.
-fn token_keys(subject: &Subject) -> Vec<Held> {
+fn token_keys(subject: &Subject) -> Vec<Json> {
     let live = subject.live.load();
     let Some(tokens) = &live.snapshot.tokens else {
         return Vec::new();
@@ -270,41 +251,43 @@ fn token_keys(subject: &Subject) -> Vec<Held> {
         Some(_fetched) => keyring.age(now),
         None => now.since(config.taken),
     };
-    let source = source_of_keys(&config.settings);
-    let key = |name| Held {
-        kind: "token_key",
-        name,
-        source: source.to_owned(),
-        age,
-    };
+    let (source, origin) = source_of_keys(&config.settings);
+    let key = |kid| held("token_key", kid, source, origin, age);
     keyring.kids().into_iter().map(key).collect()
 }
 
 /// The private keys of certificates.
-fn tls_keys(subject: &Subject) -> Vec<Held> {
+fn tls_keys(subject: &Subject) -> Vec<Json> {
     let live = subject.live.load();
     let shown = live.tls.as_ref().map(|door| door.state().shown());
     let age = subject.clock.now().since(subject.config.load().taken);
     let key = |one: &Shown| {
-        one.key.clone().map(|file| Held {
-            kind: "tls_key",
-            name: one.name.clone(),
-            source: file,
-            age,
-        })
+        let file = one.key.as_ref()?;
+        Some(held("tls_key", one.name.clone(), "file", file, age))
     };
     shown.unwrap_or_default().iter().filter_map(key).collect()
 }
 
-/// The file or address that the configuration names for keys; `inline` where the text stands in the configuration.
-fn source_of_keys(settings: &[Setting]) -> &str {
-    let source = |setting: &Setting| {
-        let source = setting.key.strip_prefix("inbound.tokens.keys.");
-        matches!(source, Some("file" | "url" | "inline"))
-    };
-    match settings.iter().find(|setting| source(setting)) {
-        Some(setting) if setting.key.ends_with(".inline") => "inline",
-        Some(setting) => &setting.value,
-        None => "",
+/// One line. `source` is a word, `origin` the file, or the URL without its query; `age` since it was read or fetched.
+fn held(kind: &str, name: String, source: &str, origin: &str, age: Duration) -> Json {
+    json!({
+        "kind": kind,
+        "name": name,
+        "source": source,
+        "origin": origin,
+        "age_seconds": age.as_secs(),
+    })
+}
+
+/// Where the configuration says that keys are: `file` or `url` and which, or `inline` where the text stands in it.
+fn source_of_keys(settings: &[Setting]) -> (&str, &str) {
+    let named = settings.iter().find_map(|setting| {
+        let source = setting.key.strip_prefix("inbound.tokens.keys.")?;
+        matches!(source, "file" | "url" | "inline").then_some((source, setting))
+    });
+    match named {
+        Some(("inline", setting)) => ("inline", setting.origin.as_str()),
+        Some((source, setting)) => (source, setting.value.as_str()),
+        None => ("", ""),
     }
 }

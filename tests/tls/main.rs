@@ -1,6 +1,7 @@
 //! TLS towards clients, on the real program: handshakes, certificates of both sides, and what scanners say of it.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking; clippy's exception covers unit tests only"
 )]
 
@@ -11,4 +12,5 @@ mod files;
 mod handshakes;
 mod rotation;
 mod scanners;
+mod secrets;
 mod sidecar;

@@ -34,14 +34,14 @@ fn mutual(authority: &Authority) -> Sidecar {
 }
 
 /// How many reloads came to this: `success` or `rejected`.
-fn reloads(sidecar: &Sidecar, outcome: &str) -> u64 {
+pub(crate) fn reloads(sidecar: &Sidecar, outcome: &str) -> u64 {
     let name = format!("outrider_config_reloads_total{{outcome=\"{outcome}\"}} ");
     let page = sidecar.page("/metrics");
     let count = page.lines().find_map(|line| line.strip_prefix(&name));
     count.unwrap().trim().parse().unwrap()
 }
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..LOOKS {
         if done() {
             return;
