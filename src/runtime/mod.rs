@@ -5,6 +5,7 @@ pub mod drain;
 pub mod fetch;
 pub mod get;
 pub mod health;
+pub mod nonces;
 pub mod readiness;
 pub mod reload;
 pub mod signals;
