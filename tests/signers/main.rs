@@ -6,4 +6,5 @@
 mod binance;
 mod others;
 mod properties;
+mod scheme;
 mod shared;

@@ -215,7 +215,9 @@ fn hmac_key(
     };
     let bytes =
         Zeroizing::new(bytes.ok_or(KeyFault("the key is not in the encoding that is named"))?);
-    Ok(SigningKey(Inner::Hmac(Box::new(hmac::Key::new(digest, &bytes)))))
+    Ok(SigningKey(Inner::Hmac(Box::new(hmac::Key::new(
+        digest, &bytes,
+    )))))
 }
 
 fn ed25519_seed(text: &[u8]) -> Result<SigningKey, KeyFault> {
@@ -266,14 +268,21 @@ fn rsa(pair: Option<RsaKeyPair>) -> Result<Inner, KeyFault> {
     let pair = pair.ok_or(KeyFault(
         "the PEM holds no RSA key, or one that is not sound",
     ))?;
-    let bits = pair.public_modulus_len().saturating_mul(8);
-    if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+    if !is_usual_rsa(pair.public_modulus_len()) {
         return Err(KeyFault("the RSA key has not 2048 to 4096 bits"));
     }
     Ok(Inner::Rsa(Box::new(pair)))
+}
+
+/// Whether exchanges take an RSA key of so many bytes.
+fn is_usual_rsa(modulus_bytes: usize) -> bool {
+    (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&modulus_bytes.saturating_mul(8))
 }
 
 fn ecdsa(pair: Option<EcdsaKeyPair>) -> Result<Inner, KeyFault> {
     let pair = pair.ok_or(KeyFault("the PEM holds no P-256 key"))?;
     Ok(Inner::Ecdsa(Box::new(pair)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,7 @@ impl Vector {
         };
         let work = bound.work(&input, &self.fresh(program));
         let run = work.and_then(|work| {
-            let mask = bound.secrets_mask();
+            let mask = bound.mask(&work);
             let lines = work.lines()?;
             Ok((lines, mask, work.finish()?))
         });
