@@ -28,7 +28,10 @@ use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
-use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id};
+use crate::model::traceparent::Traceparent;
+use crate::record::{
+    ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, new_id,
+};
 use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
@@ -97,6 +100,9 @@ pub struct Live {
     pub ways: Vec<Forwarder<Upload>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
+    /// The counters of the way to the service.
+    service: Arc<ClientMetrics>,
+    scheme: Scheme,
 }
 
 impl Live {
@@ -108,9 +114,14 @@ impl Live {
         http: Http,
         tls: Option<TlsDoor>,
         ways: Vec<Forwarder<Upload>>,
+        service: Arc<ClientMetrics>,
         metrics: &Metrics,
     ) -> Self {
-        let counters = |route: &Route| metrics.route(&route.name, route.matching.path.as_str());
+        let scheme = Scheme::of(tls.is_some());
+        let counters = |route: &Route| {
+            let template = route.matching.path.as_str();
+            metrics.route(&route.name, template, scheme)
+        };
         let routes = snapshot.policy.routes.iter().map(counters).collect();
         Self {
             generation,
@@ -119,6 +130,8 @@ impl Live {
             tls,
             ways,
             routes,
+            service,
+            scheme,
         }
     }
 
@@ -131,10 +144,12 @@ impl Live {
     /// Tells the metrics what is only known here.
     pub fn show(&self, metrics: &Metrics, now: Now) {
         if let Some(tokens) = &self.snapshot.tokens {
-            metrics.token_cache_entries(tokens.cached_tokens());
+            let (hits, misses) = tokens.take_cache_counts();
+            metrics.show_token_cache(hits, misses, tokens.cached_tokens());
             let keyring = tokens.keyring();
             metrics.keys(keyring.age(now), keyring.key_count());
         }
+        metrics.show_held(self.snapshot.ledger.keys());
     }
 }
 
@@ -224,12 +239,9 @@ impl Pipeline {
         self.intend(&permit, record).await?;
         let slot = live.way(self.worker)?.checkout(&permit).await?;
         let upload = Upload::new(body, facts.framing, record);
-        let stamp = Stamp {
-            request_id: &id.header,
-            secure: arrival.connection.secure,
-        };
+        let stamp = id.stamp(arrival.connection.secure, record.child_of());
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
-        record.forwarded(self.clock.now());
+        record.forwarded(self.clock.now(), &live.service);
         let reply = slot.send(out, deadline).await?;
         let origin = facts.origin.as_ref();
         let reply = transform::reply(&permit, reply, origin, &snap.answers, &id.header);
@@ -277,7 +289,9 @@ impl Handler for Pipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self.recorder.open(now, id.uuid, arrival.connection.peer);
+        let mut record = self
+            .recorder
+            .open(now, id.uuid, arrival.connection.peer, live.scheme);
         record.config(live.generation);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
@@ -319,8 +333,11 @@ impl Handler for Pipeline {
 
     fn refused_head(&self, refusal: HeadRefusal) {
         let now = self.clock.now();
-        let mut record = self.recorder.open(now, new_id(now), refusal.peer);
-        record.config(self.live.load().generation);
+        let live = self.live.load();
+        let mut record = self
+            .recorder
+            .open(now, new_id(now), refusal.peer, live.scheme);
+        record.config(live.generation);
         record.denied(&Denial::new(refusal.cause, refusal.detail));
         record.close(now);
     }
@@ -334,9 +351,7 @@ fn judge(
     snap: &Snapshot,
     record: &mut OpenRecord,
 ) -> Result<Facts, Box<Denial>> {
-    if let Some(traceparent) = head.headers.get("traceparent") {
-        record.traceparent(traceparent);
-    }
+    record.traceparent(Traceparent::sole(&head.headers));
     let judged = match hidden {
         Some(fault) => Err(fault.denial()),
         None => facts(connection, head, &snap.fact_rules),
@@ -388,6 +403,15 @@ impl RequestId {
         });
         let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
         Self { uuid, header }
+    }
+
+    /// What the service is told beside the facts; `traceparent` is our span, where requests are traced.
+    const fn stamp(&self, secure: bool, traceparent: Option<HeaderValue>) -> Stamp<'_> {
+        Stamp {
+            request_id: &self.header,
+            secure,
+            traceparent,
+        }
     }
 
     fn own(uuid: Uuid) -> HeaderValue {

@@ -155,6 +155,14 @@ impl Keyring {
             .map_or(0, |loaded| loaded.set.len())
     }
 
+    /// Their names, sorted.
+    #[must_use]
+    pub fn kids(&self) -> Vec<String> {
+        let loaded = self.loaded.load();
+        let kids = loaded.as_ref().map(|loaded| loaded.set.kids());
+        kids.into_iter().flatten().map(str::to_owned).collect()
+    }
+
     /// Through which missed keys are asked for; none for fixed keys.
     #[must_use]
     pub fn wishes(&self) -> Option<&Arc<Wishes>> {

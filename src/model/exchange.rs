@@ -11,14 +11,14 @@ mod binance_spot;
 mod binance_usd_m;
 mod others;
 
-/// What a request to an endpoint has to carry.
+/// What a request to an endpoint has to carry. Never inferred: the tables say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// Nothing; the key is never sent where it is not needed.
+    /// Neither key nor signature; a key is never sent where it is not needed.
     None,
-    /// The key's name, but no signature.
+    /// The key's name, but no time and no signature.
     KeyOnly,
-    /// The key's name, a time and a signature.
+    /// The key's name, the time and a signature.
     Signed,
 }
 

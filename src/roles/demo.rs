@@ -12,6 +12,7 @@ use crate::runtime::drain::Drain;
 use crate::runtime::signals::StopSignals;
 
 mod client;
+pub mod exchange;
 mod issuer;
 mod service;
 mod sidecar;

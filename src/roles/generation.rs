@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use crate::accept::http::Http;
-use crate::config::{Config, Loaded, Report, Workers};
+use crate::config::{Config, Contents, Loaded, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
 use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
-use crate::record::Metrics;
+use crate::record::{ClientMetrics, Metrics};
+use crate::secrets::Secrets;
 
 use super::certificates;
 use super::changes::Settings;
@@ -34,8 +35,11 @@ pub(super) struct Generation {
     pub(super) live: Arc<Live>,
     /// What the configuration goes by in evidence.
     pub(super) fingerprint: String,
+    /// All that it was read from, secrets too, to see whether anything has changed.
+    pub(super) contents: Option<Contents>,
     /// What it was read from.
     pub(super) files: Vec<FileRead>,
+    pub(super) secrets: Secrets,
     pub(super) limits: AcceptLimits,
     pub(super) timeouts: Timeouts,
     /// Where keys come from, if they are fetched.
@@ -44,6 +48,8 @@ pub(super) struct Generation {
     basis: Option<Basis>,
     fixed: Vec<String>,
     settings: Settings,
+    /// Every setting with its origin, for people.
+    pub(super) effective: Vec<Setting>,
 }
 
 impl Generation {
@@ -83,15 +89,21 @@ impl Generation {
         };
         let rewritten = self.files.iter().skip(1).filter(known);
         changes.extend(rewritten.map(|file| format!("file {}", file.path.display())));
+        let accesses = self.secrets.accesses(Some(&before.secrets));
+        let replaced = accesses.filter(|access| access.changed);
+        changes.extend(replaced.map(|access| format!("secret {}", access.name)));
         changes
     }
 
     fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
-        let settings = Settings::new(&loaded.effective());
+        let effective = loaded.effective();
+        let settings = Settings::new(&effective);
         let fixed = fixed_values(&loaded.config);
         let Loaded {
             config, warnings, ..
         } = loaded;
+        let now = parts.clock.now();
+        let secrets = Secrets::following(&config.secrets, before.map(|old| &old.secrets), now);
         let inbound = config.inbound;
         let (limits, timeouts) = (inbound.limits.clone(), inbound.timeouts.clone());
         let upstream = inbound.upstream.clone();
@@ -120,11 +132,15 @@ impl Generation {
         };
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
-        let live = Live::new(number, made.snapshot, http, tls, ways, &parts.metrics);
+        let metrics = &parts.metrics;
+        let service = Arc::new(client_metrics(metrics, &upstream));
+        let live = Live::new(number, made.snapshot, http, tls, ways, service, metrics);
         Ok(Self {
             live: Arc::new(live),
             fingerprint: warnings.fingerprint().to_owned(),
+            contents: warnings.contents(),
             files: warnings.files().to_vec(),
+            secrets,
             limits,
             timeouts,
             key_source: made.key_source,
@@ -132,7 +148,19 @@ impl Generation {
             basis: made.basis,
             fixed,
             settings,
+            effective,
         })
+    }
+}
+
+/// The counters of the way to the service, by the address as it is written.
+fn client_metrics(metrics: &Metrics, upstream: &Upstream) -> ClientMetrics {
+    match upstream {
+        Upstream::Tcp { authority, .. } => {
+            let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+            metrics.client(host, port)
+        }
+        Upstream::Unix(path) => metrics.client(&path.display().to_string(), ""),
     }
 }
 
@@ -169,6 +197,10 @@ const FIXED: &[Fixed] = &[
         config.inbound.limits.connections_max.to_string()
     }),
     ("health.listen", |config| config.health.listen.to_string()),
+    ("admin.listen", |config| {
+        let listen = config.admin.map(|admin| admin.listen.to_string());
+        listen.unwrap_or_else(|| "none".to_owned())
+    }),
     ("workers", |config| match config.workers {
         Workers::Auto => "auto".to_owned(),
         Workers::Count(count) => count.to_string(),

@@ -13,8 +13,9 @@ use crate::model::settings::RemoteKeys;
 use crate::record::{KeyRefresh, Metrics};
 use crate::runtime::drain::Drain;
 use crate::runtime::fetch::{self, Fetched};
-use crate::runtime::get::{GetError, Getter, Got, Unfit};
+use crate::runtime::get::{GetError, Getter, Got};
 use crate::runtime::readiness::Said;
+use crate::runtime::trust::Unfit;
 
 /// Where a keyring's keys come from.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{self, Allowance, RemoteKeys, RoleMap, TokenSettings};
 use crate::model::units::Rate;
 use crate::pipeline::Snapshot;
-use crate::runtime::get::Unfit;
+use crate::runtime::trust::Unfit;
 use crate::transform::Answers;
 
 use super::keys::KeySource;

@@ -8,26 +8,30 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::accept::listener::Gate;
 use crate::cli::exit;
 use crate::config::{self, Report, Workers};
+use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::settings::{SpoolSettings, Timeouts};
 use crate::pipeline::{Live, Pipeline, Streams};
-use crate::record::{Metrics, Recorder};
+use crate::record::{ConnectionTotals, Metrics, Recorder, SpanExport};
 use crate::runtime::drain::{Drain, Drained};
-use crate::runtime::health::{self, Shown};
+use crate::runtime::health::Shown;
 use crate::runtime::readiness::{Readiness, Said};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
-use crate::runtime::telemetry;
+use crate::runtime::telemetry::{self, LogLevel};
 
+use super::admin::{ConfigInForce, Subject};
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
+use super::observe;
 use super::reload::Reloader;
+use super::traces;
 use super::workers::{self, Shared};
 
 /// A worker's thread.
@@ -51,7 +55,7 @@ pub struct ProxyArgs {
 }
 
 /// Why the sidecar did not start, or did not end well.
-struct Failure {
+pub(super) struct Failure {
     code: u8,
     message: String,
 }
@@ -65,7 +69,7 @@ impl Failure {
     }
 
     /// An address that could not be bound.
-    fn unbound(key: &str, address: SocketAddr, error: &io::Error) -> Self {
+    pub(super) fn unbound(key: &str, address: SocketAddr, error: &io::Error) -> Self {
         let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
         let code = if forbidden {
             exit::PERMISSION
@@ -132,6 +136,13 @@ struct Sidecar {
     first: Generation,
     listen: SocketAddr,
     health: SocketAddr,
+    admin: Option<SocketAddr>,
+    /// What the admin listener tells of the configuration.
+    config: Arc<ArcSwap<ConfigInForce>>,
+    logs: LogLevel,
+    spans: Option<SpanExport>,
+    /// Notified when a reload is ordered on the admin listener.
+    ordered: Arc<Notify>,
 }
 
 impl Sidecar {
@@ -141,7 +152,7 @@ impl Sidecar {
             |report: Box<Report>| Failure::new(exit::CONFIGURATION, report.refusal(false));
         let loaded = config::load(&args.config, std::env::vars_os()).map_err(refused)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        begin_logs(&loaded.config.service, &clock)?;
+        let logs = begin_logs(&loaded.config.service, &clock)?;
         let metrics = Metrics::new(VERSION)
             .map_err(|error| Failure::new(exit::FAILURE, format!("metrics: {error}")))?;
         let upstream = Drain::new();
@@ -154,8 +165,15 @@ impl Sidecar {
         };
         let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
         let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
+        let admin = loaded.config.admin.map(|admin| admin.listen);
         let first = Generation::first(loaded, &parts).map_err(refused)?;
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
+        let spans = traces::begin(&recorder, &metrics, &service, VERSION)
+            .map_err(|message| Failure::new(exit::USAGE, message))?;
+        let config = ConfigInForce {
+            settings: first.effective.clone(),
+            taken: clock.now(),
+        };
         Ok(Self {
             path: args.config.clone(),
             recorder,
@@ -169,18 +187,24 @@ impl Sidecar {
             first,
             listen,
             health,
+            admin,
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            logs,
+            spans,
+            ordered: Arc::default(),
         })
     }
 
     /// Binds, serves until a signal, and ends in order: readiness first, the last record last. What runs here runs
     /// beside the workers, so that a metrics scrape or a reload cannot delay an order.
-    async fn serve(self, signals: Signals) -> Result<(), Failure> {
+    async fn serve(mut self, signals: Signals) -> Result<(), Failure> {
         let Signals { mut stop, reload } = signals;
         let (bound, sockets) = workers::bind(self.listen, self.parts.workers)
             .map_err(|error| Failure::unbound("inbound.listen", self.listen, &error))?;
         let health = tokio::net::TcpListener::bind(self.health)
             .await
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
+        let admin = observe::bind_admin(self.admin).await?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
         let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
@@ -198,12 +222,11 @@ impl Sidecar {
         let readiness = self.readiness(in_force.clone());
         let shown = Shown {
             readiness: readiness.clone(),
-            metrics: self.shown_metrics(),
+            metrics: self.shown_metrics(&readiness),
         };
-        let stopping = helpers.clone();
-        helpers.spawn(health::serve(health, shown, async move {
-            stopping.draining().await
-        }));
+        observe::answer_probes(health, shown, &helpers);
+        observe::administer(admin, self.subject(&readiness), &helpers);
+        observe::export(self.spans.take(), &helpers);
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
         helpers.spawn(sweep(live, clock, helpers.clone()));
         let (clock, metrics) = (Arc::clone(&self.clock), self.metrics.clone());
@@ -267,6 +290,21 @@ impl Sidecar {
         Ok((threads?, ended))
     }
 
+    /// What operators look at and order by.
+    fn subject(&self, readiness: &Readiness) -> Subject {
+        Subject {
+            version: VERSION,
+            started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+            config: Arc::clone(&self.config),
+            live: Arc::clone(&self.live),
+            recorder: self.recorder.clone(),
+            readiness: readiness.clone(),
+            logs: self.logs.clone(),
+            ordered: Arc::clone(&self.ordered),
+        }
+    }
+
     fn reloader(
         self,
         newest: watch::Sender<u64>,
@@ -283,6 +321,8 @@ impl Sidecar {
             gate: self.gate,
             recorder: self.recorder,
             clock: self.clock,
+            config: self.config,
+            ordered: self.ordered,
             refused: None,
         }
     }
@@ -315,14 +355,24 @@ impl Sidecar {
     }
 
     /// The text of `/metrics`, with what is only counted elsewhere.
-    fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+    fn shown_metrics(&self, readiness: &Readiness) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
-        let gate = Arc::clone(&self.gate);
+        let (gate, readiness) = (Arc::clone(&self.gate), readiness.clone());
         let clock = Arc::clone(&self.clock);
         Arc::new(move || {
-            live.load().show(&metrics, clock.now());
+            let live = live.load();
+            live.show(&metrics, clock.now());
             let counts = gate.counts();
-            metrics.show_connections(gate.taken_places(), counts.refused_per_peer, counts.errors);
+            metrics.show_connections(ConnectionTotals {
+                open: gate.taken_places(),
+                accepted: counts.accepted,
+                waited: counts.waited,
+                refused_per_ip: counts.refused_per_peer,
+                refused_by_system: counts.errors,
+            });
+            let open = live.ways.iter().map(Forwarder::open).sum();
+            metrics.show_upstream(open, live.ways.iter().map(Forwarder::idle).sum());
+            metrics.show_draining(readiness.is_draining());
             metrics.text()
         })
     }
@@ -372,16 +422,16 @@ async fn leave(
 }
 
 /// Logs by `RUST_LOG`, panics included.
-fn begin_logs(service: &str, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+fn begin_logs(service: &str, clock: &Arc<dyn Clock>) -> Result<LogLevel, Failure> {
     #[expect(
         clippy::disallowed_methods,
         reason = "roles read the environment, once, at start"
     )]
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    telemetry::init(&filter, service, Arc::clone(clock))
+    let logs = telemetry::init(&filter, service, Arc::clone(clock))
         .map_err(|message| Failure::new(exit::USAGE, message))?;
     telemetry::log_panics();
-    Ok(())
+    Ok(logs)
 }
 
 /// Opens the spool.

@@ -5,6 +5,7 @@ mod answer;
 mod cors;
 mod deprecation;
 mod hop_by_hop;
+pub mod outbound;
 mod problem;
 mod quota;
 mod request;

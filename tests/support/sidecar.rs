@@ -204,6 +204,12 @@ impl Sidecar {
         wire.ask(request).unwrap()
     }
 
+    /// Where another listener is, by its name in the log.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let text = self.stdout();
+        listener(&text, name).unwrap()
+    }
+
     /// The text of `/metrics`.
     pub fn metrics(&self) -> String {
         self.ask_health("/metrics").text()
@@ -424,12 +430,8 @@ impl Output {
         let until = Instant::now() + START;
         let mut texts = self.text.lock().unwrap();
         loop {
-            let lines = texts.stdout.lines();
-            let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found =
-                lines.find(|line| line["msg"] == "listening" && line["listener"] == listener);
-            if let Some(line) = found {
-                return line["address"].as_str().unwrap().parse().unwrap();
+            if let Some(address) = self::listener(&texts.stdout, listener) {
+                return address;
             }
             let ended = child.try_wait().unwrap();
             let waits = Instant::now() < until && ended.is_none();
@@ -442,6 +444,14 @@ impl Output {
             texts = self.changed.wait_timeout(texts, pause).unwrap().0;
         }
     }
+}
+
+/// The address that a log names for a listener.
+fn listener(log: &str, name: &str) -> Option<SocketAddr> {
+    let lines = log.lines();
+    let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let found = lines.find(|line| line["msg"] == "listening" && line["listener"] == name)?;
+    found["address"].as_str()?.parse().ok()
 }
 
 /// What `outrider audit tail` prints of a spool.

@@ -23,11 +23,15 @@ pub struct TlsState {
     shown: Vec<Shown>,
 }
 
-/// A certificate file and when it ends.
+/// A certificate file in use: what it is for, and when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The file, as the configuration names it.
     pub name: String,
+    /// The hosts for which it is shown; none for the client CA, and for one that is for whoever names no host.
+    pub hosts: Vec<String>,
+    /// The file of its private key; none for the client CA.
+    pub key: Option<String>,
     /// The last second at which all of it is valid, since 1970.
     pub not_after: i64,
 }
@@ -52,6 +56,11 @@ impl TlsState {
             .zip(&pairs)
             .map(|(one, pair)| Shown {
                 name: one.certificate.name.clone(),
+                hosts: match one.hosts.is_empty() {
+                    true => pair.hosts.clone(),
+                    false => one.hosts.iter().map(|host| host.name.clone()).collect(),
+                },
+                key: Some(one.key.name.clone()),
                 not_after: pair.not_after,
             })
             .collect();
@@ -116,7 +125,12 @@ fn issuers(file: &FileSetting, now: Now, faults: &mut Faults) -> Option<Issuers>
     let name = file.name.clone();
     Some(Issuers {
         roots,
-        shown: Shown { name, not_after },
+        shown: Shown {
+            name,
+            hosts: Vec::new(),
+            key: None,
+            not_after,
+        },
     })
 }
 
