@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 const UNCERTAINTY_US: i64 = 80_000;
-const LIMIT: u64 = 20;
-const CAP: u64 = 18;
+const LIMIT: u64 = 6;
+const CAP: u64 = 5;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -38,8 +38,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(End::Dropped),
     ];
     prop_oneof![
-        2 => (prop_oneof![0..300_i64, 0..9_000_i64], -1_000..=1_000_i64).prop_map(|(wait, off)| Step::Wait(wait, off)),
-        4 => (1..4_u32).prop_map(Step::Reserve),
+        2 => (prop_oneof![4 => 0..100_i64, 1 => 0..2_000_i64, 1 => 9_700..10_300_i64], -1_000..=1_000_i64).prop_map(|(wait, off)| Step::Wait(wait, off)),
+        4 => (1..3_u32).prop_map(Step::Reserve),
         4 => (0..8_usize).prop_map(Step::Count),
         1 => Just(Step::Fill),
         4 => (0..8_usize, end).prop_map(|(at, end)| Step::End(at, end)),
@@ -142,14 +142,14 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_exchange_never_counts_more_than_we_may_spend(steps in prop::collection::vec(step(), 1..200)) {
         let limits = [limit(LimitKind::Orders, "10S", LIMIT)];
         let mut world = World {
             budget: ExchangeLedger::default().budget(&spec(&limits)),
-            true_us: (DAY_MS + 5_000) * 1_000,
+            true_us: (DAY_MS + 9_800) * 1_000,
             off_us: 0,
             counted: HashMap::new(),
             under_way: Vec::new(),
@@ -164,7 +164,7 @@ proptest! {
         let limits = [limit(LimitKind::Orders, "10S", LIMIT)];
         let mut world = World {
             budget: ExchangeLedger::default().budget(&spec(&limits)),
-            true_us: (DAY_MS + 5_000) * 1_000,
+            true_us: (DAY_MS + 9_800) * 1_000,
             off_us: 0,
             counted: HashMap::new(),
             under_way: Vec::new(),
