@@ -9,6 +9,7 @@ pub mod get;
 pub mod handshake;
 pub mod health;
 pub mod memory;
+pub mod nonces;
 mod pages;
 pub mod readiness;
 pub mod reload;

@@ -7,7 +7,7 @@ mod permit;
 mod socket;
 
 pub use allow::{AllowLine, Names};
-pub use call::{Call, call};
+pub use call::{Call, OwnQuestion, call, own};
 pub use permit::{OutboundPermit, grant};
 pub use socket::{frame, open, stream};
 

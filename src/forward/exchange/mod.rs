@@ -10,6 +10,8 @@ mod seen;
 mod trust;
 
 #[cfg(test)]
+pub(super) mod pki;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;
@@ -220,8 +222,9 @@ impl Exchange {
     fn pins_end(&self) -> Option<Instant> {
         let pins = &self.endpoint.pins.as_ref()?.value;
         let end = pins.expires().filter(|_| pins.mode() == PinMode::Enforce)?;
-        let left = end.saturating_sub(self.clock.now().unix_seconds());
-        let left = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+        let end = end.saturating_mul(1_000_000);
+        let left = end.saturating_sub(self.clock.now().unix_us);
+        let left = Duration::from_micros(u64::try_from(left).unwrap_or_default());
         Instant::now().checked_add(left)
     }
 

@@ -214,7 +214,8 @@ impl Asked<'_> {
     }
 }
 
-fn shared(chain: &Chain) -> Option<&'static str> {
+/// Why a chain proves nothing, if everybody has the private half of a key in it.
+pub(super) fn shared(chain: &Chain) -> Option<&'static str> {
     chain.links().iter().find_map(|link| link.pin.shared())
 }
 
