@@ -71,7 +71,7 @@ impl Draft {
         };
         Some(Inbound {
             tokens,
-            tls: self.tls.map(|tls| tls.load(files)),
+            tls: self.tls.map(|tls| tls.load(files, faults)),
             ..self.inbound
         })
     }

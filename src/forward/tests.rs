@@ -151,6 +151,7 @@ impl Asked {
         let stamp = Stamp {
             request_id: &HeaderValue::from_static("id-1"),
             secure: false,
+            traceparent: None,
         };
         let permit = permit(open_route(), None);
         prepare(&permit, &facts, &Caller::Anonymous, head, body, &stamp)

@@ -12,6 +12,7 @@ use crate::model::clock::SystemClock;
 use crate::model::denial::{Cause, Denial, RuleId};
 use crate::model::facts::{Authority, Credentials, Facts, Framing};
 use crate::model::path::JudgedPath;
+use crate::model::traceparent::Traceparent;
 use crate::model::units::ByteSize;
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
@@ -44,7 +45,17 @@ impl Bench {
     fn open(&self) -> OpenRecord {
         let recorder = self.recorder.as_ref().unwrap();
         let now = recorder.0.clock.now();
-        recorder.open(now, new_id(now), "192.0.2.9:4711".parse().unwrap())
+        recorder.open(
+            now,
+            new_id(now),
+            "192.0.2.9:4711".parse().unwrap(),
+            Scheme::Http,
+        )
+    }
+
+    fn service(&self) -> Arc<ClientMetrics> {
+        let metrics = &self.recorder.as_ref().unwrap().0.metrics;
+        Arc::new(metrics.client("127.0.0.1", "3000"))
     }
 
     fn now(&self) -> Now {
@@ -125,13 +136,13 @@ fn a_whole_request_has_every_field_and_no_canary() {
     let mut record = bench.open();
     record.facts(&facts(&format!("/api/v1/orders?token={CANARY}")));
     record.caller(&caller("trader-00042"));
-    record.route(&metrics.route("place-order", "/api/v1/orders"));
+    record.route(&metrics.route("place-order", "/api/v1/orders", Scheme::Http));
     record.shadow(&[*denial()]);
-    record.traceparent(&HeaderValue::from_static(
+    record.traceparent(Traceparent::parse(&HeaderValue::from_static(
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    ));
+    )));
     record.receiving().add(512);
-    record.forwarded(bench.now());
+    record.forwarded(bench.now(), &bench.service());
     record.answered(bench.now(), StatusCode::CREATED);
     record.sent(230);
     record.close(bench.now());
@@ -257,7 +268,7 @@ fn answered(bench: &Bench, method: Method, status: StatusCode) -> OpenRecord {
     let mut facts = facts("/orders");
     facts.method = method;
     record.facts(&facts);
-    record.forwarded(bench.now());
+    record.forwarded(bench.now(), &bench.service());
     record.answered(bench.now(), status);
     record
 }

@@ -1,0 +1,1 @@
+//! What is a pin, what is a set of them, and what is refused.
