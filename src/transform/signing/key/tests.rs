@@ -148,7 +148,15 @@ fn reads_every_form_of_a_key() {
 
 #[test]
 fn refuses_rsa_keys_of_other_sizes() {
-    let table = [(128, false), (255, false), (256, true), (384, true), (512, true), (513, false), (1024, false)];
+    let table = [
+        (128, false),
+        (255, false),
+        (256, true),
+        (384, true),
+        (512, true),
+        (513, false),
+        (1024, false),
+    ];
     for (bytes, usual) in table {
         assert_eq!(is_usual_rsa(bytes), usual, "{bytes}");
     }
