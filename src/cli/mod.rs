@@ -12,6 +12,7 @@ pub mod check;
 pub mod explain;
 mod question;
 pub mod schema;
+mod sign;
 pub mod test;
 
 /// Exit codes (`sysexits.h` where it has one).
@@ -50,6 +51,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Run a table of requests and expected decisions
     Test(test::TestArgs),
+    /// Say for one request to an exchange what would be signed, and how
+    Sign(sign::SignArgs),
     /// Read the audit spool
     Audit(audit::AuditArgs),
     /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Test(args) => test::run(&args, out),
+        Command::Sign(args) => sign::run(&args, out),
         Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
         Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {

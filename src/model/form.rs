@@ -224,3 +224,6 @@ fn push_escape(text: &mut String, byte: u8) {
         text.push(digit.to_ascii_uppercase());
     }
 }
+
+#[cfg(test)]
+mod tests;

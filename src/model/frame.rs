@@ -152,3 +152,6 @@ impl<'de> Visitor<'de> for MembersVisitor {
         Ok(members)
     }
 }
+
+#[cfg(test)]
+mod tests;

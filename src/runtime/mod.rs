@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod get;
 pub mod health;
 pub mod memory;
+pub mod nonces;
 mod pages;
 pub mod readiness;
 pub mod reload;

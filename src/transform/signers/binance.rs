@@ -124,7 +124,7 @@ impl Binance {
             Security::Signed => {
                 let draft = self.draft(input, fresh)?;
                 let signature = self.key.sign(draft.payload().as_bytes())?;
-                draft.finish(&self.signature_text(&signature), &mut signed);
+                draft.finish(&self.key.usual_text(&signature), &mut signed);
             }
         }
         signed.headers.push((API_KEY, self.header.clone()));
@@ -142,7 +142,7 @@ impl Binance {
         let mut steps = Vec::new();
         if input.security == Security::Signed {
             let payload = self.draft(input, fresh)?.payload();
-            let signature = self.signature_text(&self.key.sign(payload.as_bytes())?);
+            let signature = self.key.usual_text(&self.key.sign(payload.as_bytes())?);
             mask.signature("signature", signature.as_bytes());
             for (name, text) in [("payload", payload), ("signature", signature)] {
                 steps.push(Line {
@@ -185,12 +185,6 @@ impl Binance {
     fn timestamp(&self, fresh: &Fresh) -> Result<String, SignFault> {
         let time = self.settings.time_unit.of(fresh.unix_us);
         time.map(|time| time.to_string()).ok_or(SignFault::Time)
-    }
-
-    /// MACs in hexadecimal, signatures in base64.
-    fn signature_text(&self, signature: &[u8]) -> String {
-        let text = self.key.usual_encoding().encode(signature);
-        String::from_utf8_lossy(&text).into_owned()
     }
 }
 

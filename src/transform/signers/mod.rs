@@ -1,6 +1,8 @@
 //! The signers by name: one file and one line each. A signer is an exchange's rule with the keys of one account; it is
 //! given facts, time and nonce, and gives bytes. Never reads a clock, never waits, never shows a key.
 
+#![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+
 mod binance;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// How the bytes of a hash or signature are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Encoding {
+pub(in super::super) enum Encoding {
     /// As they are.
     #[default]
     Raw,
@@ -27,7 +27,7 @@ pub(super) const ENCODINGS: &[(&str, Encoding)] = &[
 
 impl Encoding {
     /// Appends `bytes` in this encoding.
-    pub fn push(self, out: &mut Vec<u8>, bytes: &[u8]) {
+    pub(in super::super) fn push(self, out: &mut Vec<u8>, bytes: &[u8]) {
         match self {
             Self::Raw => out.extend_from_slice(bytes),
             Self::Hex => push_hex(out, bytes),
@@ -38,7 +38,7 @@ impl Encoding {
 
     /// The bytes in this encoding; all but [`Encoding::Raw`] give ASCII.
     #[must_use]
-    pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn encode(self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len().saturating_mul(2));
         self.push(&mut out, bytes);
         out

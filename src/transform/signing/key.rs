@@ -59,7 +59,7 @@ pub(super) const KEY_ENCODINGS: &[(&str, KeyEncoding)] = &[
 pub struct SigningKey(Inner);
 
 enum Inner {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Ed25519(Box<Ed25519KeyPair>),
     Rsa(Box<RsaKeyPair>),
     Ecdsa(Box<EcdsaKeyPair>),
@@ -131,13 +131,14 @@ impl SigningKey {
         matches!(self.0, Inner::Ed25519(_))
     }
 
-    /// How signatures are written where the exchange follows the habit of Binance: MACs in hexadecimal, others in base64.
+    /// A signature as Binance and others write it: MACs in hexadecimal, others in base64.
     #[must_use]
-    pub const fn usual_encoding(&self) -> Encoding {
-        match self.0 {
+    pub fn usual_text(&self, signature: &[u8]) -> String {
+        let encoding = match self.0 {
             Inner::Hmac(_) => Encoding::Hex,
             Inner::Ed25519(_) | Inner::Rsa(_) | Inner::Ecdsa(_) => Encoding::Base64,
-        }
+        };
+        String::from_utf8_lossy(&encoding.encode(signature)).into_owned()
     }
 
     /// The public key (RSA: PKCS#1 DER; Ed25519: 32 bytes; P-256: an uncompressed point), to be shown to the exchange.
@@ -214,7 +215,9 @@ fn hmac_key(
     };
     let bytes =
         Zeroizing::new(bytes.ok_or(KeyFault("the key is not in the encoding that is named"))?);
-    Ok(SigningKey(Inner::Hmac(hmac::Key::new(digest, &bytes))))
+    Ok(SigningKey(Inner::Hmac(Box::new(hmac::Key::new(
+        digest, &bytes,
+    )))))
 }
 
 fn ed25519_seed(text: &[u8]) -> Result<SigningKey, KeyFault> {
@@ -265,14 +268,21 @@ fn rsa(pair: Option<RsaKeyPair>) -> Result<Inner, KeyFault> {
     let pair = pair.ok_or(KeyFault(
         "the PEM holds no RSA key, or one that is not sound",
     ))?;
-    let bits = pair.public_modulus_len().saturating_mul(8);
-    if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+    if !is_usual_rsa(pair.public_modulus_len()) {
         return Err(KeyFault("the RSA key has not 2048 to 4096 bits"));
     }
     Ok(Inner::Rsa(Box::new(pair)))
+}
+
+/// Whether exchanges take an RSA key of so many bytes.
+fn is_usual_rsa(modulus_bytes: usize) -> bool {
+    (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&modulus_bytes.saturating_mul(8))
 }
 
 fn ecdsa(pair: Option<EcdsaKeyPair>) -> Result<Inner, KeyFault> {
     let pair = pair.ok_or(KeyFault("the PEM holds no P-256 key"))?;
     Ok(Inner::Ecdsa(Box::new(pair)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,7 +120,8 @@ fn cipher(scheme: &Parameters) -> Option<(&'static Cipher, usize, [u8; 16])> {
         EncryptionScheme::Aes128Cbc { iv } => Some((&AES_128, 16, iv)),
         EncryptionScheme::Aes192Cbc { iv } => Some((&AES_192, 24, iv)),
         EncryptionScheme::Aes256Cbc { iv } => Some((&AES_256, 32, iv)),
-        _ => None,
+        // GCM, and whatever the library learns to name.
+        EncryptionScheme::Aes128Gcm { .. } | EncryptionScheme::Aes256Gcm { .. } | _ => None,
     }
 }
 
@@ -130,7 +131,7 @@ fn derive(kdf: &Pbkdf2Params, password: &Secret<Vec<u8>>, key: &mut [u8]) -> Res
         Pbkdf2Prf::HmacWithSha256 => PBKDF2_HMAC_SHA256,
         Pbkdf2Prf::HmacWithSha384 => PBKDF2_HMAC_SHA384,
         Pbkdf2Prf::HmacWithSha512 => PBKDF2_HMAC_SHA512,
-        _ => {
+        Pbkdf2Prf::HmacWithSha224 | _ => {
             return Err(KeyFault(
                 "the PEM's password hash is not supported; use HMAC-SHA256",
             ));

@@ -38,7 +38,7 @@ impl Binance {
                 params.put_text("apiKey", self.key_name());
                 self.stamp(&mut params, fresh)?;
                 let signature = self.key.sign(params.payload()?.as_bytes())?;
-                params.put_text("signature", &self.signature_text(&signature));
+                params.put_text("signature", &self.key.usual_text(&signature));
             }
         }
         Ok(params.into_frame(frame))

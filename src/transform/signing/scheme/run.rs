@@ -141,26 +141,17 @@ impl Bound {
 
     /// Hides every secret and every signature of this request.
     pub(super) fn mask(&self, work: &Work<'_>) -> Mask {
-        let mut mask = self.secrets_mask();
-        let rule = self.rule();
-        for (step, value) in rule
-            .steps
-            .iter()
-            .zip(work.values.iter().skip(rule.vars.len()))
-        {
-            if matches!(step.how, How::Sign { .. } | How::Jwt(_)) {
-                mask.signature(&step.name, value);
-            }
-        }
-        mask
-    }
-
-    /// Hides every secret.
-    pub(super) fn secrets_mask(&self) -> Mask {
         let mut mask = Mask::default();
-        for (used, text) in self.rule().secrets.iter().zip(&self.texts) {
+        let rule = self.rule();
+        for (used, text) in rule.secrets.iter().zip(&self.texts) {
             if let Some(text) = text {
                 mask.secret(&format!("secret.{}", used.name), text.expose_secret());
+            }
+        }
+        let values = work.values.iter().skip(rule.vars.len());
+        for (step, value) in rule.steps.iter().zip(values) {
+            if matches!(step.how, How::Sign { .. } | How::Jwt(_)) {
+                mask.signature(&step.name, value);
             }
         }
         mask

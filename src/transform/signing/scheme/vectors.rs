@@ -57,11 +57,11 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Vector> {
     let doc = "the exchange's time: milliseconds since 1970";
     let number = || json!({"type": "integer", "minimum": 0});
     let time_ms = fields.required_with("time_ms", doc, number, |node, faults| {
-        decode_scalar(node, "milliseconds", faults, |text| whole(text))
+        decode_scalar(node, "milliseconds", faults, whole)
     });
     let doc = "the nonce; the time if it is not named";
     let nonce = fields.optional_with("nonce", doc, number, |node, faults| {
-        decode_scalar(node, "a whole number", faults, |text| whole(text))
+        decode_scalar(node, "a whole number", faults, whole)
     });
     let doc = "random bytes: 16 or 32 in hexadecimal, or a UUID";
     let random = fields.optional_with("random", doc, text_schema, |node, faults| {
@@ -160,7 +160,7 @@ impl Vector {
         };
         let work = bound.work(&input, &self.fresh(program));
         let run = work.and_then(|work| {
-            let mask = bound.secrets_mask();
+            let mask = bound.mask(&work);
             let lines = work.lines()?;
             Ok((lines, mask, work.finish()?))
         });
@@ -205,7 +205,7 @@ impl Vector {
         let unix_us = self.time_ms.saturating_mul(1_000);
         let nonces = program.0.vars.iter().find_map(|var| match var {
             Var::Monotonic(unit) => unit.of(unix_us),
-            _ => None,
+            Var::UnixSeconds | Var::Unix(_) | Var::Iso8601 | Var::Uuid4 | Var::RandomHex16 => None,
         });
         Fresh {
             unix_us,
