@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub mod audit;
 pub mod check;
 pub mod explain;
+pub mod pin;
 mod question;
 pub mod schema;
 pub mod test;
@@ -50,6 +51,8 @@ enum Command {
     Test(test::TestArgs),
     /// Read the audit spool
     Audit(audit::AuditArgs),
+    /// Print the chain of an exchange, or of files, with the pins of its keys and which to choose
+    Pin(pin::PinArgs),
     /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
     Demo(crate::roles::demo::DemoArgs),
     /// Print a completion script for a shell
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args, out),
         Command::Test(args) => test::run(&args, out),
         Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
+        Command::Pin(args) => pin::run(&args, out),
         Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where it cannot write.

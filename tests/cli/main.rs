@@ -10,5 +10,6 @@ mod audit;
 mod explain;
 mod folder;
 mod others;
+mod pin;
 mod proxy;
 mod suites;

@@ -4,6 +4,7 @@
 
 mod fault;
 mod path;
+mod probe;
 mod resolve;
 mod roots;
 mod seen;
@@ -39,6 +40,7 @@ use crate::runtime::crypto;
 
 pub use fault::DialFault;
 pub use path::{Chain, Level, Link, pin_of_anchor, pin_of_spki, sequence};
+pub use probe::{BuiltPath, Probed, probe};
 pub use roots::{of_pem as roots_of_pem, public as public_roots};
 pub use seen::{Mismatch, OnMismatch, Seen};
 pub use trust::{Proven, TrustFault};

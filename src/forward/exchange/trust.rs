@@ -43,7 +43,7 @@ impl TrustFault {
         clippy::wildcard_enum_match_arm,
         reason = "a foreign list that grows; what is new there is invalid, as most of what is here"
     )]
-    const fn of(error: &webpki::Error) -> Self {
+    pub(super) const fn of(error: &webpki::Error) -> Self {
         use webpki::Error as E;
         match error {
             E::BadDer | E::BadDerTime | E::TrailingData(_) => Self::Unreadable,
@@ -57,7 +57,7 @@ impl TrustFault {
     }
 
     /// The same for the library, which tells the server by an alert (RFC 8446 section 6.2).
-    fn error(&self) -> Error {
+    pub(super) fn error(&self) -> Error {
         let error = match self {
             Self::Unreadable => CertificateError::BadEncoding,
             Self::Host => CertificateError::NotValidForName,
