@@ -147,14 +147,7 @@ mod tests {
     fn keys_of_public_roots_have_names_and_kinds() {
         let roots = crate::forward::exchange::public_roots();
         for key in roots.iter().map(Key::of_root) {
-            let known = [
-                "RSA 2048",
-                "RSA 3072",
-                "RSA 4096",
-                "ECDSA P-256",
-                "ECDSA P-384",
-            ];
-            assert!(known.contains(&key.kind.as_str()), "{key:?}");
+            assert!(!key.kind.starts_with("of kind"), "{key:?}");
             assert!(key.name().contains('='), "{key:?}");
         }
     }

@@ -2,21 +2,19 @@
 //! HTTP, and never completes a handshake with a server that is not believed.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
+use rustls::{ClientConfig, ProtocolVersion};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+use webpki::VerifiedPath;
 
 use super::trust::TrustFault;
+use super::verifier::{Judging, Shown, Verifier};
 use super::{DialFault, HTTP_1_1, Time};
 use crate::model::clock::Clock;
 use crate::runtime::crypto;
@@ -51,11 +49,12 @@ pub async fn probe(
     wait: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Probed {
-    let onlooker = Arc::new(Onlooker::new(roots));
+    let looked = Mutex::default();
+    let onlooker = Arc::new(Verifier::new(Onlooker { roots, looked }));
     let shaking = shake((host, port), name, &onlooker, clock);
     let shaken = timeout(wait, shaking).await;
     let shaken = shaken.unwrap_or(Err(DialFault::HandshakeTimeout));
-    let Looked { sent, paths } = std::mem::take(&mut *onlooker.looked());
+    let Looked { sent, paths } = std::mem::take(&mut *onlooker.judge.looked());
     let judged = match (paths, shaken) {
         (Some(Err(fault)), _) => Err(DialFault::Trust(fault)),
         (_, Err(fault)) => Err(fault),
@@ -69,7 +68,7 @@ pub async fn probe(
 async fn shake(
     at: (&str, u16),
     name: &ServerName<'static>,
-    onlooker: &Arc<Onlooker>,
+    onlooker: &Arc<Verifier<Onlooker>>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<ProtocolVersion>, DialFault> {
     let socket = TcpStream::connect(at).await.map_err(DialFault::Connect)?;
@@ -80,7 +79,7 @@ async fn shake(
         .map_err(|_| DialFault::Malformed)?;
     let mut config = builder
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(onlooker) as Arc<dyn ServerCertVerifier>)
+        .with_custom_certificate_verifier(onlooker.clone())
         .with_no_client_auth();
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     let connector = TlsConnector::from(Arc::new(config));
@@ -97,7 +96,6 @@ async fn shake(
 /// Judges like anybody else, and keeps what it saw.
 struct Onlooker {
     roots: Vec<TrustAnchor<'static>>,
-    algorithms: WebPkiSupportedAlgorithms,
     looked: Mutex<Looked>,
 }
 
@@ -108,30 +106,13 @@ struct Looked {
 }
 
 impl Onlooker {
-    fn new(roots: Vec<TrustAnchor<'static>>) -> Self {
-        Self {
-            roots,
-            algorithms: crypto::provider().signature_verification_algorithms,
-            looked: Mutex::default(),
-        }
-    }
-
     fn looked(&self) -> MutexGuard<'_, Looked> {
         // Each field is written whole.
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every path to a root. Each one that is found is kept and said to be none, so that the next is looked for.
-    fn paths(
-        &self,
-        own: &CertificateDer<'_>,
-        sent: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<Vec<BuiltPath>, TrustFault> {
-        let of = |error| TrustFault::of(&error);
-        let own = EndEntityCert::try_from(own).map_err(of)?;
-        own.verify_is_valid_for_subject_name(name).map_err(of)?;
+    fn paths(&self, shown: &Shown<'_>) -> Result<Vec<BuiltPath>, TrustFault> {
         let found = RefCell::new(Vec::new());
         let keep = |path: &VerifiedPath<'_>| {
             let mut found = found.borrow_mut();
@@ -139,13 +120,24 @@ impl Onlooker {
             let enough = found.len() >= PATHS_MAX;
             enough.then_some(()).ok_or(webpki::Error::UnknownIssuer)
         };
-        let (all, usage) = (self.algorithms.all, KeyUsage::server_auth());
-        let built = own.verify_for_usage(all, &self.roots, sent, now, usage, None, Some(&keep));
-        let built = built.map(|_path| ());
+        let built = shown.paths(&self.roots, &keep);
         match (found.into_inner(), built) {
-            (found, Err(error)) if found.is_empty() => Err(TrustFault::of(&error)),
+            (found, Err(fault)) if found.is_empty() => Err(fault),
             (found, Ok(()) | Err(_)) => Ok(found),
         }
+    }
+}
+
+impl Judging for Onlooker {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), TrustFault> {
+        let paths = self.paths(shown);
+        let answer = paths.as_ref().map(|_| ()).map_err(TrustFault::clone);
+        let all = std::iter::once(shown.own).chain(shown.sent);
+        *self.looked() = Looked {
+            sent: all.map(|one| one.clone().into_owned()).collect(),
+            paths: Some(paths),
+        };
+        answer
     }
 }
 
@@ -158,56 +150,5 @@ impl BuiltPath {
             certificates: std::iter::once(own).chain(between).collect(),
             root: path.anchor().to_owned(),
         }
-    }
-}
-
-impl fmt::Debug for Onlooker {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Onlooker")
-    }
-}
-
-impl ServerCertVerifier for Onlooker {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        sent: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        _ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let paths = self.paths(own, sent, name, now);
-        let answer = match &paths {
-            Ok(_) => Ok(ServerCertVerified::assertion()),
-            Err(fault) => Err(fault.error()),
-        };
-        let all = std::iter::once(own).chain(sent);
-        *self.looked() = Looked {
-            sent: all.map(|one| one.clone().into_owned()).collect(),
-            paths: Some(paths),
-        };
-        answer
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        own: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, own, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        own: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, own, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }
