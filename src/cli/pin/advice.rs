@@ -57,10 +57,10 @@ impl Looked<'_> {
 
     /// A server that is not believed: what it sent, and nothing to choose.
     pub(super) fn unverified(&self, sent: &[CertificateDer<'_>], fault: &DialFault) -> String {
-        let mut text = format!("{}: NOT VERIFIED for {}: {fault}\n", self.title, self.name);
         if sent.is_empty() {
-            return text;
+            return format!("{}: {fault}\n", self.title);
         }
+        let mut text = format!("{}: NOT VERIFIED for {}: {fault}\n", self.title, self.name);
         text.push_str(
             "Whoever answered need not be the exchange. Pin none of these keys because of this.\n",
         );
@@ -155,7 +155,6 @@ pub(super) fn of_file(path: &Path, keys: &[Key], now: i64) -> String {
         line(&mut text, title, key.name());
         facts(&mut text, key, now);
     }
-    text.push('\n');
     let good = keys.iter().filter(|key| key.pin.shared().is_none());
     text.push_str(&yaml(good.map(|key| (key.pin, key.name().to_owned()))));
     text
