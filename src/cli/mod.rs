@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::runtime::memory;
+
 pub mod audit;
 pub mod check;
 pub mod explain;
@@ -77,6 +79,12 @@ fn answer(out: &mut dyn Write, text: impl AsRef<[u8]>, code: u8) -> u8 {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = memory::keep_private() {
+        complain(&format!(
+            "the memory of this process cannot be kept private: {error}"
+        ));
+        return ExitCode::from(exit::FAILURE);
+    }
     let out = &mut io::stdout();
     let code = match cli.command {
         Command::Proxy(args) => crate::roles::proxy::run(&args),

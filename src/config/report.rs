@@ -276,3 +276,32 @@ fn printable(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml;
+    use crate::model::decode::Decode;
+    use crate::model::secret::SecretRef;
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown_by_any_fault() {
+        let text = "sign: { algorithm: hmac, key: hunter2\u{e4}, kind: x }\nother: y\n";
+        let mut faults = Faults::default();
+        let root = yaml::parse(text, &mut faults).unwrap();
+        let sign = root.get("sign").unwrap();
+        assert!(SecretRef::decode(sign.get("key").unwrap(), &mut faults).is_none());
+        faults.error(&sign.get("kind").unwrap().place, "on the same line");
+        faults.error(&root.get("other").unwrap().place, "on the next");
+        let report = Report::new("sidecar.yaml", text, faults);
+        let told = report.render(false);
+        assert!(!told.contains("hunter"), "{told}");
+        assert_eq!(
+            told.matches("key: *********, kind: x }").count(),
+            2,
+            "{told}"
+        );
+        assert!(told.contains("2 | other: y"), "{told}");
+        assert!(!format!("{report:?}").contains("hunter"));
+    }
+}

@@ -2,6 +2,7 @@
 //! which a byte may have left, never keeps a connection of which anything is in doubt.
 
 mod answer;
+pub mod coalesce;
 mod connect;
 pub mod exchange;
 mod pool;

@@ -19,7 +19,6 @@ pub mod outbound;
 pub mod path;
 pub mod pins;
 pub mod secret;
-pub mod security;
 pub mod settings;
 pub mod traceparent;
 pub mod units;

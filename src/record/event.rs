@@ -16,6 +16,7 @@ use super::exchange::ExchangeTold;
 use super::outcome::{Code, Outcome, outcome};
 use super::recovery::Recovery;
 use super::redact::{push_detail, push_path, push_word};
+use super::secrets::SecretRead;
 use super::told::{Asked, Reason, Shadowed, Told};
 
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
@@ -169,6 +170,8 @@ pub(super) enum Own<'a> {
     ConfigReject(&'a ConfigRejected<'a>),
     /// `admin.*`.
     Admin(&'a AdminOrder<'a>),
+    /// `secret.read`, or `secret.changed` where the value is another one.
+    Secret(&'a SecretRead<'a>),
 }
 
 /// Writes an event of the proxy itself.
@@ -181,6 +184,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::ConfigReject(_) => ("config.reject", "failure"),
         Own::Admin(order) if order.done => (order.name, "success"),
         Own::Admin(order) => (order.name, "failure"),
+        Own::Secret(read) => (read.action(), "success"),
     };
     push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
     push_plain(out, name);
@@ -190,7 +194,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     }
     match own {
         Own::Start(recovery) => push_start(out, recovery),
-        Own::Stop | Own::Admin(_) => {}
+        Own::Stop | Own::Admin(_) | Own::Secret(_) => {}
         Own::Dropped { count, why } => {
             push_raw(out, ",\"audit\":{\"dropped\":");
             push_number(out, count);
@@ -209,6 +213,9 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         push_raw(out, ",\"reason\":{\"code\":\"config.invalid\",\"detail\":");
         push_detail(out, rejected.detail);
         push_raw(out, "}");
+    }
+    if let Own::Secret(read) = own {
+        read.push(out);
     }
     push_raw(out, ",\"seq\":");
     let split = out.len();

@@ -13,8 +13,10 @@ use crate::model::clock::Now;
 use crate::model::denial::Cause;
 
 use super::durations;
+use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
 use super::route_metrics::{RouteMetrics, Scheme};
+use super::secrets::SecretMetrics;
 use super::shown::{Gauges, SpanMetrics};
 use super::told::Shadowed;
 
@@ -41,6 +43,8 @@ pub struct Metrics {
     keys: KeyMetrics,
     pub(super) spans: SpanMetrics,
     pub(super) gauges: Gauges,
+    secrets: SecretMetrics,
+    exchanges: ExchangeFamilies,
 }
 
 pub(super) struct Families {
@@ -108,6 +112,8 @@ impl Metrics {
         let keys = KeyMetrics::new(&make, &registry)?;
         let spans = SpanMetrics::new(&make)?;
         let gauges = Gauges::new(&make)?;
+        let secrets = SecretMetrics::new(&make)?;
+        let exchanges = ExchangeFamilies::new(&make, &registry)?;
         make.gauges("outrider_build_info", "The program's version", "version")?
             .get_metric_with_label_values(&[version])?
             .set(1);
@@ -131,6 +137,8 @@ impl Metrics {
             keys,
             spans,
             gauges,
+            secrets,
+            exchanges,
         })
     }
 
@@ -143,6 +151,12 @@ impl Metrics {
             scheme,
             Arc::clone(&self.families),
         ))
+    }
+
+    /// The children of one outbound, by its name in the configuration.
+    #[must_use]
+    pub fn exchange(&self, outbound: &str) -> ExchangeMetrics {
+        self.exchanges.outbound(outbound)
     }
 
     /// A configuration came into force: the first one, or one that was read later.
@@ -169,6 +183,16 @@ impl Metrics {
     /// A fetch of the keys has ended.
     pub fn keys_refreshed(&self, outcome: KeyRefresh) {
         self.keys.refreshed(outcome);
+    }
+
+    /// These secrets are in force, each with the second in which its value was first seen.
+    pub fn secrets<'n>(&self, since: impl IntoIterator<Item = (&'n str, i64)>) {
+        self.secrets.show(since);
+    }
+
+    /// A secret has another value than before.
+    pub fn secret_changed(&self) {
+        self.secrets.changed();
     }
 
     /// A stage of a request took so long.

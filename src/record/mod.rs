@@ -9,6 +9,7 @@ mod disk;
 mod durations;
 mod event;
 mod exchange;
+mod exchange_metrics;
 mod key_metrics;
 mod metrics;
 mod open;
@@ -17,6 +18,7 @@ mod outcome;
 mod recovery;
 mod redact;
 mod route_metrics;
+mod secrets;
 pub mod segment;
 mod shown;
 mod spans;
@@ -41,6 +43,7 @@ use crate::model::settings::SpoolSettings;
 pub use body::RecordedBody;
 pub use event::{AdminOrder, ConfigLoaded, ConfigRejected};
 pub use exchange::{ExchangeTold, Execution};
+pub use exchange_metrics::{BudgetShown, ClockShown, ExchangeMetrics};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
@@ -48,6 +51,7 @@ pub use otlp::{SpanExport, TraceSettings, tracing};
 pub use outcome::Outcome;
 pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::{RouteMetrics, Scheme};
+pub use secrets::SecretRead;
 pub use shown::{ClientMetrics, ConnectionTotals};
 pub use spans::{Sampler, Tracer};
 pub use told::ByteCounter;
@@ -184,6 +188,11 @@ impl Recorder {
     /// Records that a configuration was refused.
     pub fn config_rejected(&self, rejected: &ConfigRejected<'_>) {
         self.write_own(&Own::ConfigReject(rejected));
+    }
+
+    /// Records that a secret was read for the configuration that is in force from now on.
+    pub fn secret_read(&self, read: &SecretRead<'_>) {
+        self.write_own(&Own::Secret(read));
     }
 
     /// Whether new requests should be refused, because their records may find no room.

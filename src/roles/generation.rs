@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use crate::accept::http::Http;
-use crate::config::{Config, Loaded, Report, Setting, Workers};
+use crate::config::{Config, Contents, Loaded, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
 use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
 use crate::record::{ClientMetrics, Metrics};
+use crate::secrets::Secrets;
 
 use super::certificates;
 use super::changes::Settings;
@@ -34,8 +35,11 @@ pub(super) struct Generation {
     pub(super) live: Arc<Live>,
     /// What the configuration goes by in evidence.
     pub(super) fingerprint: String,
+    /// All that it was read from, secrets too, to see whether anything has changed.
+    pub(super) contents: Option<Contents>,
     /// What it was read from.
     pub(super) files: Vec<FileRead>,
+    pub(super) secrets: Secrets,
     pub(super) limits: AcceptLimits,
     pub(super) timeouts: Timeouts,
     /// Where keys come from, if they are fetched.
@@ -85,6 +89,9 @@ impl Generation {
         };
         let rewritten = self.files.iter().skip(1).filter(known);
         changes.extend(rewritten.map(|file| format!("file {}", file.path.display())));
+        let accesses = self.secrets.accesses(Some(&before.secrets));
+        let replaced = accesses.filter(|access| access.changed);
+        changes.extend(replaced.map(|access| format!("secret {}", access.name)));
         changes
     }
 
@@ -95,6 +102,8 @@ impl Generation {
         let Loaded {
             config, warnings, ..
         } = loaded;
+        let now = parts.clock.now();
+        let secrets = Secrets::following(&config.secrets, before.map(|old| &old.secrets), now);
         let inbound = config.inbound;
         let (limits, timeouts) = (inbound.limits.clone(), inbound.timeouts.clone());
         let upstream = inbound.upstream.clone();
@@ -129,7 +138,9 @@ impl Generation {
         Ok(Self {
             live: Arc::new(live),
             fingerprint: warnings.fingerprint().to_owned(),
+            contents: warnings.contents(),
             files: warnings.files().to_vec(),
+            secrets,
             limits,
             timeouts,
             key_source: made.key_source,

@@ -8,11 +8,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use crate::accept::listener::Gate;
-use crate::config::{self, Report};
+use crate::config::{self, Contents, Report};
 use crate::model::clock::Clock;
 use crate::model::fault::Severity;
 use crate::pipeline::{Live, Streams};
-use crate::record::{ConfigLoaded, ConfigRejected, Metrics, Recorder};
+use crate::record::{ConfigLoaded, ConfigRejected, Metrics, Recorder, SecretRead};
 use crate::runtime::drain::Drain;
 use crate::runtime::reload::Watch;
 use crate::runtime::signals::ReloadSignal;
@@ -42,8 +42,8 @@ pub(super) struct Reloader {
     pub(super) config: Arc<ArcSwap<ConfigInForce>>,
     /// Notified when somebody orders a reload there.
     pub(super) ordered: Arc<Notify>,
-    /// The fingerprint of the configuration that was refused last, as long as it stands.
-    pub(super) refused: Option<String>,
+    /// What the configuration that was refused last was read from, as long as it stands.
+    pub(super) refused: Option<Contents>,
 }
 
 impl Reloader {
@@ -73,6 +73,26 @@ impl Reloader {
             previous: None,
             changes: &[],
         });
+        self.tell_secrets(&self.current, None);
+    }
+
+    /// Tells which secrets a generation was made with; never a value.
+    fn tell_secrets(&self, generation: &Generation, before: Option<&Generation>) {
+        let metrics = self.recorder.metrics();
+        let since = generation.secrets.since();
+        metrics.secrets(since.map(|(name, since)| (name, since.unix_seconds())));
+        let before = before.map(|before| &before.secrets);
+        for access in generation.secrets.accesses(before) {
+            if access.changed {
+                metrics.secret_changed();
+            }
+            self.recorder.secret_read(&SecretRead {
+                name: access.name,
+                source: access.source,
+                version: access.version,
+                changed: access.changed,
+            });
+        }
     }
 
     /// Reads everything again. What is read as it was before is left alone, unless somebody asked.
@@ -81,7 +101,7 @@ impl Reloader {
             Ok(loaded) => loaded,
             Err(report) => return self.refuse(&report, watch, asked),
         };
-        let same = loaded.warnings.fingerprint() == self.current.fingerprint;
+        let same = loaded.warnings.contents() == self.current.contents;
         if same && self.refused.is_none() && !asked {
             return;
         }
@@ -122,6 +142,7 @@ impl Reloader {
             previous: Some(&self.current.fingerprint),
             changes: &changes,
         });
+        self.tell_secrets(&next, Some(&self.current));
         tracing::info!(
             generation = next.live.generation,
             digest = next.fingerprint,
@@ -138,7 +159,7 @@ impl Reloader {
     /// Keeps what is in force. The same faulty text is told once, however often it is read, unless somebody asked.
     fn refuse(&mut self, report: &Report, watch: &mut Watch, asked: bool) {
         watch.also(report.files());
-        if !asked && self.refused.as_deref() == Some(report.fingerprint()) {
+        if !asked && self.refused.is_some() && self.refused == report.contents() {
             return;
         }
         self.recorder.metrics().config_reloaded(false);
@@ -159,7 +180,7 @@ impl Reloader {
             "the configuration is refused, the one before stays in force:\n{}",
             report.render(false).trim_end()
         );
-        self.refused = Some(report.fingerprint().to_owned());
+        self.refused = report.contents();
     }
 }
 

@@ -7,6 +7,7 @@ pub mod drain;
 pub mod fetch;
 pub mod get;
 pub mod health;
+pub mod memory;
 mod pages;
 pub mod readiness;
 pub mod reload;

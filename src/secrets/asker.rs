@@ -19,6 +19,8 @@ const SECRETS_MAX: usize = 512;
 #[derive(Debug, Default)]
 pub struct Asker {
     sources: Vec<Placed<Box<dyn Source>>>,
+    /// Whether a source cannot be used; what would follow from that is not told.
+    lame: bool,
     found: BTreeMap<SecretName, Arc<Found>>,
     /// Files that were warned of.
     warned: BTreeSet<String>,
@@ -52,11 +54,12 @@ impl fmt::Debug for Found {
 impl Asker {
     /// Opens the sources. One that cannot be used is a fault where it is named, and is not asked.
     pub fn open(sources: Sources, door: &mut dyn Door, faults: &mut Faults) -> Self {
-        let mut usable = Vec::new();
+        let (mut usable, mut lame) = (Vec::new(), false);
         for mut source in sources.0 {
             match source.value.open(door) {
                 Ok(()) => usable.push(source),
                 Err(sentences) => {
+                    lame = true;
                     for sentence in sentences {
                         faults.error(&source.place, sentence);
                     }
@@ -65,6 +68,7 @@ impl Asker {
         }
         Self {
             sources: usable,
+            lame,
             ..Self::default()
         }
     }
@@ -100,6 +104,9 @@ impl Asker {
             faults.error(place, refusal);
             return;
         }
+        if self.lame {
+            return;
+        }
         let help = self.what_was_asked(name, door);
         faults.error_with_help(place, format!("no source has the secret `{name}`"), help);
     }
@@ -119,10 +126,7 @@ impl Asker {
     /// Which sources were asked, and which of their names is near; names only.
     fn what_was_asked(&self, name: &SecretName, door: &dyn Door) -> String {
         let titles: Vec<String> = self.sources.iter().map(|one| one.value.title()).collect();
-        let asked = match titles.as_slice() {
-            [] => "no source could be asked".to_owned(),
-            titles => format!("asked: {}", titles.join(", then ")),
-        };
+        let asked = format!("asked: {}", titles.join(", then "));
         let known: Vec<String> = self
             .sources
             .iter()

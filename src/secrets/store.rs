@@ -100,9 +100,9 @@ impl Secrets {
     }
 
     /// Every secret with the moment since when its value is known.
-    pub fn since(&self) -> impl Iterator<Item = (&str, &str, Now)> {
+    pub fn since(&self) -> impl Iterator<Item = (&str, Now)> {
         let held = self.held.iter();
-        held.map(|(name, held)| (name.as_str(), held.source(), held.since))
+        held.map(|(name, held)| (name.as_str(), held.since))
     }
 }
 

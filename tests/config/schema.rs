@@ -55,6 +55,7 @@ inbound:
       anonymous: true
       cors: { origins: ["https://other.example"] }
 audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB }
+secrets: [{ env: { prefix: TRADING_ } }, { dotenv: .env }, { files: secrets }]
 health: { listen: 127.0.0.1:9000 }
 admin: { listen: 127.0.0.1:9001 }
 workers: 2
@@ -164,6 +165,8 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             "/certificate",
             "/key",
             "/client_ca",
+            "/dotenv",
+            "/files",
         ];
         if found.value.is_object() || found.value.is_array() {
             return None;

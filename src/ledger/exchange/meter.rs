@@ -18,6 +18,15 @@ pub(super) struct Meter {
     slots: [Count; 3],
     /// Reserved and not settled. Counted in every window: it may be late.
     in_flight: u64,
+    /// In flight, but nobody said what became of them or when: counted at the next moment that is given.
+    orphans: Orphans,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Orphans {
+    cost: u64,
+    /// The earliest window that any of them may be in.
+    first: i64,
 }
 
 /// What was counted in one window by requests that are settled. A figure that the exchange tells replaces an older one
@@ -37,7 +46,7 @@ pub(super) struct Ended {
     pub(super) cost: u64,
     /// When it was reserved.
     pub(super) begun: Moment,
-    /// When it was settled; `None` if nobody said.
+    /// When it was settled; `None` if nobody said, and then it is counted as sent.
     pub(super) settled: Option<Moment>,
     /// What the exchange told with the answer.
     pub(super) told: Option<u64>,
@@ -54,6 +63,7 @@ impl Meter {
             window: i64::MIN / 2,
             slots: [Count::default(); 3],
             in_flight: 0,
+            orphans: Orphans::default(),
         }
     }
 
@@ -108,26 +118,28 @@ impl Meter {
 
     /// Turns what was in flight into what is counted.
     pub(super) fn settle(&mut self, ended: &Ended) {
-        self.give_back(ended.reserved);
         let first = *self.interval().windows(ended.begun).start();
-        let last = match ended.settled {
-            Some(at) => {
-                self.roll(at);
-                *self.interval().windows(at).end()
-            }
-            None => (*self.interval().windows(ended.begun).end()).max(self.window),
+        let Some(at) = ended.settled else {
+            self.orphan(ended.reserved, first);
+            return;
         };
+        self.roll(at);
+        self.give_back(ended.reserved);
+        let last = *self.interval().windows(at).end();
         match ended.told {
             // A figure of which it is not certain that it is this window's must not be taken for this window's.
             Some(figure) if (first, last) == (self.window, self.window) => {
                 self.slots[HERE].tell(figure, ended.is_newer);
             }
-            _ => {
-                for slot in self.slots_of(first..=last) {
-                    self.add(slot, ended.cost);
-                }
-            }
+            _ => self.add(first..=last, ended.cost),
         }
+    }
+
+    const fn orphan(&mut self, cost: u64, first: i64) {
+        let orphans = &mut self.orphans;
+        let is_earliest = orphans.cost == 0 || first < orphans.first;
+        orphans.first = if is_earliest { first } else { orphans.first };
+        orphans.cost = orphans.cost.saturating_add(cost);
     }
 
     /// Moves on to the window of this moment.
@@ -144,6 +156,14 @@ impl Meter {
             self.slots[2] = Count::default();
         }
         self.window = self.window.max(window);
+        let orphans = std::mem::take(&mut self.orphans);
+        if orphans.cost > 0 {
+            self.give_back(orphans.cost);
+            self.add(
+                orphans.first..=*self.interval().windows(at).end(),
+                orphans.cost,
+            );
+        }
     }
 
     /// The slots of those windows that are kept.
@@ -160,9 +180,11 @@ impl Meter {
         counted.saturating_add(self.in_flight)
     }
 
-    fn add(&mut self, slot: usize, cost: u64) {
-        if let Some(count) = self.slots.get_mut(slot) {
-            count.add(cost);
+    fn add(&mut self, windows: RangeInclusive<i64>, cost: u64) {
+        for slot in self.slots_of(windows) {
+            if let Some(count) = self.slots.get_mut(slot) {
+                count.add(cost);
+            }
         }
     }
 }

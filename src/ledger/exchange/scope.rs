@@ -131,6 +131,11 @@ impl State {
         of_kind.map(usage).max_by_key(Usage::share)
     }
 
+    #[cfg(test)]
+    pub(super) const fn meters_held(&self) -> usize {
+        self.meters.len()
+    }
+
     fn meter(&mut self, like: &RateLimit) -> Option<&mut Meter> {
         let same =
             |meter: &&mut Meter| (meter.kind(), meter.interval()) == (like.kind, like.interval);

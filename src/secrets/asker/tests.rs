@@ -137,10 +137,6 @@ fn ask(sources: &[&str], name: &str, room: &mut Room) -> (Option<(String, String
     (found, told.collect())
 }
 
-fn found(value: &str, origin: &str) -> Option<(String, String)> {
-    Some((value.to_owned(), origin.to_owned()))
-}
-
 #[test]
 fn the_first_source_that_has_it_is_taken() {
     let room = || {
@@ -186,7 +182,11 @@ fn the_first_source_that_has_it_is_taken() {
     ];
     for (sources, name, value, origin) in table {
         let (read, told) = ask(sources, name, &mut room());
-        assert_eq!(read, found(value, origin), "{sources:?}");
+        assert_eq!(
+            read,
+            Some((value.to_owned(), origin.to_owned())),
+            "{sources:?}"
+        );
         assert_eq!(told, "", "{sources:?}");
     }
 }
@@ -228,7 +228,7 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
         room.locked.push("/run/LOCKED".to_owned());
         room
     };
-    let table: [(&[&str], &str, &str); 13] = [
+    let table: [(&[&str], &str, &str); 12] = [
         (
             &["env", "files:/next"],
             "EMPTY",
@@ -258,11 +258,6 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
             &["dotenv:.env"],
             "A",
             "error: `.env`, line 3: programs differ",
-        ),
-        (
-            &["dotenv:.env"],
-            "A",
-            "no source has the secret `A` [no source could be asked]",
         ),
         (
             &["dotenv:gone", "env:T_", "files:/next"],

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::model::decode::{Decode, Fields, decode_scalar};
 use crate::model::fault::Faults;
 use crate::model::node::Node;
-use crate::model::secret::{Secret, SecretName};
+use crate::model::secret::{Secret, SecretBytes, SecretName};
 
 use super::super::Door;
 use super::{Finding, Source, SourceKind, files};
@@ -99,12 +99,12 @@ impl Source for Environment {
         let variables = door.variables().into_iter();
         let own = variables.filter(|name| !name.starts_with(SETTINGS));
         own.filter_map(|name| name.strip_prefix(&self.prefix).map(str::to_owned))
-            .map(|name| name.strip_suffix(FILE).map_or(name.clone(), str::to_owned))
+            .map(|name| name.strip_suffix(FILE).unwrap_or(&name).to_owned())
             .collect()
     }
 }
 
-fn as_secret(value: &OsStr) -> crate::model::secret::SecretBytes {
+fn as_secret(value: &OsStr) -> SecretBytes {
     Secret::new(value.as_bytes().to_vec())
 }
 

@@ -13,11 +13,11 @@ use super::super::signing::explain::{Explained, Line, Mask};
 use super::super::signing::key::{KeyFault, SigningKey};
 use super::super::signing::{Fresh, SignFault, SignInput, Signed, TimeUnit, sensitive};
 use crate::model::decode::{Decode, decode_scalar};
+use crate::model::exchange::Security;
 use crate::model::fault::Faults;
 use crate::model::form::{has, push_encoded, push_param};
 use crate::model::node::Node;
 use crate::model::secret::Secret;
-use crate::model::security::Security;
 
 /// The header that names the key.
 const API_KEY: HeaderName = HeaderName::from_static("x-mbx-apikey");

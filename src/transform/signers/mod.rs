@@ -11,12 +11,14 @@ pub use binance::{BinanceSettings, RecvWindow};
 
 pub use super::signing::explain::{Explained, Line};
 pub use super::signing::key::{Algorithm, KeyEncoding, KeyFault, SigningKey};
+pub use super::signing::scheme::Program;
 pub use super::signing::{Fresh, Needs, Session, SignFault, SignInput, Signed, TimeUnit};
 
+use super::signing::scheme;
 use crate::model::decode::suggest;
+use crate::model::exchange::Security;
 use crate::model::frame::Frame;
 use crate::model::secret::Secret;
-use crate::model::security::Security;
 
 /// A row of [`SIGNERS`].
 #[derive(Debug)]
@@ -37,10 +39,48 @@ pub enum How {
 }
 
 /// Every signer that has a name.
-pub const SIGNERS: &[Kind] = &[Kind {
-    name: "binance",
-    how: How::Binance,
-}];
+pub const SIGNERS: &[Kind] = &[
+    Kind {
+        name: "binance",
+        how: How::Binance,
+    },
+    Kind {
+        name: "bitfinex",
+        how: How::Scheme(include_str!("bitfinex.yaml")),
+    },
+    Kind {
+        name: "bybit",
+        how: How::Scheme(include_str!("bybit.yaml")),
+    },
+    Kind {
+        name: "coinbase",
+        how: How::Scheme(include_str!("coinbase.yaml")),
+    },
+    Kind {
+        name: "coinbase-es256",
+        how: How::Scheme(include_str!("coinbase_es256.yaml")),
+    },
+    Kind {
+        name: "gate",
+        how: How::Scheme(include_str!("gate.yaml")),
+    },
+    Kind {
+        name: "kraken",
+        how: How::Scheme(include_str!("kraken.yaml")),
+    },
+    Kind {
+        name: "kucoin",
+        how: How::Scheme(include_str!("kucoin.yaml")),
+    },
+    Kind {
+        name: "okx",
+        how: How::Scheme(include_str!("okx.yaml")),
+    },
+    Kind {
+        name: "upbit",
+        how: How::Scheme(include_str!("upbit.yaml")),
+    },
+];
 
 /// The signer of this name, or what was probably meant.
 pub fn find(name: &str) -> Result<&'static Kind, String> {
@@ -71,6 +111,7 @@ pub struct Signer(Inner);
 
 enum Inner {
     Binance(Box<binance::Binance>),
+    Scheme(Box<scheme::Bound>),
 }
 
 impl Signer {
@@ -84,10 +125,16 @@ impl Signer {
             .map(|signer| Self(Inner::Binance(Box::new(signer))))
     }
 
+    /// A rule of the scheme with the secrets that it names; one that is missing, or that it does not know, is a fault.
+    pub fn scheme(program: &Program, secrets: Secrets) -> Result<Self, String> {
+        scheme::Bound::new(program, secrets).map(|bound| Self(Inner::Scheme(Box::new(bound))))
+    }
+
     /// Signs a request. The bytes that come back are those that were signed: they are sent as they are.
     pub fn sign(&self, input: &SignInput<'_>, fresh: &Fresh) -> Result<Signed, SignFault> {
         match &self.0 {
             Inner::Binance(signer) => signer.sign(input, fresh),
+            Inner::Scheme(bound) => bound.sign(input, fresh),
         }
     }
 
@@ -101,6 +148,7 @@ impl Signer {
     ) -> Result<String, SignFault> {
         match &self.0 {
             Inner::Binance(signer) => signer.sign_frame(frame, security, session, fresh),
+            Inner::Scheme(_) => Err(SignFault::NoFrames),
         }
     }
 
@@ -108,6 +156,7 @@ impl Signer {
     pub fn log_on(&self, id: &str, fresh: &Fresh) -> Result<String, SignFault> {
         match &self.0 {
             Inner::Binance(signer) => signer.log_on(id, fresh),
+            Inner::Scheme(_) => Err(SignFault::NoFrames),
         }
     }
 
@@ -116,6 +165,7 @@ impl Signer {
     pub fn can_log_on(&self) -> bool {
         match &self.0 {
             Inner::Binance(signer) => signer.can_log_on(),
+            Inner::Scheme(_) => false,
         }
     }
 
@@ -124,6 +174,7 @@ impl Signer {
     pub fn signs(&self, method: &http::Method, path: &str) -> bool {
         match &self.0 {
             Inner::Binance(_) => true,
+            Inner::Scheme(bound) => bound.program().signs(method, path),
         }
     }
 
@@ -132,6 +183,7 @@ impl Signer {
     pub fn needs(&self) -> Needs {
         match &self.0 {
             Inner::Binance(_) => Needs::default(),
+            Inner::Scheme(bound) => bound.program().needs(),
         }
     }
 
@@ -144,6 +196,7 @@ impl Signer {
                 params: binance::OWN_PARAMS.map(str::to_owned).to_vec(),
                 members: binance::OWN_MEMBERS.map(str::to_owned).to_vec(),
             },
+            Inner::Scheme(bound) => bound.program().own(),
         }
     }
 
@@ -151,6 +204,7 @@ impl Signer {
     pub fn explain(&self, input: &SignInput<'_>, fresh: &Fresh) -> Result<Explained, SignFault> {
         match &self.0 {
             Inner::Binance(signer) => signer.explain(input, fresh),
+            Inner::Scheme(bound) => bound.explain(input, fresh),
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Encoding {
 }
 
 /// The encodings by name.
-pub const ENCODINGS: &[(&str, Encoding)] = &[
+pub(super) const ENCODINGS: &[(&str, Encoding)] = &[
     ("raw", Encoding::Raw),
     ("hex", Encoding::Hex),
     ("base64", Encoding::Base64),
@@ -47,7 +47,7 @@ impl Encoding {
 
 /// The bytes that a hexadecimal text writes.
 #[must_use]
-pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |digit: u8| char::from(digit).to_digit(16);
     let bytes = pairs.iter().map(|[high, low]| {
@@ -61,7 +61,7 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 /// The bytes that a padded base64 text writes.
 #[must_use]
-pub fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 

@@ -47,7 +47,7 @@ pub enum KeyEncoding {
 }
 
 /// The key encodings by name.
-pub const KEY_ENCODINGS: &[(&str, KeyEncoding)] = &[
+pub(super) const KEY_ENCODINGS: &[(&str, KeyEncoding)] = &[
     ("utf8", KeyEncoding::Utf8),
     ("base64", KeyEncoding::Base64),
     ("hex", KeyEncoding::Hex),
@@ -153,6 +153,12 @@ impl SigningKey {
 }
 
 impl Algorithm {
+    /// Whether it is a MAC: the key is a text, not a PEM.
+    #[must_use]
+    pub const fn is_mac(self) -> bool {
+        self.hmac().is_some()
+    }
+
     const fn hmac(self) -> Option<hmac::Algorithm> {
         match self {
             Self::HmacSha256 => Some(hmac::HMAC_SHA256),

@@ -3,15 +3,16 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
-pub mod encoding;
-pub mod explain;
-pub mod key;
+pub(super) mod encoding;
+pub(super) mod explain;
+pub(super) mod key;
 mod pem;
+pub(super) mod scheme;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::model::security::Security;
+use crate::model::exchange::Security;
 
 /// A request as it was judged, with nothing of the client's own credentials left in it.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,7 +20,7 @@ use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor};
 use crate::model::ip::LOOPBACK;
 use crate::runtime::drain::Drain;
 
-use super::evidence::count;
+use super::evidence::{Open, count};
 use super::rest;
 use super::state::State;
 
@@ -43,6 +42,8 @@ pub(super) struct Door {
     /// Counted up to end what is idle, and to end everything.
     pub(super) end_idle: watch::Sender<u64>,
     pub(super) end_all: watch::Sender<u64>,
+    /// Counted up to announce a shutdown to WebSockets.
+    pub(super) notice: watch::Sender<u64>,
     port: Arc<Port>,
 }
 
@@ -81,6 +82,7 @@ impl Door {
             is_shut: watch::Sender::new(false),
             end_idle: watch::Sender::new(0),
             end_all: watch::Sender::new(0),
+            notice: watch::Sender::new(0),
             port: Arc::new(Port {
                 address,
                 _held: held,
@@ -145,8 +147,7 @@ impl Door {
 
     async fn connection(&self, stream: TcpStream) {
         let counts = &self.state.evidence.counts;
-        counts.open.fetch_add(1, Ordering::Relaxed);
-        let _open = Leaving(&counts.open);
+        let _open = Open::new(&counts.open);
         // Orders are small; nothing is gained by holding them back.
         let _best_effort = stream.set_nodelay(true);
         let line = Arc::new(Line {
@@ -201,15 +202,6 @@ impl Line {
             // Should it fail, the connection ends in an orderly way, and a test notices.
             let _best_effort = socket.set_linger(Some(Duration::ZERO));
         }
-    }
-}
-
-/// Counts down when a connection ends, however it ends.
-struct Leaving<'c>(&'c std::sync::atomic::AtomicU64);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Evidence {
 pub(super) struct Counts {
     pub(super) connections: AtomicU64,
     pub(super) open: AtomicU64,
+    pub(super) sockets: AtomicU64,
     pub(super) handshakes_failed: AtomicU64,
     pub(super) resumed: AtomicU64,
     pub(super) placed: AtomicU64,
@@ -95,6 +96,24 @@ impl Evidence {
             replays.clear();
         }
         !replays.insert(known)
+    }
+}
+
+/// Something open; counted down when it is dropped, however it ends.
+#[derive(Debug)]
+pub(super) struct Open<'c>(&'c AtomicU64);
+
+impl<'c> Open<'c> {
+    /// Counts up.
+    pub(super) fn new(counter: &'c AtomicU64) -> Self {
+        count(counter);
+        Self(counter)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,9 @@
 //! The checks of a signed request, in the order in which the exchange makes them: time, parameters, signature. Decides
 //! only from what came over the wire and what the exchange keeps; nothing of Outrider signs or checks here.
 
+use std::sync::Arc;
+
+use super::evidence::count;
 use super::keys::{ApiKey, well_formed};
 use super::params::{Params, Raw};
 use super::refusal::Refusal;
@@ -24,11 +27,11 @@ const MICROSECOND_DIGITS: usize = 16;
 /// # Errors
 ///
 /// -2014 for what cannot be a key, -2015 for one that is unknown or may not do this.
-pub(super) fn key<'s>(
-    state: &'s State,
+pub(super) fn key(
+    state: &State,
     id: Option<&str>,
     security: Security,
-) -> Result<&'s ApiKey, Refusal> {
+) -> Result<Arc<ApiKey>, Refusal> {
     let id = id
         .filter(|id| well_formed(id))
         .ok_or_else(Refusal::key_format)?;
@@ -118,7 +121,7 @@ pub(super) fn remember(state: &State, key: &ApiKey, signature: &str, route: &str
         let text = format!("the signed request `{route}` came twice");
         state.evidence.violation(text);
     } else {
-        super::evidence::count(&state.evidence.counts.repeated_reads);
+        count(&state.evidence.counts.repeated_reads);
     }
 }
 

@@ -12,11 +12,13 @@ use std::time::Duration;
 use crate::runtime::drain::Drain;
 
 mod amount;
+mod api;
 mod book;
 mod certificates;
 mod door;
 mod evidence;
 mod faults;
+mod frame;
 mod gate;
 mod headers;
 mod keys;
@@ -28,7 +30,9 @@ mod present;
 mod refusal;
 mod rest;
 mod routes;
+mod socket;
 mod state;
+mod streams;
 mod time;
 mod trading;
 
@@ -39,6 +43,7 @@ use evidence::read;
 pub use faults::Fault;
 pub use keys::ApiKey;
 pub use limits::Limits;
+pub use socket::Sockets;
 use state::State;
 pub use time::ServerClock;
 
@@ -51,6 +56,8 @@ pub struct Options {
     pub keys: Vec<ApiKey>,
     /// What it allows.
     pub limits: Limits,
+    /// How it treats WebSockets.
+    pub sockets: Sockets,
 }
 
 impl Default for Options {
@@ -60,6 +67,7 @@ impl Default for Options {
             names: ["localhost", "127.0.0.1"].map(str::to_owned).to_vec(),
             keys: Vec::new(),
             limits: Limits::default(),
+            sockets: Sockets::default(),
         }
     }
 }
@@ -107,6 +115,18 @@ impl Exchange {
     #[must_use]
     pub fn rest_url(&self) -> String {
         format!("https://{}:{}", self.name, self.address().port())
+    }
+
+    /// `wss://NAME:PORT/ws-api/v3`, for the WebSocket API.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("wss://{}:{}/ws-api/v3", self.name, self.address().port())
+    }
+
+    /// `wss://NAME:PORT`, for market streams below `/ws` and `/stream`.
+    #[must_use]
+    pub fn stream_url(&self) -> String {
+        format!("wss://{}:{}", self.name, self.address().port())
     }
 
     /// The roots that its clients trust, as PEM: that of the right chain, that of the backup, and another one.
@@ -157,6 +177,21 @@ impl Exchange {
     /// Ends every connection at once, also WebSockets.
     pub fn close_all(&self) {
         self.door.end_all.send_modify(|count| *count += 1);
+    }
+
+    /// Tells every WebSocket that the server is about to shut down.
+    pub fn announce_shutdown(&self) {
+        self.door.notice.send_modify(|count| *count += 1);
+    }
+
+    /// Makes a key known from now on.
+    pub fn add_key(&self, key: ApiKey) {
+        self.state.add_key(key);
+    }
+
+    /// Makes a key unknown from now on, also to sessions that were authenticated with it.
+    pub fn revoke_key(&self, id: &str) {
+        self.state.remove_key(id);
     }
 
     /// Refuses connections from now on, or takes them again. Those that stand go on.
@@ -218,6 +253,12 @@ impl Exchange {
     #[must_use]
     pub fn open_connections(&self) -> u64 {
         read(&self.state.evidence.counts.open)
+    }
+
+    /// WebSockets that are open.
+    #[must_use]
+    pub fn open_sockets(&self) -> u64 {
+        read(&self.state.evidence.counts.sockets)
     }
 
     /// Connections that ended before their handshake did.

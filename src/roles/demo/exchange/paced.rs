@@ -26,7 +26,10 @@ impl Paced {
     pub(super) fn whole(text: String) -> Self {
         let length = u64::try_from(text.len()).ok();
         Self {
-            pieces: VecDeque::from([Bytes::from(text)]),
+            pieces: (!text.is_empty())
+                .then(|| Bytes::from(text))
+                .into_iter()
+                .collect(),
             pause: None,
             waiting: None,
             length,

@@ -24,6 +24,7 @@ use super::params::{Params, Raw};
 use super::present::Times;
 use super::refusal::Refusal;
 use super::routes::{Found, Operation, Route, Security, find};
+use super::socket;
 use super::state::State;
 use super::trading::Ask;
 
@@ -68,6 +69,9 @@ pub(super) async fn answer(
         Some(Fault::Forbidden) => return Ok(forbidden()),
         Some(Fault::Conflict) => return Ok(conflict()),
         _ => {}
+    }
+    if socket::is_asked_for(request.headers()) {
+        return Ok(socket::open(door, request));
     }
     let call = Call::read(request).await?;
     if fault == Some(Fault::ResetAfterBody) {
@@ -163,22 +167,15 @@ fn judge(state: &State, name: &str, call: &Call) -> Response<String> {
         Found::OtherMethod => return plain(StatusCode::METHOD_NOT_ALLOWED),
         Found::Nothing => return plain(StatusCode::NOT_FOUND),
     };
-    let moment = state.moment();
     let weight = if route.operation.is_free() {
         0
     } else {
         route.weight
     };
-    let arrived = state.meter().arrive(moment, weight);
-    if let Err(limited) = arrived {
-        if limited.in_spite {
-            count(&state.evidence.counts.sent_while_banned);
-            state
-                .evidence
-                .violation(format!("`{name}` was sent while banned"));
-        }
-        return weighed(state, moment, refused(&limited.refusal));
-    }
+    let moment = match arrive(state, name, weight) {
+        Ok(moment) => moment,
+        Err(refused) => return refused,
+    };
     let outcome = admit(state, name, route, call, moment);
     let mut response = match &outcome {
         Ok((value, _)) => json_of(StatusCode::OK, value),
@@ -195,6 +192,23 @@ fn judge(state: &State, name: &str, call: &Call) -> Response<String> {
         set(&mut response, "x-mbx-order-count-1d", day);
     }
     weighed(state, moment, response)
+}
+
+/// Counts a request that has arrived, and gives the moment of its arrival.
+///
+/// # Errors
+///
+/// The answer, when a limit is reached.
+#[expect(
+    clippy::result_large_err,
+    reason = "the answer goes straight to the client"
+)]
+pub(super) fn arrive(state: &State, name: &str, weight: u64) -> Result<Moment, Response<String>> {
+    let moment = state.moment();
+    let arrived = state.admit(name, moment, weight);
+    arrived
+        .map(|()| moment)
+        .map_err(|refusal| weighed(state, moment, refused(&refusal)))
 }
 
 /// Form, key, time, parameters and signature; then what was asked for, and whose account it is.
@@ -243,7 +257,7 @@ fn signed(
     let mut ids = call.headers.get_all(headers::KEY).iter();
     let id = ids.next().and_then(|id| id.to_str().ok());
     let id = id.filter(|_| ids.next().is_none());
-    let key = gate::key(state, id, route.security)?;
+    let key = &gate::key(state, id, route.security)?;
     gate::time(params, moment.unix_us)?;
     let signature = gate::signature(key, call.raw())?;
     let changes = call.method != Method::GET;
@@ -281,7 +295,8 @@ fn json_of(status: StatusCode, value: &Value) -> Response<String> {
     text(status, "application/json;charset=UTF-8", value.to_string())
 }
 
-fn plain(status: StatusCode) -> Response<String> {
+/// An answer without a body.
+pub(super) fn plain(status: StatusCode) -> Response<String> {
     text(status, "text/html", String::new())
 }
 

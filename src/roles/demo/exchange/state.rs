@@ -8,10 +8,11 @@ use tokio::sync::broadcast;
 
 use super::Options;
 use super::book::Book;
-use super::evidence::{Evidence, lock};
+use super::evidence::{Evidence, count, lock};
 use super::faults::Faults;
 use super::keys::ApiKey;
 use super::limits::{Meter, Moment};
+use super::refusal::Refusal;
 use super::time::ServerClock;
 
 /// Events that a slow listener may be behind.
@@ -31,7 +32,7 @@ pub(super) struct State {
     pub(super) evidence: Evidence,
     pub(super) faults: Faults,
     pub(super) events: broadcast::Sender<Arc<UserEvent>>,
-    keys: HashMap<String, ApiKey>,
+    keys: Mutex<HashMap<String, Arc<ApiKey>>>,
     meter: Mutex<Meter>,
     book: Mutex<Book>,
 }
@@ -39,8 +40,11 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(options: Options) -> Self {
         let keys = options.keys.iter();
+        let keys = keys
+            .map(|key| (key.id.clone(), Arc::new(key.clone())))
+            .collect();
         Self {
-            keys: keys.map(|key| (key.id.clone(), key.clone())).collect(),
+            keys: Mutex::new(keys),
             meter: Mutex::new(Meter::new(options.limits)),
             options,
             clock: ServerClock::new(),
@@ -51,8 +55,33 @@ impl State {
         }
     }
 
-    pub(super) fn key(&self, id: &str) -> Option<&ApiKey> {
-        self.keys.get(id)
+    pub(super) fn key(&self, id: &str) -> Option<Arc<ApiKey>> {
+        lock(&self.keys).get(id).cloned()
+    }
+
+    pub(super) fn add_key(&self, key: ApiKey) {
+        lock(&self.keys).insert(key.id.clone(), Arc::new(key));
+    }
+
+    pub(super) fn remove_key(&self, id: &str) {
+        lock(&self.keys).remove(id);
+    }
+
+    /// Counts a request that has arrived.
+    ///
+    /// # Errors
+    ///
+    /// 429 or 418 when a limit is reached.
+    pub(super) fn admit(&self, name: &str, moment: Moment, weight: u64) -> Result<(), Refusal> {
+        let arrived = self.meter().arrive(moment, weight);
+        arrived.map_err(|limited| {
+            if limited.in_spite {
+                count(&self.evidence.counts.sent_while_banned);
+                let text = format!("`{name}` was sent while banned");
+                self.evidence.violation(text);
+            }
+            limited.refusal
+        })
     }
 
     pub(super) fn moment(&self) -> Moment {

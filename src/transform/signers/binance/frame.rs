@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::super::super::signing::{Fresh, Session, SignFault};
 use super::{Binance, OWN_MEMBERS};
+use crate::model::exchange::Security;
 use crate::model::frame::{Frame, Member, unquoted};
-use crate::model::security::Security;
 
 /// The call that binds a key to a connection.
 const LOG_ON: &str = "session.logon";
