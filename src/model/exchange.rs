@@ -6,12 +6,21 @@
 
 use http::Method;
 
-pub use super::security::Security;
-
 mod binance_coin_m;
 mod binance_spot;
 mod binance_usd_m;
 mod others;
+
+/// What a request to an endpoint has to carry. Never inferred: the tables say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Neither key nor signature; a key is never sent where it is not needed.
+    None,
+    /// The key's name, but no time and no signature.
+    KeyOnly,
+    /// The key's name, the time and a signature.
+    Signed,
+}
 
 /// What a request does at the exchange, if it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -128,7 +128,7 @@ impl ExchangeFamilies {
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
-        let gauges = |name, help| make.gauges(name, help, LABEL);
+        let gauges = |name, help| make.gauges(name, help, &[LABEL]);
         let counters = |name, help| make.counters(name, help, &[LABEL]);
         Ok(Self {
             weight_used: gauges(

@@ -11,10 +11,12 @@ use prometheus::{
 
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
+use crate::model::pins::PinMode;
 
 use super::durations;
 use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
+use super::pin_metrics::{EndpointShown, PinMetrics};
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::secrets::SecretMetrics;
 use super::shown::{Gauges, SpanMetrics};
@@ -45,6 +47,7 @@ pub struct Metrics {
     pub(super) gauges: Gauges,
     secrets: SecretMetrics,
     exchanges: ExchangeFamilies,
+    pins: PinMetrics,
 }
 
 pub(super) struct Families {
@@ -126,7 +129,8 @@ impl Metrics {
         let gauges = Gauges::new(&make)?;
         let secrets = SecretMetrics::new(&make)?;
         let exchanges = ExchangeFamilies::new(&make, &registry)?;
-        make.gauges("outrider_build_info", "The program's version", "version")?
+        let pins = PinMetrics::new(&make)?;
+        make.gauges("outrider_build_info", "The program's version", &["version"])?
             .get_metric_with_label_values(&[version])?
             .set(1);
         registry.register(Box::new(
@@ -151,6 +155,7 @@ impl Metrics {
             gauges,
             secrets,
             exchanges,
+            pins,
         })
     }
 
@@ -205,6 +210,16 @@ impl Metrics {
     /// A secret has another value than before.
     pub fn secret_changed(&self) {
         self.secrets.changed();
+    }
+
+    /// These endpoints of exchanges are in use, and this was seen of them.
+    pub fn endpoints<'n>(&self, shown: impl IntoIterator<Item = EndpointShown<'n>>) {
+        self.pins.show(shown);
+    }
+
+    /// A server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pins_missed(&self, upstream: &str, host: &str, mode: PinMode) {
+        self.pins.missed(upstream, host, mode);
     }
 
     /// A stage of a request took so long.
@@ -376,9 +391,9 @@ impl Make<'_> {
         &self,
         name: &str,
         help: &str,
-        label: &str,
+        labels: &[&str],
     ) -> prometheus::Result<IntGaugeVec> {
-        let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }

@@ -15,6 +15,8 @@ mod metrics;
 mod open;
 mod otlp;
 mod outcome;
+mod own;
+mod pin_metrics;
 mod recovery;
 mod redact;
 mod route_metrics;
@@ -41,7 +43,6 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use event::{AdminOrder, ConfigLoaded, ConfigRejected};
 pub use exchange::{ExchangeTold, Execution};
 pub use exchange_metrics::{BudgetShown, ClockShown, ExchangeMetrics};
 pub use key_metrics::KeyRefresh;
@@ -49,6 +50,8 @@ pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
 pub use otlp::{SpanExport, TraceSettings, tracing};
 pub use outcome::Outcome;
+pub use own::{AdminOrder, ConfigLoaded, ConfigRejected, PinMismatch};
+pub use pin_metrics::EndpointShown;
 pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::{RouteMetrics, Scheme};
 pub use secrets::SecretRead;
@@ -57,7 +60,8 @@ pub use spans::{Sampler, Tracer};
 pub use told::ByteCounter;
 
 use disk::Disk;
-use event::{Own, Source, Split};
+use event::{Source, Split};
+use own::Own;
 use spool::{Refused, Spool, Wait};
 use writer::Writer;
 
@@ -195,6 +199,11 @@ impl Recorder {
         self.write_own(&Own::Secret(read));
     }
 
+    /// Records that a server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pin_mismatch(&self, missed: &PinMismatch<'_>) {
+        self.write_own(&Own::PinMismatch(missed));
+    }
+
     /// Whether new requests should be refused, because their records may find no room.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
@@ -241,7 +250,7 @@ impl Recorder {
 
     fn build_own(&self, out: &mut Vec<u8>, own: &Own<'_>) -> Split {
         let now = self.0.clock.now();
-        event::own(out, own, new_id(now), now, &self.0.source)
+        own::own(out, own, new_id(now), now, &self.0.source)
     }
 }
 

@@ -57,7 +57,7 @@ impl SecretMetrics {
             since: make.gauges(
                 "outrider_secret_timestamp_seconds",
                 "When the value of a secret in force was first seen",
-                "secret",
+                &["secret"],
             )?,
             changes: make.counter(
                 "outrider_secret_changes_total",

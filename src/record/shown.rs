@@ -146,7 +146,7 @@ impl Gauges {
         let upstream = make.gauges(
             "outrider_upstream_connections",
             "Connections to the service",
-            "state",
+            &["state"],
         )?;
         Ok(Self {
             connections_accepted: make.counter(
@@ -164,7 +164,7 @@ impl Gauges {
             certificate_ends: make.gauges(
                 "outrider_tls_cert_expiry_timestamp_seconds",
                 "The last second at which a certificate file is valid",
-                "certificate",
+                &["certificate"],
             )?,
         })
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::model::clock::{Clock, Now, SystemClock};
 
 use super::disk::Disk;
-use super::event::{self, Own, Source};
+use super::event::Source;
 use super::new_id;
+use super::own::{self, Own};
 use super::spool::{Spool, Waiter};
 
 /// How often the queue is taken while events come.
@@ -138,7 +139,7 @@ impl Writer {
         let mut out = Vec::new();
         let told = Own::Dropped { count, why };
         let now = self.clock.now();
-        let split = event::own(&mut out, &told, new_id(now), now, &self.source);
+        let split = own::own(&mut out, &told, new_id(now), now, &self.source);
         self.spool.append(&out, split).is_ok()
     }
 }

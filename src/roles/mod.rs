@@ -4,6 +4,7 @@ mod admin;
 pub mod certificates;
 mod changes;
 pub mod demo;
+pub mod exchanges;
 mod generation;
 pub mod keys;
 pub mod load;

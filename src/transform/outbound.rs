@@ -13,8 +13,8 @@ use super::signers::{Fresh, SignInput, Signer};
 use super::{REQUEST_ID, hop_by_hop};
 use crate::decide::outbound::OutboundPermit;
 use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::Security;
 use crate::model::facts::Facts;
-use crate::model::security::Security;
 
 /// What the exchange must not learn of this house, beside what no upstream is told.
 static HOUSE: [HeaderName; 15] = [

@@ -28,9 +28,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::Spawner;
 use crate::model::clock::Clock;
+use crate::model::decode::Placed;
 use crate::model::endpoint::Endpoint;
 use crate::model::fault::Faults;
-use crate::model::pins::PinMode;
+use crate::model::pins::{PinMode, PinSet};
 use crate::model::settings::TlsVersion;
 use crate::runtime::crypto;
 
@@ -125,6 +126,19 @@ impl Exchange {
         &self.seen
     }
 
+    /// Whether, on the newest connection, only the server's own key is pinned, though it is a public one that is soon
+    /// renewed.
+    #[must_use]
+    pub fn is_pinned_only_at_leaf(&self) -> bool {
+        let pins = self.endpoint.pins.as_ref();
+        let pins = pins.filter(|_| self.endpoint.is_public());
+        let met = |pins: &Placed<PinSet>| {
+            let chain = self.seen.chain();
+            chain.is_some_and(|chain| chain.meets_only_at_leaf(&pins.value))
+        };
+        pins.is_some_and(met)
+    }
+
     /// Whether a connection that was proved by this chain would be used by the pins of this endpoint: for connections that
     /// stay open while pins change.
     #[must_use]
@@ -191,7 +205,7 @@ impl Exchange {
     }
 
     fn dialled(&self, stream: TlsStream<TcpStream>, proven: &Proven) -> Dialled {
-        let chain = self.seen.proven(&self.endpoint, proven);
+        let chain = self.seen.proven(&proven.chain);
         if proven.pinned == Some(false) {
             self.tell(&chain, PinMode::Report);
         }
@@ -218,11 +232,11 @@ impl Exchange {
     }
 
     fn tell(&self, chain: &Chain, mode: PinMode) {
-        self.seen.mismatch();
         (self.on_mismatch)(&Mismatch {
             endpoint: &self.endpoint,
             chain,
             mode,
+            repeated: self.seen.missed(chain),
         });
     }
 }

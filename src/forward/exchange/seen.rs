@@ -1,13 +1,13 @@
 //! What the handshakes with one endpoint have shown: read by metrics, evidence and readiness. Never decides anything.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::time::Instant;
 
 use super::path::Chain;
-use super::trust::Proven;
 use crate::model::endpoint::Endpoint;
 use crate::model::pins::PinMode;
 
@@ -20,18 +20,22 @@ pub struct Mismatch<'a> {
     pub chain: &'a Chain,
     /// What came of it: `Enforce` is a connection that was closed, `Report` one that is used.
     pub mode: PinMode,
+    /// Whether the same was told a moment ago: worth a count, but not a line for each connection.
+    pub repeated: bool,
 }
 
 /// Told of each mismatch, in the middle of a handshake: it must neither wait nor block.
 pub type OnMismatch = Arc<dyn Fn(&Mismatch<'_>) + Send + Sync>;
 
-/// What was seen at one endpoint. Shared by all workers; no lock.
+/// How long a mismatch is the same as the one before.
+const REPEATED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What was seen at one endpoint. Shared by all workers.
 #[derive(Default)]
 pub struct Seen {
     chain: ArcSwapOption<Chain>,
-    leaf_only: AtomicBool,
-    handshakes: AtomicU64,
-    mismatches: AtomicU64,
+    /// The last mismatch, and when it was told. Locked only when there is one.
+    missed: Mutex<Option<(Chain, Instant)>>,
 }
 
 impl Seen {
@@ -41,40 +45,8 @@ impl Seen {
         self.chain.load_full()
     }
 
-    /// Whether, on the newest connection, only the server's own key is pinned.
-    #[must_use]
-    pub fn is_pinned_only_at_leaf(&self) -> bool {
-        self.leaf_only.load(Ordering::Relaxed)
-    }
-
-    /// Connections made.
-    #[must_use]
-    pub fn handshakes(&self) -> u64 {
-        self.handshakes.load(Ordering::Relaxed)
-    }
-
-    /// Chains none of whose keys was pinned.
-    #[must_use]
-    pub fn mismatches(&self) -> u64 {
-        self.mismatches.load(Ordering::Relaxed)
-    }
-
-    /// Notes a connection that was made.
-    pub(super) fn proven(&self, endpoint: &Endpoint, proven: &Proven) -> Arc<Chain> {
-        let chain = self.keep(&proven.chain);
-        let pins = endpoint.pins.as_ref();
-        let only = pins.is_some_and(|pins| chain.meets_only_at_leaf(&pins.value));
-        self.leaf_only.store(only, Ordering::Relaxed);
-        self.handshakes.fetch_add(1, Ordering::Relaxed);
-        chain
-    }
-
-    pub(super) fn mismatch(&self) {
-        self.mismatches.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The chain that is shown; a new one only if it differs, because most connections show the same.
-    fn keep(&self, chain: &Chain) -> Arc<Chain> {
+    /// Notes a connection that was made. Most show the same chain, which is then kept.
+    pub(super) fn proven(&self, chain: &Chain) -> Arc<Chain> {
         if let Some(known) = self.chain.load_full()
             && *known == *chain
         {
@@ -83,6 +55,20 @@ impl Seen {
         let new = Arc::new(chain.clone());
         self.chain.store(Some(Arc::clone(&new)));
         new
+    }
+
+    /// Notes a mismatch; true if the same was noted a moment ago.
+    pub(super) fn missed(&self, chain: &Chain) -> bool {
+        // What is in it is whole.
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let repeated = missed.as_ref().is_some_and(|(before, told)| {
+            before == chain && now.duration_since(*told) < REPEATED_WITHIN
+        });
+        if !repeated {
+            *missed = Some((chain.clone(), now));
+        }
+        repeated
     }
 }
 
