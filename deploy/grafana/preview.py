@@ -65,6 +65,9 @@ def paint(axes, panel, series):
         axes.plot(times, [float(value) for _, value in points], label=name, linewidth=1)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=6)
+    axes.ticklabel_format(useOffset=False)
+    if "min" in panel["fieldConfig"]["defaults"]:
+        axes.set_ylim(bottom=panel["fieldConfig"]["defaults"]["min"])
     axes.set_xlabel(panel["fieldConfig"]["defaults"]["unit"] + " over seconds", fontsize=6)
     if series:
         axes.legend(fontsize=6, loc="upper left")
@@ -101,7 +104,8 @@ def main():
             print(f"{'empty' if excused else 'EMPTY'}: {panel['title']}: {expression}")
             faults += not excused
         place = panel["gridPos"]
-        rows = slice(place["y"], place["y"] + place["h"])
+        # A row less than Grafana gives it: room for the title of the next.
+        rows = slice(place["y"], place["y"] + place["h"] - 1)
         axes = figure.add_subplot(grid[rows, place["x"] : place["x"] + place["w"]])
         paint(axes, panel, drawn)
     figure.savefig(given.out, dpi=70, bbox_inches="tight")
