@@ -257,9 +257,8 @@ fn secrets(subject: &Subject) -> Json {
 /// The secrets that the configuration refers to.
 fn own(subject: &Subject) -> Vec<Json> {
     let listing = subject.config.load().secrets.listing(subject.clock.now());
-    let mut lines = match listing {
-        Json::Array(lines) => lines,
-        _ => Vec::new(),
+    let Json::Array(mut lines) = listing else {
+        return Vec::new();
     };
     for line in lines.iter_mut().filter_map(Json::as_object_mut) {
         line.insert("kind".to_owned(), "secret".into());
