@@ -36,6 +36,7 @@ use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
 mod caught;
+pub mod outbound;
 mod question;
 mod streams;
 mod upload;
@@ -45,6 +46,7 @@ pub use question::{Assumed, Explanation, Question, Verdict, explain};
 pub use streams::Streams;
 pub use upload::Upload;
 
+use outbound::WayOut;
 use streams::{Held, is_stream};
 
 /// Everything a request goes by, made at load and never changed; a reload makes another one.
@@ -98,6 +100,8 @@ pub struct Live {
     pub tls: Option<TlsDoor>,
     /// The way to the service, one for each worker.
     pub ways: Vec<Forwarder<Upload>>,
+    /// The ways out, in the order of the file.
+    pub ways_out: Vec<Arc<WayOut>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
     /// The counters of the way to the service.
@@ -114,6 +118,7 @@ impl Live {
         http: Http,
         tls: Option<TlsDoor>,
         ways: Vec<Forwarder<Upload>>,
+        ways_out: Vec<Arc<WayOut>>,
         service: Arc<ClientMetrics>,
         metrics: &Metrics,
     ) -> Self {
@@ -129,9 +134,22 @@ impl Live {
             http,
             tls,
             ways,
+            ways_out,
             routes,
             service,
             scheme,
+        }
+    }
+
+    /// Whether the client's certificate is still one that a handshake would take: whom to trust may have changed while
+    /// the connection was kept.
+    fn trusts(&self, facts: &Facts, now: Now) -> Result<(), Box<Denial>> {
+        match (&facts.certificate, &self.tls) {
+            (Some(shown), Some(door)) if !door.trusts(shown, now) => {
+                let why = "`client_ca` does not vouch for the certificate any more";
+                Err(Denial::new(Cause::HandshakeCertificate, why))
+            }
+            (Some(_) | None, Some(_) | None) => Ok(()),
         }
     }
 
@@ -202,6 +220,7 @@ impl Pipeline {
             Err(_) => sole_origin(&head.headers),
         };
         let facts = judged?;
+        live.trusts(&facts, now)?;
         let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
@@ -236,7 +255,7 @@ impl Pipeline {
             trace,
         )?;
         record.shadow(permit.shadow());
-        self.intend(&permit, record).await?;
+        intend(&self.recorder, permit.route().audit, record).await?;
         let slot = self.checkout(live, &permit, record).await?;
         let upload = Upload::new(body, facts.framing, record);
         let stamp = id.stamp(arrival.connection.secure, record.child_of());
@@ -259,7 +278,7 @@ impl Pipeline {
         let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
         let newest = self.live.load();
         if newest.generation != live.generation {
-            held.judge(&newest.snapshot, now)?;
+            held.judge(&newest, now)?;
         }
         Ok(held)
     }
@@ -302,22 +321,22 @@ impl Pipeline {
         record.waited(Stage::Connect, asked);
         slot
     }
+}
 
-    /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
-    /// while records find no room.
-    async fn intend(
-        &self,
-        permit: &Permit<'_>,
-        record: &mut OpenRecord,
-    ) -> Result<(), Box<Denial>> {
-        match permit.route().audit {
-            AuditMode::BeforeForward => record.intent().await,
-            AuditMode::WithAnswer if self.recorder.is_saturated() => {
-                let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
-                Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
-            }
-            AuditMode::WithAnswer => Ok(()),
+/// Whether the request may be forwarded as far as its record goes: durable first where its route says so, and never while
+/// records find no room.
+async fn intend(
+    recorder: &Recorder,
+    audit: AuditMode,
+    record: &mut OpenRecord,
+) -> Result<(), Box<Denial>> {
+    match audit {
+        AuditMode::BeforeForward => record.intent().await,
+        AuditMode::WithAnswer if recorder.is_saturated() => {
+            let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+            Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
         }
+        AuditMode::WithAnswer => Ok(()),
     }
 }
 

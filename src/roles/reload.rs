@@ -128,7 +128,7 @@ impl Reloader {
         let config = ConfigInForce::of(&next, now);
         self.config.store(Arc::new(config));
         self.gate.retune(&next.limits, next.timeouts.response_idle);
-        let cut = self.streams.judge(&next.live.snapshot, now);
+        let cut = self.streams.judge(&next.live, now);
         let metrics = self.recorder.metrics();
         metrics.config_in_force(now);
         metrics.config_reloaded(true);

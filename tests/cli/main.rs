@@ -7,6 +7,7 @@
 mod tokens;
 
 mod audit;
+mod demo;
 mod explain;
 mod folder;
 mod others;
