@@ -27,6 +27,7 @@ use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::model::secret::Secret;
 use crate::model::settings::Timeouts;
+use crate::model::traceparent::Traceparent;
 use crate::record::{
     ClientMetrics, ExchangeTold, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme,
     new_id,
@@ -235,6 +236,7 @@ impl OutboundPipeline {
             fault,
         } = arrival;
         let (mut head, body) = request.into_parts();
+        record.traceparent(Traceparent::sole(&head.headers));
         let judged = match fault {
             Some(fault) => Err(fault.denial()),
             None => door::facts(&connection, &self.bound, &mut head, &way.rules),

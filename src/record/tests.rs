@@ -230,6 +230,28 @@ fn a_server_whose_keys_are_not_pinned_is_told_with_the_keys_it_has() {
 }
 
 #[test]
+fn what_is_waited_for_is_not_our_own_time() {
+    let bench = Bench::new();
+    let metrics = bench.recorder.as_ref().unwrap().metrics().clone();
+    let mut record = bench.open();
+    let long_ago = Now {
+        mono_ns: 0,
+        unix_us: 0,
+    };
+    record.waited(Stage::Body, long_ago);
+    record.forwarded(bench.now(), &bench.service());
+    record.close_now();
+    let text = metrics.text();
+    for line in [
+        "outrider_stage_duration_seconds_count{stage=\"body\"} 1\n",
+        "outrider_stage_duration_seconds_count{stage=\"decide\"} 1\n",
+        "outrider_stage_duration_seconds_sum{stage=\"decide\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
 fn the_bytes_are_those_of_a_canonical_serialisation() {
     let mut bench = Bench::new();
     let mut record = bench.open();

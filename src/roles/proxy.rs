@@ -175,10 +175,7 @@ impl Sidecar {
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
             .map_err(|message| Failure::new(exit::USAGE, message))?;
-        let config = ConfigInForce {
-            settings: first.effective.clone(),
-            taken: clock.now(),
-        };
+        let config = ConfigInForce::of(&first, clock.now());
         Ok(Self {
             path: args.config.clone(),
             recorder,
