@@ -28,7 +28,7 @@ mod hosts;
 mod pair;
 mod state;
 
-pub use client::read_certificate;
+pub use client::{read_certificate, rfc4514};
 pub use fault::HandshakeFault;
 pub use state::{Shown, TlsState};
 

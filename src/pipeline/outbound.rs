@@ -24,6 +24,7 @@ use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Security;
+use crate::model::traceparent::Traceparent;
 use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
@@ -121,6 +122,7 @@ impl OutboundPipeline {
             fault,
         } = arrival;
         let (mut head, body) = request.into_parts();
+        record.traceparent(Traceparent::sole(&head.headers));
         let judged = match fault {
             Some(fault) => Err(fault.denial()),
             None => door::facts(&connection, &self.bound, &mut head, &way.rules),

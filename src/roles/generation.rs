@@ -45,7 +45,7 @@ pub(super) struct Generation {
     pub(super) contents: Option<Contents>,
     /// What it was read from.
     pub(super) files: Vec<FileRead>,
-    pub(super) secrets: Secrets,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) limits: AcceptLimits,
     pub(super) timeouts: Timeouts,
     /// Where keys come from, if they are fetched.
@@ -111,7 +111,8 @@ impl Generation {
             config, warnings, ..
         } = loaded;
         let now = parts.clock.now();
-        let secrets = Secrets::following(&config.secrets, before.map(|old| &old.secrets), now);
+        let secrets =
+            Secrets::following(&config.secrets, before.map(|old| old.secrets.as_ref()), now);
         let Config {
             inbound, outbound, ..
         } = config;
@@ -166,7 +167,7 @@ impl Generation {
             fingerprint: warnings.fingerprint().to_owned(),
             contents: warnings.contents(),
             files: warnings.files().to_vec(),
-            secrets,
+            secrets: Arc::new(secrets),
             limits,
             timeouts,
             key_source: made.key_source,

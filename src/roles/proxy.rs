@@ -182,10 +182,7 @@ impl Sidecar {
         parts.kept.tell(recorder.clone());
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
             .map_err(|message| Failure::new(exit::USAGE, message))?;
-        let config = ConfigInForce {
-            settings: first.effective.clone(),
-            taken: clock.now(),
-        };
+        let config = ConfigInForce::of(&first, clock.now());
         Ok(Self {
             path: args.config.clone(),
             recorder,

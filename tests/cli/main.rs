@@ -11,5 +11,6 @@ mod demo;
 mod explain;
 mod folder;
 mod others;
+mod pin;
 mod proxy;
 mod suites;

@@ -37,7 +37,7 @@ pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial
         })?;
     Ok(Call {
         policy: Arc::clone(policy),
-        line,
+        line: Some(line),
         known: Known {
             security: Security::None,
             effect: Effect::Read,
@@ -60,7 +60,7 @@ pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Den
     if let Some(line) = policy.allow.iter().position(named) {
         return Ok(Call {
             policy: Arc::clone(policy),
-            line,
+            line: Some(line),
             known,
         });
     }
