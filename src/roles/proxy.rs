@@ -293,7 +293,8 @@ impl Sidecar {
     ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
         let shared = Arc::new(shared);
         let (tell, ended) = mpsc::channel(sockets.len());
-        let outlet = |index, worker, bound| self.outlet(index, worker, bound, orders);
+        let newest = shared.newest.clone();
+        let outlet = |index, worker, bound| self.outlet(index, worker, bound, orders, &newest);
         let outlets = outlets::share_out(listening, sockets.len(), outlet);
         let start = |(worker, (socket, outlets))| {
             let pipeline = Pipeline {
@@ -322,6 +323,7 @@ impl Sidecar {
         worker: usize,
         bound: Bound,
         orders: &Drain,
+        newest: &watch::Receiver<u64>,
     ) -> OutboundPipeline {
         OutboundPipeline {
             live: Arc::clone(&self.live),
@@ -331,6 +333,7 @@ impl Sidecar {
             clock: Arc::clone(&self.clock),
             worker,
             orders: orders.clone(),
+            newest: newest.clone(),
         }
     }
 
@@ -339,10 +342,11 @@ impl Sidecar {
         let own = self.parts.workers;
         for index in 0..self.outlets.len() {
             let way = move |live: &Live| live.ways_out.get(index)?.way(Role::Rest, own).cloned();
-            let (live, newest) = (Arc::clone(&self.live), newest.clone());
-            let tending = workers::tend(live, newest, self.upstream.clone(), way);
+            let live = Arc::clone(&self.live);
+            let tending = workers::tend(live, newest.clone(), self.upstream.clone(), way);
             self.upstream.spawn(tending);
-            asking::start(self.outlet(index, own, Bound::Unix, orders), background);
+            let outlet = self.outlet(index, own, Bound::Unix, orders, newest);
+            asking::start(outlet, background);
         }
     }
 
