@@ -324,12 +324,12 @@ impl Section for Draft {
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
         if let (Some(inbound), Some(health)) = (&inbound, &health) {
             compare_listeners(fields, inbound, health);
-            if let Some(admin) = &admin {
-                admin::compare(fields, admin, inbound, health);
-            }
             let ways_out = outbound.as_deref().unwrap_or_default();
             outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
             outbound::compare(fields, ways_out, "health.listen", health.value.0);
+            if let Some(admin) = &admin {
+                admin::compare(fields, admin, inbound, health);
+            }
         }
         Some(Self {
             service: service?,

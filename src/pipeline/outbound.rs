@@ -77,10 +77,10 @@ pub struct Site {
     pub role: Role,
     /// Whom requests name.
     pub target: Target,
-    /// The counters of the way there.
-    pub client: Arc<ClientMetrics>,
     /// The way there, one for each worker.
     pub ways: Vec<Forwarder<Full<Bytes>>>,
+    /// The counters of the way there.
+    pub metrics: Arc<ClientMetrics>,
 }
 
 /// What a way out is made of, beside its counters.

@@ -139,6 +139,7 @@ struct Sidecar {
     first: Generation,
     listen: SocketAddr,
     health: SocketAddr,
+    outlets: Vec<Wanted>,
     admin: Option<SocketAddr>,
     /// What the admin listener tells of the configuration.
     config: Arc<ArcSwap<ConfigInForce>>,
@@ -146,7 +147,6 @@ struct Sidecar {
     spans: Option<SpanExport>,
     /// Notified when a reload is ordered on the admin listener.
     ordered: Arc<Notify>,
-    outlets: Vec<Wanted>,
 }
 
 impl Sidecar {
@@ -169,8 +169,8 @@ impl Sidecar {
         };
         let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
         let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
-        let admin = loaded.config.admin.map(|admin| admin.listen);
         let outlets = loaded.config.outbound.iter().map(Wanted::of).collect();
+        let admin = loaded.config.admin.map(|admin| admin.listen);
         let first = Generation::first(loaded, &parts).map_err(refused)?;
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
@@ -189,12 +189,12 @@ impl Sidecar {
             first,
             listen,
             health,
+            outlets,
             admin,
             config: Arc::new(ArcSwap::from_pointee(config)),
             logs,
             spans,
             ordered: Arc::default(),
-            outlets,
         })
     }
 
@@ -207,8 +207,8 @@ impl Sidecar {
         let health = tokio::net::TcpListener::bind(self.health)
             .await
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
-        let admin = observe::bind_admin(self.admin).await?;
         let mut listening = self.listen_out()?;
+        let admin = observe::bind_admin(self.admin).await?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
         let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
@@ -314,21 +314,6 @@ impl Sidecar {
         Ok((threads?, ended))
     }
 
-    /// What operators look at and order by.
-    fn subject(&self, readiness: &Readiness) -> Subject {
-        Subject {
-            version: VERSION,
-            started: self.clock.now(),
-            clock: Arc::clone(&self.clock),
-            config: Arc::clone(&self.config),
-            live: Arc::clone(&self.live),
-            recorder: self.recorder.clone(),
-            readiness: readiness.clone(),
-            logs: self.logs.clone(),
-            ordered: Arc::clone(&self.ordered),
-        }
-    }
-
     /// Binds the listeners of the ways out.
     fn listen_out(&self) -> Result<Vec<Listening>, Failure> {
         let workers = self.parts.workers;
@@ -346,6 +331,21 @@ impl Sidecar {
             tracing::info!(listener, address = %address, workers, "listening");
         }
         Ok(listening)
+    }
+
+    /// What operators look at and order by.
+    fn subject(&self, readiness: &Readiness) -> Subject {
+        Subject {
+            version: VERSION,
+            started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+            config: Arc::clone(&self.config),
+            live: Arc::clone(&self.live),
+            recorder: self.recorder.clone(),
+            readiness: readiness.clone(),
+            logs: self.logs.clone(),
+            ordered: Arc::clone(&self.ordered),
+        }
     }
 
     fn reloader(

@@ -21,7 +21,7 @@ use crate::model::fault::Faults;
 use crate::model::pins::PinMode;
 use crate::model::settings::{Timeouts, TrustedHops};
 use crate::pipeline::outbound::{Site, WayOut, WayOutParts};
-use crate::record::{ClientMetrics, Metrics};
+use crate::record::ClientMetrics;
 use crate::transform::outbound::Target;
 
 use super::generation::Parts;
@@ -37,6 +37,7 @@ pub(super) struct Reached {
     timeouts: Timeouts,
     limits: PoolLimits,
     ways: Vec<Forwarder<Full<Bytes>>>,
+    metrics: Arc<ClientMetrics>,
 }
 
 /// Makes every way out. What is wrong with an endpoint is noted where it is written; then the rest is worth nothing.
@@ -90,6 +91,11 @@ fn reach(
     Some(Reached {
         role,
         ways: (0..parts.workers).map(way).collect(),
+        metrics: Arc::new(
+            parts
+                .metrics
+                .client(&endpoint.host, &endpoint.port.to_string()),
+        ),
         exchange,
         timeouts: outbound.timeouts.clone(),
         limits,
@@ -128,8 +134,8 @@ fn way_out(outbound: Outbound, reached: &[Reached], parts: &Parts) -> WayOut {
     let sites = reached.iter().map(|reached| Site {
         role: reached.role,
         target: target(reached.exchange.endpoint()),
-        client: client_metrics(reached.exchange.endpoint(), &parts.metrics),
         ways: reached.ways.clone(),
+        metrics: Arc::clone(&reached.metrics),
     });
     let own_headers = preset.credentials.headers.iter();
     let made = WayOutParts {
@@ -162,10 +168,6 @@ fn way_out(outbound: Outbound, reached: &[Reached], parts: &Parts) -> WayOut {
 }
 
 /// Whom requests name: the host as certificates do, with the port where it is not the usual one.
-fn client_metrics(endpoint: &Endpoint, metrics: &Metrics) -> Arc<ClientMetrics> {
-    Arc::new(metrics.client(&endpoint.host, &endpoint.port.to_string()))
-}
-
 fn target(endpoint: &Endpoint) -> Target {
     let host = match endpoint.host.contains(':') {
         true => format!("[{}]", endpoint.host),

@@ -15,8 +15,7 @@ use crate::decide::outbound::OutboundPermit;
 use crate::forward::{Forwarder, ResponseBody, SendFault, Sent};
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::Role;
-use crate::model::exchange::Security;
+use crate::model::exchange::{Role, Security};
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, Draft};
 use crate::transform::signers::Fresh;
@@ -124,7 +123,7 @@ impl Errand {
         let signer = self.way.signer.as_ref();
         let out = transform::sign(&self.permit, &self.draft, &site.target, signer, &fresh);
         let out = out.map_err(unsent)?;
-        record.forwarded(self.clock.now(), &site.client);
+        record.forwarded(self.clock.now(), &site.metrics);
         if let Some(told) = record.exchange_mut() {
             told.attempts = attempt;
             told.signed |= self.permit.known().security == Security::Signed;
