@@ -254,6 +254,9 @@ const FIXED: &[Fixed] = &[
     ("audit.buffer_bytes_max", |config| {
         config.audit.buffer_bytes_max.0.to_string()
     }),
+    ("audit.refusals_per_minute", |config| {
+        config.audit.refusals_per_minute.to_string()
+    }),
 ];
 
 fn fixed_values(config: &Config) -> Vec<String> {
