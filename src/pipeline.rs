@@ -20,7 +20,7 @@ use crate::accept::raw_head::HeadFault;
 use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
 use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
-use crate::forward::Forwarder;
+use crate::forward::{Forwarder, Slot};
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
 use crate::model::caller::Caller;
@@ -30,12 +30,13 @@ use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
 use crate::model::traceparent::Traceparent;
 use crate::record::{
-    ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, new_id,
+    ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, Stage, new_id,
 };
 use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
 mod caught;
+pub mod outbound;
 mod question;
 mod streams;
 mod upload;
@@ -45,6 +46,7 @@ pub use question::{Assumed, Explanation, Question, Verdict, explain};
 pub use streams::Streams;
 pub use upload::Upload;
 
+use outbound::WayOut;
 use streams::{Held, is_stream};
 
 /// Everything a request goes by, made at load and never changed; a reload makes another one.
@@ -98,6 +100,8 @@ pub struct Live {
     pub tls: Option<TlsDoor>,
     /// The way to the service, one for each worker.
     pub ways: Vec<Forwarder<Upload>>,
+    /// The ways out, in the order of the file.
+    pub ways_out: Vec<Arc<WayOut>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
     /// The counters of the way to the service.
@@ -114,6 +118,7 @@ impl Live {
         http: Http,
         tls: Option<TlsDoor>,
         ways: Vec<Forwarder<Upload>>,
+        ways_out: Vec<Arc<WayOut>>,
         service: Arc<ClientMetrics>,
         metrics: &Metrics,
     ) -> Self {
@@ -129,9 +134,22 @@ impl Live {
             http,
             tls,
             ways,
+            ways_out,
             routes,
             service,
             scheme,
+        }
+    }
+
+    /// Whether the client's certificate is still one that a handshake would take: whom to trust may have changed while
+    /// the connection was kept.
+    fn trusts(&self, facts: &Facts, now: Now) -> Result<(), Box<Denial>> {
+        match (&facts.certificate, &self.tls) {
+            (Some(shown), Some(door)) if !door.trusts(shown, now) => {
+                let why = "`client_ca` does not vouch for the certificate any more";
+                Err(Denial::new(Cause::HandshakeCertificate, why))
+            }
+            (Some(_) | None, Some(_) | None) => Ok(()),
         }
     }
 
@@ -202,6 +220,7 @@ impl Pipeline {
             Err(_) => sole_origin(&head.headers),
         };
         let facts = judged?;
+        live.trusts(&facts, now)?;
         let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
@@ -223,7 +242,7 @@ impl Pipeline {
         let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
-        let body = admit(body, ok.body_needs(), snap).await?;
+        let body = self.admit(body, ok.body_needs(), snap, record).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
         let permit = decide::body(
             ok,
@@ -236,8 +255,8 @@ impl Pipeline {
             trace,
         )?;
         record.shadow(permit.shadow());
-        self.intend(&permit, record).await?;
-        let slot = live.way(self.worker)?.checkout(&permit).await?;
+        intend(&self.recorder, permit.route().audit, record).await?;
+        let slot = self.checkout(live, &permit, record).await?;
         let upload = Upload::new(body, facts.framing, record);
         let stamp = id.stamp(arrival.connection.secure, record.child_of());
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
@@ -259,26 +278,65 @@ impl Pipeline {
         let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
         let newest = self.live.load();
         if newest.generation != live.generation {
-            held.judge(&newest.snapshot, now)?;
+            held.judge(&newest, now)?;
         }
         Ok(held)
     }
 
-    /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
-    /// while records find no room.
-    async fn intend(
+    /// The body, streamed or whole.
+    async fn admit(
         &self,
+        body: Incoming,
+        needs: BodyNeeds,
+        snap: &Snapshot,
+        record: &mut OpenRecord,
+    ) -> Result<Admitted, Box<Denial>> {
+        let (need, bytes_max) = match needs {
+            BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
+            BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
+        };
+        let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
+        let limits = BodyLimits {
+            bytes_max: bytes_max.0,
+            idle,
+            total,
+        };
+        let asked = self.clock.now();
+        let admitted = bodies::admit(body, need, limits).await;
+        if matches!(needs, BodyNeeds::Whole { .. }) {
+            record.waited(Stage::Body, asked);
+        }
+        admitted
+    }
+
+    /// A connection to the service.
+    async fn checkout(
+        &self,
+        live: &Live,
         permit: &Permit<'_>,
         record: &mut OpenRecord,
-    ) -> Result<(), Box<Denial>> {
-        match permit.route().audit {
-            AuditMode::BeforeForward => record.intent().await,
-            AuditMode::WithAnswer if self.recorder.is_saturated() => {
-                let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
-                Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
-            }
-            AuditMode::WithAnswer => Ok(()),
+    ) -> Result<Slot<Upload>, Box<Denial>> {
+        let asked = self.clock.now();
+        let slot = live.way(self.worker)?.checkout(permit).await;
+        record.waited(Stage::Connect, asked);
+        slot
+    }
+}
+
+/// Whether the request may be forwarded as far as its record goes: durable first where its route says so, and never while
+/// records find no room.
+async fn intend(
+    recorder: &Recorder,
+    audit: AuditMode,
+    record: &mut OpenRecord,
+) -> Result<(), Box<Denial>> {
+    match audit {
+        AuditMode::BeforeForward => record.intent().await,
+        AuditMode::WithAnswer if recorder.is_saturated() => {
+            let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+            Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
         }
+        AuditMode::WithAnswer => Ok(()),
     }
 }
 
@@ -361,24 +419,6 @@ fn judge(
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
-}
-
-async fn admit(body: Incoming, needs: BodyNeeds, snap: &Snapshot) -> Result<Admitted, Box<Denial>> {
-    let (need, bytes_max) = match needs {
-        BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
-        BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
-    };
-    let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
-    bodies::admit(
-        body,
-        need,
-        BodyLimits {
-            bytes_max: bytes_max.0,
-            idle,
-            total,
-        },
-    )
-    .await
 }
 
 /// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes

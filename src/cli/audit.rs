@@ -258,6 +258,8 @@ fn line(event: &Value) -> String {
         ("why", "/reason/detail"),
         ("dropped", "/audit/dropped"),
         ("origin", "/config/origin"),
+        ("secret", "/secret/name"),
+        ("source", "/secret/source"),
     ] {
         let value = text(pointer);
         if !value.is_empty() {

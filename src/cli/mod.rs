@@ -10,6 +10,7 @@ use crate::runtime::memory;
 pub mod audit;
 pub mod check;
 pub mod explain;
+pub mod pin;
 mod question;
 pub mod schema;
 mod sign;
@@ -55,6 +56,8 @@ enum Command {
     Sign(sign::SignArgs),
     /// Read the audit spool
     Audit(audit::AuditArgs),
+    /// Print the chain of an exchange, or of files, with the pins of its keys and which to choose
+    Pin(pin::PinArgs),
     /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
     Demo(crate::roles::demo::DemoArgs),
     /// Print a completion script for a shell
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, out),
         Command::Sign(args) => sign::run(&args, out),
         Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
+        Command::Pin(args) => pin::run(&args, out),
         Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where it cannot write.

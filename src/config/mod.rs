@@ -32,6 +32,7 @@ mod keys;
 mod keys_url;
 mod names;
 mod numbers;
+mod outbound;
 mod reach;
 mod report;
 mod routes;
@@ -47,6 +48,7 @@ pub use admin::Admin;
 pub use effective::Setting;
 pub use files::Contents;
 pub use inbound::Inbound;
+pub use outbound::Outbound;
 pub use report::{Report, plural};
 
 use addresses::{Listen, collide};
@@ -60,6 +62,8 @@ pub struct Config {
     pub service: String,
     /// The inbound journey.
     pub inbound: Inbound,
+    /// The ways out, in the order of the file.
+    pub outbound: Vec<Outbound>,
     /// Every secret that the other sections refer to; empty where no secrets were read.
     pub secrets: Gathered,
     /// Where evidence is written.
@@ -293,6 +297,7 @@ fn read_text(
 struct Draft {
     service: Label,
     inbound: inbound::Draft,
+    outbound: Vec<outbound::Draft>,
     secrets: Sources,
     audit: audit::Audit,
     health: Placed<Listen>,
@@ -306,6 +311,7 @@ impl Section for Draft {
         let service = fields.required("service", doc);
         let doc = "the way in: from clients to the service";
         let inbound: Option<inbound::Draft> = fields.required("inbound", doc);
+        let outbound = outbound::read(fields);
         let doc = "where secrets are kept, in the order in which they are asked; without it, the environment";
         let secrets: Option<Sources> = fields.optional("secrets", doc);
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
@@ -321,10 +327,14 @@ impl Section for Draft {
             if let Some(admin) = &admin {
                 admin::compare(fields, admin, inbound, health);
             }
+            let ways_out = outbound.as_deref().unwrap_or_default();
+            outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
+            outbound::compare(fields, ways_out, "health.listen", health.value.0);
         }
         Some(Self {
             service: service?,
             inbound: inbound?,
+            outbound: outbound?,
             secrets: secrets.unwrap_or_default(),
             audit: audit?,
             health: health?,
@@ -339,10 +349,13 @@ impl Draft {
         let mut audit = self.audit.0;
         audit.folder = files.folder().join(&audit.folder);
         files.open_secrets(self.secrets, faults);
-        let inbound = self.inbound.load(files, faults)?;
+        let inbound = self.inbound.load(files, faults);
+        let outbound = self.outbound.into_iter();
+        let outbound: Vec<_> = outbound.map(|draft| draft.load(files, faults)).collect();
         Some(Config {
             service: self.service.0,
-            inbound,
+            inbound: inbound?,
+            outbound: outbound.into_iter().collect::<Option<_>>()?,
             secrets: files.take_secrets(),
             audit,
             health: Health {

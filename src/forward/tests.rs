@@ -1,7 +1,10 @@
 //! Raw bytes at the service's end. The service here is a script; this file is its stage, the plays are in the folder.
 
 mod broken;
+mod exchange;
 mod kept;
+mod unsent;
+mod upgrade;
 
 use std::fmt;
 use std::time::Duration;

@@ -16,7 +16,6 @@ use crate::model::denial::{Cause, Denial};
 use crate::transform::Outbound;
 
 /// What became of a request that asks for another protocol.
-#[derive(Debug)]
 pub enum Upgrade<B> {
     /// The connection speaks it from here on.
     Switched(Switched),
@@ -35,6 +34,15 @@ pub struct Switched {
     pub chain: Option<Arc<Chain>>,
     /// When the pins that it was checked with expire.
     pub until: Option<Instant>,
+}
+
+impl<B> fmt::Debug for Upgrade<B> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switched(switched) => switched.fmt(out),
+            Self::Answered(answer) => write!(out, "Answered({})", answer.status()),
+        }
+    }
 }
 
 impl fmt::Debug for Switched {

@@ -202,6 +202,13 @@ impl Denial {
     }
 }
 
+/// A body that is at hand cannot fail.
+impl From<std::convert::Infallible> for Box<Denial> {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 /// What an answer says beyond its cause, in the fields that standards give for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advice {

@@ -1,29 +1,27 @@
 //! The audit event, schema version 1, as the bytes that are kept: keys sorted as RFC 8785 wants, integers only, every
 //! text capped and escaped. Never a query, a header value but the host, a token or a body.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use uuid::Uuid;
 
-use crate::model::caller::{Caller, Identity};
-use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
+use super::actor::push_actor;
 use super::exchange::ExchangeTold;
 use super::outcome::{Code, Outcome, outcome};
 use super::redact::{push_detail, push_path, push_word};
 use super::told::{Asked, Reason, Shadowed, Told};
 
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
-const ROLES_MAX: usize = 16;
 const SHADOW_MAX: usize = 16;
 const USED_MAX: usize = 16;
-const WORD_BYTES_MAX: usize = 64;
-const NAME_BYTES_MAX: usize = 256;
+pub(super) const WORD_BYTES_MAX: usize = 64;
+pub(super) const NAME_BYTES_MAX: usize = 256;
 
 /// Who writes: the same in every event of a process, and so written once.
 pub(super) struct Source(String);
@@ -154,94 +152,6 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     push_raw(out, "}");
 }
 
-fn push_actor(out: &mut Vec<u8>, told: &Told) {
-    let ip = client_ip(told);
-    let certificate = certificate(told);
-    match (&told.caller, certificate) {
-        (Caller::Token(identity), _) => push_identity(out, identity, certificate, ip),
-        (Caller::Anonymous, Some(shown)) => push_holder(out, shown, ip),
-        (Caller::Local(proof), _) => {
-            push_raw(out, ",\"actor\":{\"auth\":");
-            push_plain(out, proof.as_str());
-            push_raw(out, ",\"ip\":");
-            push_plain(out, ip);
-            push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
-        }
-        (Caller::Anonymous, None) => {
-            push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
-            push_plain(out, ip);
-            push_raw(out, ",\"mfa\":false,\"type\":\"anonymous\"}");
-        }
-    }
-}
-
-/// A caller who is known by a certificate alone.
-fn push_holder(out: &mut Vec<u8>, shown: &ClientCertificate, ip: IpAddr) {
-    push_raw(out, ",\"actor\":{\"auth\":\"mtls\",\"certificate\":");
-    push_certificate(out, shown);
-    push_raw(out, ",\"id\":");
-    push_text(out, shown.names.principal(), NAME_BYTES_MAX);
-    push_raw(out, ",\"ip\":");
-    push_plain(out, ip);
-    push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
-}
-
-fn push_identity(
-    out: &mut Vec<u8>,
-    identity: &Identity,
-    certificate: Option<&ClientCertificate>,
-    ip: IpAddr,
-) {
-    push_raw(out, ",\"actor\":{\"auth\":\"jwt\"");
-    if let Some(shown) = certificate {
-        push_raw(out, ",\"certificate\":");
-        push_certificate(out, shown);
-    }
-    push_raw(out, ",\"id\":");
-    push_text(out, &identity.subject, NAME_BYTES_MAX);
-    push_raw(out, ",\"ip\":");
-    push_plain(out, ip);
-    push_raw(out, ",\"mfa\":");
-    push_raw(
-        out,
-        if identity.has_second_factor() {
-            "true"
-        } else {
-            "false"
-        },
-    );
-    push_raw(out, ",\"roles\":[");
-    for (at, role) in identity.roles.iter().take(ROLES_MAX).enumerate() {
-        if at > 0 {
-            push_raw(out, ",");
-        }
-        push_text(out, role, WORD_BYTES_MAX);
-    }
-    push_raw(out, "]");
-    if let Some(session) = &identity.session {
-        push_raw(out, ",\"sid\":");
-        push_text(out, session, NAME_BYTES_MAX);
-    }
-    push_raw(out, ",\"type\":\"user\"}");
-}
-
-/// Enough to find the one certificate, and what it calls its holder.
-fn push_certificate(out: &mut Vec<u8>, shown: &ClientCertificate) {
-    push_raw(out, "{\"serial\":");
-    push_text(out, &shown.serial, WORD_BYTES_MAX);
-    push_raw(out, ",\"sha256\":");
-    push_plain(out, shown.fingerprint);
-    if let Some(id) = shown.names.spiffe() {
-        push_raw(out, ",\"spiffe\":");
-        push_text(out, id, NAME_BYTES_MAX);
-    }
-    if !shown.names.subject.is_empty() {
-        push_raw(out, ",\"subject\":");
-        push_text(out, &shown.names.subject, NAME_BYTES_MAX);
-    }
-    push_raw(out, "}");
-}
-
 /// What is told of an exchange. Figures and words of closed lists only.
 fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
     push_raw(out, ",\"exchange\":{\"attempts\":");
@@ -299,7 +209,7 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_raw(out, ",\"request\":{\"bytes\":");
     push_number(out, told.received.get());
     push_raw(out, ",\"client_ip\":");
-    push_plain(out, client_ip(told));
+    push_plain(out, told.client_ip());
     if let Asked::Judged(judged) = &told.asked {
         push_raw(out, ",\"host\":");
         push_word(
@@ -362,20 +272,6 @@ fn push_shadow(out: &mut Vec<u8>, shadow: &[Shadowed]) {
         push_raw(out, "}");
     }
     push_raw(out, "]");
-}
-
-fn client_ip(told: &Told) -> IpAddr {
-    match &told.asked {
-        Asked::Nothing | Asked::Raw(_) => told.peer.ip().to_canonical(),
-        Asked::Judged(judged) => judged.client_ip,
-    }
-}
-
-fn certificate(told: &Told) -> Option<&ClientCertificate> {
-    match &told.asked {
-        Asked::Nothing | Asked::Raw(_) => None,
-        Asked::Judged(judged) => judged.certificate.as_deref(),
-    }
 }
 
 /// The outcome of a request that is over in order.

@@ -82,22 +82,34 @@ pub(super) struct AuditMetrics {
 /// A part of a request's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// From the head read to the request handed on.
+    /// From the head read to the request handed on, without the waits below: the proxy's own time.
     Decide,
-    /// From the request handed on to the head of the service's answer.
-    Upstream,
+    /// Waiting for a body that is looked at whole.
+    Body,
     /// Waiting for an intent to be durable.
     Intent,
+    /// Waiting for a connection to the service.
+    Connect,
+    /// From the request handed on to the head of the service's answer.
+    Upstream,
 }
 
 impl Stage {
-    const ALL: [Self; 3] = [Self::Decide, Self::Upstream, Self::Intent];
+    const ALL: [Self; 5] = [
+        Self::Decide,
+        Self::Body,
+        Self::Intent,
+        Self::Connect,
+        Self::Upstream,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Decide => "decide",
-            Self::Upstream => "upstream",
+            Self::Body => "body",
             Self::Intent => "intent",
+            Self::Connect => "connect",
+            Self::Upstream => "upstream",
         }
     }
 }

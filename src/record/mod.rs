@@ -2,6 +2,7 @@
 //! written by a thread of its own. Never decides, and never holds a query, a token, a header value but the host, or
 //! a body.
 
+mod actor;
 mod body;
 mod collector;
 mod disk;

@@ -13,6 +13,7 @@ use crate::model::denial::{Cause, Denial, RuleId};
 use crate::model::facts::{Authority, Credentials, Facts, Framing};
 use crate::model::path::JudgedPath;
 use crate::model::traceparent::Traceparent;
+use crate::model::pins::{PinMode, SpkiPin};
 use crate::model::units::ByteSize;
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
@@ -185,6 +186,71 @@ fn a_whole_request_has_every_field_and_no_canary() {
     ));
 }
 
+/// A server whose keys are not pinned, met twice.
+fn missed(bench: &Bench) {
+    let recorder = bench.recorder.as_ref().unwrap();
+    for mode in [PinMode::Enforce, PinMode::Report] {
+        recorder.pin_mismatch(&PinMismatch {
+            upstream: "binance",
+            host: "api.example",
+            port: 443,
+            mode,
+            keys: &[
+                ("leaf", SpkiPin::of_digest([1; 32])),
+                ("root", SpkiPin::of_digest([2; 32])),
+            ],
+        });
+    }
+}
+
+#[test]
+fn a_server_whose_keys_are_not_pinned_is_told_with_the_keys_it_has() {
+    let mut bench = Bench::new();
+    missed(&bench);
+    let events = bench.requests();
+    for (event, (mode, outcome)) in events
+        .iter()
+        .zip([("enforce", "denied"), ("report", "success")])
+    {
+        assert_eq!(event["action"]["type"], "upstream.pin_mismatch");
+        assert_eq!(
+            (&event["pins"]["mode"], &event["outcome"]),
+            (&mode.into(), &outcome.into())
+        );
+        assert_eq!(event["pins"]["host"], "api.example");
+        let keys = event["pins"]["keys"].as_array().unwrap();
+        let leaf = SpkiPin::of_digest([1; 32]).to_string();
+        assert_eq!(
+            (&keys[0]["level"], &keys[0]["pin"]),
+            (&"leaf".into(), &leaf.into())
+        );
+        assert_eq!(keys.len(), 2);
+    }
+    assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn what_is_waited_for_is_not_our_own_time() {
+    let bench = Bench::new();
+    let metrics = bench.recorder.as_ref().unwrap().metrics().clone();
+    let mut record = bench.open();
+    let long_ago = Now {
+        mono_ns: 0,
+        unix_us: 0,
+    };
+    record.waited(Stage::Body, long_ago);
+    record.forwarded(bench.now(), &bench.service());
+    record.close_now();
+    let text = metrics.text();
+    for line in [
+        "outrider_stage_duration_seconds_count{stage=\"body\"} 1\n",
+        "outrider_stage_duration_seconds_count{stage=\"decide\"} 1\n",
+        "outrider_stage_duration_seconds_sum{stage=\"decide\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
 #[test]
 fn the_bytes_are_those_of_a_canonical_serialisation() {
     let mut bench = Bench::new();
@@ -194,6 +260,7 @@ fn the_bytes_are_those_of_a_canonical_serialisation() {
     record.denied(&denial());
     record.close(bench.now());
     drop(bench.open());
+    missed(&bench);
     for text in bench.texts() {
         let event: Value = serde_json::from_str(&text).unwrap();
         // serde_json's map is sorted and its escapes are those of RFC 8785.

@@ -1,9 +1,10 @@
 //! What a record is told of one request while it is under way. Holds no query, no header value but the host, no body
 //! and no token; never decides anything.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -38,6 +39,8 @@ pub(super) struct Told {
     pub(super) reason: Option<Box<Reason>>,
     /// What a preflight came to, if the request was one that we answered.
     pub(super) preflight: Option<Box<PreflightVerdict>>,
+    /// How long it has waited for others before it was handed on.
+    pub(super) waited: Duration,
     /// When it was handed to the service, and what counts the way there.
     pub(super) forwarded: Option<(Now, Arc<ClientMetrics>)>,
     pub(super) status: Option<StatusCode>,
@@ -66,6 +69,7 @@ impl Told {
             shadow: Vec::new(),
             reason: None,
             preflight: None,
+            waited: Duration::ZERO,
             forwarded: None,
             status: None,
             received: ByteCount::Known(0),
@@ -84,6 +88,21 @@ impl Told {
             (None, Some(PreflightVerdict::Granted)) => Code::PreflightGranted,
             (None, Some(PreflightVerdict::Refused(_))) => Code::PreflightRefused,
             (None, None) => Code::None,
+        }
+    }
+
+    /// On whose behalf, as far as it is known.
+    pub(super) fn client_ip(&self) -> IpAddr {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => self.peer.ip().to_canonical(),
+            Asked::Judged(judged) => judged.client_ip,
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => None,
+            Asked::Judged(judged) => judged.certificate.as_deref(),
         }
     }
 
@@ -115,7 +134,7 @@ pub(super) struct Judged {
     pub(super) method: Method,
     pub(super) target: PathAndQuery,
     pub(super) host: HeaderValue,
-    pub(super) client_ip: std::net::IpAddr,
+    pub(super) client_ip: IpAddr,
     pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 

@@ -17,6 +17,9 @@ use crate::record::{AdminOrder, Recorder};
 use crate::runtime::admin::{Asked, Offer, Run, Show};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::telemetry::LogLevel;
+use crate::secrets::Secrets;
+
+use super::generation::Generation;
 
 /// What pages are about and orders work on.
 pub(super) struct Subject {
@@ -35,7 +38,19 @@ pub(super) struct Subject {
 /// What is told of the configuration in force.
 pub(super) struct ConfigInForce {
     pub(super) settings: Vec<Setting>,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) taken: Now,
+}
+
+impl ConfigInForce {
+    /// What is told of a generation that is in force from now on.
+    pub(super) fn of(generation: &Generation, now: Now) -> Self {
+        Self {
+            settings: generation.effective.clone(),
+            secrets: Arc::clone(&generation.secrets),
+            taken: now,
+        }
+    }
 }
 
 /// Something that can be shown.
@@ -233,33 +248,26 @@ fn moment(unix_seconds: i64) -> String {
         .map_or_else(|_| unix_seconds.to_string(), |moment| moment.to_string())
 }
 
-/// Something that must not be shown, by what may be told of it.
-struct Held {
-    kind: &'static str,
-    name: String,
-    /// A file, a URL without its query, or `inline`.
-    source: String,
-    /// Since it was read or fetched.
-    age: Duration,
+/// Everything that is held and whose value is never told: its name, where it is kept, and for how long it is known.
+fn secrets(subject: &Subject) -> Json {
+    let all = [token_keys(subject), tls_keys(subject), own(subject)];
+    json!({"secrets": all.concat()})
 }
 
-/// Everything that is held and must not be shown: a line for each kind.
-fn secrets(subject: &Subject) -> Json {
-    let mut held = token_keys(subject);
-    held.extend(tls_keys(subject));
-    let told = |held: Held| {
-        json!({
-            "kind": held.kind,
-            "name": held.name,
-            "source": held.source,
-            "age_seconds": held.age.as_secs(),
-        })
+/// The secrets that the configuration refers to.
+fn own(subject: &Subject) -> Vec<Json> {
+    let listing = subject.config.load().secrets.listing(subject.clock.now());
+    let Json::Array(mut lines) = listing else {
+        return Vec::new();
     };
-    json!({"secrets": held.into_iter().map(told).collect::<Vec<_>>()})
+    for line in lines.iter_mut().filter_map(Json::as_object_mut) {
+        line.insert("kind".to_owned(), "secret".into());
+    }
+    lines
 }
 
 /// What tokens are verified with; the keys are public, and even so are not shown.
-fn token_keys(subject: &Subject) -> Vec<Held> {
+fn token_keys(subject: &Subject) -> Vec<Json> {
     let live = subject.live.load();
     let Some(tokens) = &live.snapshot.tokens else {
         return Vec::new();
@@ -270,41 +278,43 @@ fn token_keys(subject: &Subject) -> Vec<Held> {
         Some(_fetched) => keyring.age(now),
         None => now.since(config.taken),
     };
-    let source = source_of_keys(&config.settings);
-    let key = |name| Held {
-        kind: "token_key",
-        name,
-        source: source.to_owned(),
-        age,
-    };
+    let (source, origin) = source_of_keys(&config.settings);
+    let key = |kid| held("token_key", kid, source, origin, age);
     keyring.kids().into_iter().map(key).collect()
 }
 
 /// The private keys of certificates.
-fn tls_keys(subject: &Subject) -> Vec<Held> {
+fn tls_keys(subject: &Subject) -> Vec<Json> {
     let live = subject.live.load();
     let shown = live.tls.as_ref().map(|door| door.state().shown());
     let age = subject.clock.now().since(subject.config.load().taken);
     let key = |one: &Shown| {
-        one.key.clone().map(|file| Held {
-            kind: "tls_key",
-            name: one.name.clone(),
-            source: file,
-            age,
-        })
+        let file = one.key.as_ref()?;
+        Some(held("tls_key", one.name.clone(), "file", file, age))
     };
     shown.unwrap_or_default().iter().filter_map(key).collect()
 }
 
-/// The file or address that the configuration names for keys; `inline` where the text stands in the configuration.
-fn source_of_keys(settings: &[Setting]) -> &str {
-    let source = |setting: &Setting| {
-        let source = setting.key.strip_prefix("inbound.tokens.keys.");
-        matches!(source, Some("file" | "url" | "inline"))
-    };
-    match settings.iter().find(|setting| source(setting)) {
-        Some(setting) if setting.key.ends_with(".inline") => "inline",
-        Some(setting) => &setting.value,
-        None => "",
+/// One line. `source` is a word, `origin` the file, or the URL without its query; `age` since it was read or fetched.
+fn held(kind: &str, name: String, source: &str, origin: &str, age: Duration) -> Json {
+    json!({
+        "kind": kind,
+        "name": name,
+        "source": source,
+        "origin": origin,
+        "age_seconds": age.as_secs(),
+    })
+}
+
+/// Where the configuration says that keys are: `file` or `url` and which, or `inline` where the text stands in it.
+fn source_of_keys(settings: &[Setting]) -> (&str, &str) {
+    let named = settings.iter().find_map(|setting| {
+        let source = setting.key.strip_prefix("inbound.tokens.keys.")?;
+        matches!(source, "file" | "url" | "inline").then_some((source, setting))
+    });
+    match named {
+        Some(("inline", setting)) => ("inline", setting.origin.as_str()),
+        Some((source, setting)) => (source, setting.value.as_str()),
+        None => ("", ""),
     }
 }

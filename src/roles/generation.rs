@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use crate::accept::http::Http;
-use crate::config::{Config, Contents, Loaded, Report, Setting, Workers};
+use crate::config::{Config, Contents, Loaded, Outbound, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
-use crate::model::fault::{Fault, Severity};
+use crate::model::fault::{Fault, Faults, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
 use crate::record::{ClientMetrics, Metrics};
@@ -17,6 +17,7 @@ use super::certificates;
 use super::changes::Settings;
 use super::keys::KeySource;
 use super::load::{self, Basis, Before};
+use super::ways_out::{self, Reached};
 
 /// Idle connections to the service that a worker keeps.
 const IDLE_MAX: u32 = 64;
@@ -39,11 +40,13 @@ pub(super) struct Generation {
     pub(super) contents: Option<Contents>,
     /// What it was read from.
     pub(super) files: Vec<FileRead>,
-    pub(super) secrets: Secrets,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) limits: AcceptLimits,
     pub(super) timeouts: Timeouts,
     /// Where keys come from, if they are fetched.
     pub(super) key_source: Option<Arc<KeySource>>,
+    /// The interfaces of exchanges, with their pools.
+    reached: Vec<Reached>,
     upstream: Upstream,
     basis: Option<Basis>,
     fixed: Vec<String>,
@@ -103,8 +106,11 @@ impl Generation {
             config, warnings, ..
         } = loaded;
         let now = parts.clock.now();
-        let secrets = Secrets::following(&config.secrets, before.map(|old| &old.secrets), now);
-        let inbound = config.inbound;
+        let secrets =
+            Secrets::following(&config.secrets, before.map(|old| old.secrets.as_ref()), now);
+        let Config {
+            inbound, outbound, ..
+        } = config;
         let (limits, timeouts) = (inbound.limits.clone(), inbound.timeouts.clone());
         let upstream = inbound.upstream.clone();
         let tls = inbound.tls.as_ref();
@@ -130,20 +136,37 @@ impl Generation {
             }
             Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
         };
+        let known = before.map_or(&[][..], |before| &before.reached);
+        let mut faults = Faults::default();
+        let (ways_out, reached) = ways_out::make(outbound, known, parts, &mut faults);
+        if faults.any_error() {
+            let faults = faults.into_sorted().into_iter();
+            return Err(Box::new(faults.fold(warnings, Report::with)));
+        }
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
         let metrics = &parts.metrics;
         let service = Arc::new(client_metrics(metrics, &upstream));
-        let live = Live::new(number, made.snapshot, http, tls, ways, service, metrics);
+        let live = Live::new(
+            number,
+            made.snapshot,
+            http,
+            tls,
+            ways,
+            ways_out,
+            service,
+            metrics,
+        );
         Ok(Self {
             live: Arc::new(live),
             fingerprint: warnings.fingerprint().to_owned(),
             contents: warnings.contents(),
             files: warnings.files().to_vec(),
-            secrets,
+            secrets: Arc::new(secrets),
             limits,
             timeouts,
             key_source: made.key_source,
+            reached,
             upstream,
             basis: made.basis,
             fixed,
@@ -195,6 +218,20 @@ const FIXED: &[Fixed] = &[
     }),
     ("inbound.bounds.connections_max", |config| {
         config.inbound.limits.connections_max.to_string()
+    }),
+    ("outbound", |config| {
+        let shown = |one: &Outbound| {
+            let connections = one.limits.connections_max;
+            format!(
+                "{} on {} with {connections} connections",
+                one.name, one.listen
+            )
+        };
+        let listeners: Vec<String> = config.outbound.iter().map(shown).collect();
+        match listeners.as_slice() {
+            [] => "nothing".to_owned(),
+            listeners => listeners.join(", "),
+        }
     }),
     ("health.listen", |config| config.health.listen.to_string()),
     ("admin.listen", |config| {

@@ -1,5 +1,6 @@
 //! `outrider proxy`: the sidecar next to one service, from its configuration to its last record. Wiring only.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::config::{self, Report, Workers};
 use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::settings::{SpoolSettings, Timeouts};
+use crate::pipeline::outbound::OutboundPipeline;
 use crate::pipeline::{Live, Pipeline, Streams};
 use crate::record::{ConnectionTotals, Metrics, Recorder, SpanExport};
 use crate::runtime::drain::{Drain, Drained};
@@ -30,6 +32,7 @@ use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
 use super::observe;
+use super::outlets::{self, Listening, Wanted};
 use super::reload::Reloader;
 use super::traces;
 use super::workers::{self, Shared};
@@ -69,7 +72,7 @@ impl Failure {
     }
 
     /// An address that could not be bound.
-    pub(super) fn unbound(key: &str, address: SocketAddr, error: &io::Error) -> Self {
+    pub(super) fn unbound(key: &str, address: impl fmt::Display, error: &io::Error) -> Self {
         let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
         let code = if forbidden {
             exit::PERMISSION
@@ -143,6 +146,7 @@ struct Sidecar {
     spans: Option<SpanExport>,
     /// Notified when a reload is ordered on the admin listener.
     ordered: Arc<Notify>,
+    outlets: Vec<Wanted>,
 }
 
 impl Sidecar {
@@ -166,14 +170,12 @@ impl Sidecar {
         let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
         let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
         let admin = loaded.config.admin.map(|admin| admin.listen);
+        let outlets = loaded.config.outbound.iter().map(Wanted::of).collect();
         let first = Generation::first(loaded, &parts).map_err(refused)?;
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
             .map_err(|message| Failure::new(exit::USAGE, message))?;
-        let config = ConfigInForce {
-            settings: first.effective.clone(),
-            taken: clock.now(),
-        };
+        let config = ConfigInForce::of(&first, clock.now());
         Ok(Self {
             path: args.config.clone(),
             recorder,
@@ -192,6 +194,7 @@ impl Sidecar {
             logs,
             spans,
             ordered: Arc::default(),
+            outlets,
         })
     }
 
@@ -205,9 +208,11 @@ impl Sidecar {
             .await
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
         let admin = observe::bind_admin(self.admin).await?;
+        let mut listening = self.listen_out()?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
         let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
+        let (outlets, orders) = (Drain::new(), Drain::new());
         let (newest, renewed) = watch::channel(self.first.live.generation);
         let (key_source, in_force) = watch::channel(self.first.key_source.clone());
         let (finish, finished) = watch::channel(false);
@@ -215,10 +220,11 @@ impl Sidecar {
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
             upstream: upstream.clone(),
+            outlets: outlets.clone(),
             newest: renewed,
             finished,
         };
-        let (threads, mut ended) = self.start_workers(sockets, shared)?;
+        let (threads, mut ended) = self.start_workers(sockets, &mut listening, &orders, shared)?;
         let readiness = self.readiness(in_force.clone());
         let shown = Shown {
             readiness: readiness.clone(),
@@ -251,7 +257,8 @@ impl Sidecar {
         readiness.set_draining();
         reloading.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
-        leave(&connections, &timeouts, lost, &mut stop).await;
+        let end = leave(&connections, &timeouts, lost, &mut stop).await;
+        leave_out(&outlets, &orders, end, &mut stop).await;
         upstream.drain(Duration::ZERO).await;
         finish.send_replace(true);
         join(threads);
@@ -271,11 +278,23 @@ impl Sidecar {
     fn start_workers(
         &self,
         sockets: Vec<TcpListener>,
+        listening: &mut [Listening],
+        orders: &Drain,
         shared: Shared,
     ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
         let shared = Arc::new(shared);
         let (tell, ended) = mpsc::channel(sockets.len());
-        let start = |(worker, socket)| {
+        let outlet = |index, worker, bound| OutboundPipeline {
+            live: Arc::clone(&self.live),
+            index,
+            bound,
+            recorder: self.recorder.clone(),
+            clock: Arc::clone(&self.clock),
+            worker,
+            orders: orders.clone(),
+        };
+        let outlets = outlets::share_out(listening, sockets.len(), outlet);
+        let start = |(worker, (socket, outlets))| {
             let pipeline = Pipeline {
                 live: Arc::clone(&self.live),
                 recorder: self.recorder.clone(),
@@ -283,10 +302,15 @@ impl Sidecar {
                 worker,
                 streams: Arc::clone(&self.streams),
             };
-            workers::start(socket, Arc::clone(&shared), pipeline, tell.clone())
+            workers::start(socket, Arc::clone(&shared), pipeline, outlets, tell.clone())
                 .map_err(|error| Failure::new(exit::FAILURE, error.to_string()))
         };
-        let threads: Result<Vec<_>, _> = sockets.into_iter().enumerate().map(start).collect();
+        let threads: Result<Vec<_>, _> = sockets
+            .into_iter()
+            .zip(outlets)
+            .enumerate()
+            .map(start)
+            .collect();
         Ok((threads?, ended))
     }
 
@@ -303,6 +327,25 @@ impl Sidecar {
             logs: self.logs.clone(),
             ordered: Arc::clone(&self.ordered),
         }
+    }
+
+    /// Binds the listeners of the ways out.
+    fn listen_out(&self) -> Result<Vec<Listening>, Failure> {
+        let workers = self.parts.workers;
+        let bind = |wanted: &Wanted| {
+            let bound = wanted.bind(workers);
+            bound.map_err(|error| Failure::unbound(&wanted.title(), wanted, &error))
+        };
+        let listening = self
+            .outlets
+            .iter()
+            .map(bind)
+            .collect::<Result<Vec<_>, _>>()?;
+        for (wanted, listening) in self.outlets.iter().zip(&listening) {
+            let (listener, address) = (wanted.title(), &listening.shown);
+            tracing::info!(listener, address = %address, workers, "listening");
+        }
+        Ok(listening)
     }
 
     fn reloader(
@@ -395,26 +438,50 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
     }
 }
 
-/// The way out: connections are still taken in for a moment, because clients do not know yet; then requests in flight
-/// may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no pause.
+/// The end of the way in: connections are still taken in for a moment, because clients do not know yet; then requests in
+/// flight may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no
+/// pause. Says when all has to be over.
 async fn leave(
     connections: &Drain,
     timeouts: &Timeouts,
     lost: Option<usize>,
     stop: &mut StopSignals,
-) {
+) -> Instant {
     let end = Instant::now() + timeouts.drain;
     let pause = match lost {
         Some(_) => Duration::ZERO,
         None => timeouts.drain_pause.min(timeouts.drain),
     };
-    let drained = tokio::select! {
+    let (drained, end) = tokio::select! {
         drained = async {
             tokio::time::sleep(pause).await;
             connections.drain(end.saturating_duration_since(Instant::now())).await
-        } => drained,
-        _again = stop.next() => connections.drain(Duration::ZERO).await,
+        } => (drained, end),
+        _again = stop.next() => (connections.drain(Duration::ZERO).await, Instant::now()),
     };
+    tell(&drained);
+    end
+}
+
+/// What the ways out are given when the way in has taken all the time: an answer that is on its way arrives in it.
+const LEAVE_OUT_MIN: Duration = Duration::from_secs(2);
+
+/// The end of the ways out, after that of the way in: as long as requests were under way, the service could still cancel.
+/// What was sent is seen to its end, so that its record is written.
+async fn leave_out(outlets: &Drain, orders: &Drain, end: Instant, stop: &mut StopSignals) {
+    let left = end
+        .saturating_duration_since(Instant::now())
+        .max(LEAVE_OUT_MIN);
+    let drained = tokio::select! {
+        drained = async { tokio::join!(outlets.drain(left), orders.drain(left)).0 } => drained,
+        _again = stop.next() => {
+            tokio::join!(outlets.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
+        }
+    };
+    tell(&drained);
+}
+
+fn tell(drained: &Drained) {
     match drained {
         Drained::Finished => tracing::info!("every connection ended by itself"),
         Drained::Aborted(count) => tracing::warn!(count, "connections were cut off"),

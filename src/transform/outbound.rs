@@ -1,6 +1,10 @@
 //! The request as the exchange gets it. What is of this hop or of this house comes off once; time and signature go on for
 //! each connection anew, right before the request is written.
 
+mod answer;
+
+pub use answer::{refusal, reply};
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, VIA};
 use http::request::Parts;

@@ -61,6 +61,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
         http.clone(),
         None,
         vec![way],
+        Vec::new(),
         service,
         &metrics,
     );

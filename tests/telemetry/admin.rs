@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::support::origin::Origin;
+use crate::support::origin::{Origin, send};
 use crate::support::sidecar::{Setup, Sidecar, of_type};
 use crate::support::wire::{Response, Wire};
 use crate::{INBOUND, request, world};
@@ -68,7 +68,7 @@ fn pages_tell_what_is_in_force_and_no_secret() {
 
     let secrets = read(admin, "/secrets");
     assert_eq!(secrets["secrets"][0]["name"], "test-key");
-    assert_eq!(secrets["secrets"][0]["source"], "keys.json");
+    assert_eq!(secrets["secrets"][0]["origin"], "keys.json");
     assert_eq!(
         read(admin, "/certs")["certificates"],
         Value::Array(Vec::new())
@@ -93,6 +93,62 @@ fn key_text_is_shown_as_its_length() {
         assert!(!ask(admin, "GET", page).text().contains(modulus), "{page}");
     }
     assert_eq!(read(admin, "/secrets")["secrets"][0]["source"], "inline");
+}
+
+#[test]
+fn the_query_of_a_key_url_is_told_nowhere() {
+    let origin = Origin::start();
+    let issuer = Origin::start();
+    let keys = crate::support::tokens::Issuer::new(2048).jwks();
+    let length = keys.len();
+    issuer.answer(move |_| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+        vec![send(format!(
+            "{head}\r\nContent-Length: {length}\r\n\r\n{keys}"
+        ))]
+    });
+    let url = format!("{}/keys", issuer.url);
+    let named = format!("{{ url: \"{url}?code=canary-9d\" }}");
+    let inbound = INBOUND.replace("{ file: keys.json }", &named);
+    let setup = Setup {
+        top: "admin: { listen: \"127.0.0.1:0\" }",
+        ..Setup::new(&origin.url, &inbound)
+    };
+    let sidecar = Sidecar::start(&setup);
+    assert_eq!(issuer.since(0)[0].target, "/keys?code=canary-9d");
+    let admin = sidecar.listener("admin");
+    let secrets = read(admin, "/secrets");
+    let key = &secrets["secrets"][0];
+    assert_eq!(
+        (&key["name"], &key["source"]),
+        (&"test-key".into(), &"url".into())
+    );
+    assert!(key["origin"].as_str().unwrap().starts_with(&url), "{key}");
+    assert!(
+        key["age_seconds"].as_u64().is_some_and(|age| age < 60),
+        "{key}"
+    );
+    for page in [
+        "/config_dump",
+        "/secrets",
+        "/policies",
+        "/server_info",
+        "/certs",
+    ] {
+        assert!(
+            !ask(admin, "GET", page).text().contains("canary-9d"),
+            "{page}"
+        );
+    }
+    let verbose = sidecar.ask_health("/readyz?verbose").text();
+    for text in [
+        sidecar.metrics(),
+        verbose,
+        sidecar.stdout(),
+        sidecar.audit_text(),
+    ] {
+        assert!(!text.contains("canary-9d"), "{text}");
+    }
 }
 
 #[test]
@@ -272,7 +328,7 @@ fn nothing_is_html() {
     };
     let sidecar = Sidecar::start(&setup);
     let admin = sidecar.listener("admin");
-    assert_eq!(read(admin, "/secrets")["secrets"][0]["source"], name);
+    assert_eq!(read(admin, "/secrets")["secrets"][0]["origin"], name);
     for (method, target) in [
         ("GET", "/policies"),
         ("GET", "/config_dump"),

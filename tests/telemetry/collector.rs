@@ -1,14 +1,20 @@
 //! A collector: takes OTLP over HTTP and reads the spans out of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use outrider::runtime::crypto;
 use prost::Message as _;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::authority::Made;
 use crate::support::origin::{Origin, send};
 use crate::support::wire::PATIENCE;
 
@@ -28,7 +34,24 @@ pub struct Got {
 impl Collector {
     /// Takes whatever comes.
     pub fn start() -> Self {
-        let origin = Origin::start();
+        Self::of(Origin::start())
+    }
+
+    /// The same behind TLS, with this certificate.
+    pub fn start_secret(made: &Made) -> Self {
+        let chain = CertificateDer::pem_slice_iter(made.certificate.as_bytes());
+        let chain: Result<Vec<_>, _> = chain.collect();
+        let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(crypto::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.unwrap(), key)
+            .unwrap();
+        Self::of(Origin::start_secret(Arc::new(config)))
+    }
+
+    fn of(origin: Origin) -> Self {
         origin.answer(|_| vec![send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]);
         Self { origin }
     }

@@ -13,9 +13,21 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../tls/authority.rs"]
+#[allow(dead_code, reason = "not every kind of certificate is needed here")]
+mod authority;
+#[path = "../tls/client.rs"]
+#[allow(
+    dead_code,
+    reason = "not everything that a client can offer is needed here"
+)]
+mod client;
+
 mod admin;
+mod boards;
 mod collector;
 mod metrics;
+mod tls;
 mod traces;
 
 use support::origin::Origin;

@@ -7,7 +7,7 @@ use crate::collector::Collector;
 use crate::{request, world};
 
 /// A family's type and the labels of its series.
-type Families = BTreeMap<String, (String, BTreeSet<String>)>;
+pub(crate) type Families = BTreeMap<String, (String, BTreeSet<String>)>;
 
 #[test]
 fn the_page_describes_every_family_and_no_other() {
@@ -20,21 +20,66 @@ fn the_page_describes_every_family_and_no_other() {
     sidecar.wait_until("counted", || {
         sidecar.metric("outrider_requests_total", &[]) > 3.5
     });
-    let shown = shown(&sidecar.metrics());
+    let mut families = shown(&sidecar.metrics());
+    // What only a listener with TLS has.
+    let (secret, _certificates, _origin) = crate::tls::world();
+    for (name, (kind, labels)) in shown(&secret.metrics()) {
+        let known = families.entry(name).or_insert((kind, BTreeSet::new()));
+        known.1.extend(labels);
+    }
     let described = described();
-    for (name, (kind, labels)) in &shown {
+    for (name, (kind, labels)) in &families {
         let Some((told_kind, told_labels)) = described.get(name) else {
             panic!("docs/metrics.md has no row for {name}");
         };
         assert_eq!(told_kind, kind, "{name}");
         assert_eq!(told_labels, labels, "{name}");
     }
-    for name in described.keys() {
+    let (always, way_out) = (rows("# Metrics", WAY_OUT), rows(WAY_OUT, "## Traces"));
+    for name in always.keys() {
         assert!(
-            shown.contains_key(name),
+            families.contains_key(name),
             "docs/metrics.md describes {name}, which is not there"
         );
     }
+    // These come with sections that this world has not; the program must at least know their names.
+    let source = source_of_record();
+    for name in way_out.keys() {
+        assert!(
+            source.contains(&format!("\"{name}\"")),
+            "{name} is not there"
+        );
+    }
+    for name in names_in(&source) {
+        assert!(
+            described.contains_key(&name),
+            "docs/metrics.md has no row for {name}"
+        );
+    }
+}
+
+/// The part of the page about exchanges.
+const WAY_OUT: &str = "## On the way out";
+
+/// The text of the room that makes the metrics.
+fn source_of_record() -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/record");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|kind| kind == "rs"));
+    files
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect()
+}
+
+/// Literals that are names of metrics of ours.
+fn names_in(source: &str) -> BTreeSet<String> {
+    let literals = source.split('"').filter(|text| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        text.starts_with("outrider_") && text.bytes().all(plain)
+    });
+    literals.map(str::to_owned).collect()
 }
 
 #[test]
@@ -107,8 +152,78 @@ fn tokens_found_and_not_found_are_counted() {
     }
 }
 
+/// The way to the service is measured by the address that is in force, from the first request on.
+#[test]
+fn another_service_after_a_reload_has_series_of_its_own() {
+    use crate::support::origin::Origin;
+    let (sidecar, first) = world(&[]);
+    let second = Origin::start();
+    let count = |origin: &Origin| {
+        let port = origin.url.rsplit(':').next().unwrap();
+        let port = format!("server_port=\"{port}\"");
+        sidecar.metric("http_client_request_duration_seconds_count", &[&port])
+    };
+    let ask = |target: &str| {
+        let status = sidecar.connect().ask(request("GET", target, "")).unwrap();
+        assert_eq!(status.status, 200);
+    };
+    ask("/orders/1");
+    let file = sidecar.folder().join("sidecar.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let fresh = sidecar.folder().join("fresh.yaml");
+    fs::write(&fresh, text.replace(&first.url, &second.url)).unwrap();
+    fs::rename(&fresh, &file).unwrap();
+    sidecar.signal("HUP");
+    sidecar.wait_until("reloaded", || {
+        sidecar.metric("outrider_config_reloads_total", &["success"]) > 0.5
+    });
+    ask("/orders/2");
+    sidecar.wait_until("counted", || count(&second) > 0.5);
+    assert_eq!((count(&first).round(), count(&second).round()), (1.0, 1.0));
+}
+
+/// Everything that a client chooses, chosen anew each time: nothing of it becomes a label, and the number of series stays
+/// what it was after the first of each kind.
+#[test]
+fn a_hostile_client_cannot_grow_a_label() {
+    use crate::support::origin::send;
+    let (sidecar, origin) = world(&[]);
+    origin.answer(|request| {
+        let status = 200 + request.tag % 400;
+        vec![send(format!(
+            "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"
+        ))]
+    });
+    let round = |from: usize| {
+        for at in from..from + 400 {
+            let name = format!("canary{at}");
+            let headers = format!(
+                "X-Request-Id: {name}\r\nX-Forwarded-For: {name}\r\nUser-Agent: {name}\r\nOrigin: http://{name}\r\n\
+                 Authorization: Bearer {name}\r\nContent-Type: {name}/{name}\r\ntraceparent: {name}\r\n"
+            );
+            for text in [
+                request("GET", &format!("/orders/{name}?{name}"), ""),
+                request("GET", &format!("/{name}"), &headers),
+                request(&name.to_uppercase(), "/place", ""),
+                request("GET", &format!("/orders/{name}"), &headers),
+                format!("GET / HTTP/1.1\r\nHost: {name}.example\r\n\r\n"),
+                format!("GET //{name} HTTP/1.1\r\nHost: a\r\n{name}\r\n\r\n"),
+                format!("{name} HTTP/9.9\r\n\r\n"),
+            ] {
+                // What it is answered is of no interest here, nor whether it is.
+                let _answer = sidecar.connect().ask(text);
+            }
+        }
+        sidecar.metrics()
+    };
+    let series = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    let (before, after) = (round(0), round(400));
+    assert_eq!(series(&before), series(&after));
+    assert!(!after.to_lowercase().contains("canary"), "{after}");
+}
+
 /// What `/metrics` says.
-fn shown(text: &str) -> Families {
+pub(crate) fn shown(text: &str) -> Families {
     let mut families = Families::new();
     for line in text.lines() {
         if let Some(typed) = line.strip_prefix("# TYPE ") {
@@ -133,10 +248,16 @@ fn shown(text: &str) -> Families {
 }
 
 /// What the page says: rows of name, type, labels and meaning.
-fn described() -> Families {
+pub(crate) fn described() -> Families {
+    rows("# Metrics", "## Traces")
+}
+
+/// The rows between two headings.
+fn rows(from: &str, to: &str) -> Families {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
     let text = fs::read_to_string(path).unwrap();
-    let (metrics, _) = text.split_once("## Traces").unwrap();
+    let (_, behind) = text.split_once(from).unwrap();
+    let (metrics, _) = behind.split_once(to).unwrap();
     let rows = metrics.lines().filter(|line| line.starts_with("| `"));
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();

@@ -1,5 +1,6 @@
 //! Spans by the `OTEL_` variables: whose children they are, which are kept, and what is never in one.
 
+use crate::authority::Authority;
 use crate::collector::{Collector, hex};
 use crate::support::origin::{Act, Origin, send};
 use crate::support::sidecar::{Setup, Sidecar};
@@ -95,7 +96,7 @@ fn a_refusal_is_a_span_with_our_code_and_no_secret() {
     );
     let mut wire = sidecar.connect();
     let strange = format!("/orders/{CANARY}");
-    assert_eq!(wire.ask(request(CANARY, &strange, "")).unwrap().status, 200);
+    assert_eq!(wire.ask(request(CANARY, &strange, "")).unwrap().status, 405);
     let mut wire = sidecar.connect();
     assert_eq!(
         wire.ask(request("GET", "/nowhere", "")).unwrap().status,
@@ -123,11 +124,9 @@ fn a_refusal_is_a_span_with_our_code_and_no_secret() {
         "the client's own fault"
     );
     assert!(refused.span.parent_span_id.is_empty());
-    assert!(
-        !find("HTTP /orders/{id}", "200")
-            .attributes
-            .contains_key("error.type")
-    );
+    let strange = find("HTTP", "405");
+    assert_eq!(strange.attributes["http.request.method"], "_OTHER");
+    assert_eq!(strange.attributes["error.type"], "request.method");
     find("GET", "404");
     let broken = find("GET /orders/{id}", "502");
     assert_eq!(broken.span.status.clone().unwrap_or_default().code, 2);
@@ -225,10 +224,69 @@ fn a_collector_that_is_slow_or_away_costs_spans_and_nothing_else() {
 }
 
 #[test]
+fn a_collector_behind_tls_is_believed_by_its_authority_only() {
+    let (authority, stranger) = (Authority::new("collectors"), Authority::new("others"));
+    let (own, other) = (
+        authority.server(&["localhost"]),
+        authority.server(&["else"]),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.display().to_string()
+    };
+    let (good, bad) = (
+        write("ca.pem", &authority.pem),
+        write("x.pem", &stranger.pem),
+    );
+    for (shown, ca, believed) in [
+        (&own, Some(&good), true),
+        (&own, Some(&bad), false),
+        (&own, None, false),
+        (&other, Some(&good), false),
+    ] {
+        let collector = Collector::start_secret(shown);
+        let mut environment = vec![(ENDPOINT, collector.origin.url.as_str()), AT_ONCE];
+        environment.extend(ca.map(|ca| ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str())));
+        let (sidecar, _origin) = world(&environment);
+        let mut wire = sidecar.connect();
+        let answer = wire.ask(request("GET", "/orders/1", &sent("01"))).unwrap();
+        assert_eq!(answer.status, 200);
+        if believed {
+            assert_eq!(hex(&collector.spans(1)[0].span.trace_id), TRACE);
+        } else {
+            sidecar.wait_until("counted as lost", || {
+                sidecar.metric("outrider_spans_dropped_total", &["export_failed"]) > 0.5
+            });
+            assert!(collector.so_far().is_empty());
+        }
+    }
+}
+
+#[test]
 fn variables_that_cannot_be_meant_are_refused_at_start() {
     let origin = Origin::start();
     let keys = crate::support::tokens::Issuer::new(2048).jwks();
     for (environment, said) in [
+        (
+            vec![(ENDPOINT, "http://user:canary@127.0.0.1:1")],
+            "names no user",
+        ),
+        (
+            vec![
+                (ENDPOINT, "https://127.0.0.1:1"),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem"),
+            ],
+            "/nowhere.pem",
+        ),
+        (
+            vec![
+                (ENDPOINT, "https://127.0.0.1:1"),
+                ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
+            ],
+            "no certificate is shown",
+        ),
         (
             vec![(ENDPOINT, "collector:4318")],
             "write http:// or https://",
@@ -256,5 +314,6 @@ fn variables_that_cannot_be_meant_are_refused_at_start() {
         let (code, output) = Sidecar::fails_to_start(&setup);
         assert_eq!(code, Some(2), "{output}");
         assert!(output.contains(said), "{output}");
+        assert!(!output.contains("canary"), "{output}");
     }
 }

@@ -72,6 +72,12 @@ impl AllowLine {
         })
     }
 
+    /// What is allowed, without the method.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        self.text.split_once(' ').map_or("", |(_, pattern)| pattern)
+    }
+
     /// What the line names.
     #[must_use]
     pub const fn names(&self) -> &Names {

@@ -24,6 +24,12 @@ impl Call {
         &self.known
     }
 
+    /// The position of the line that allows it.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.line
+    }
+
     /// The line that allows it.
     #[must_use]
     pub fn line(&self) -> Option<&AllowLine> {

@@ -63,6 +63,16 @@ impl Chain {
         Self(links)
     }
 
+    #[cfg(test)]
+    pub(super) fn made(keys: &[(Level, SpkiPin)]) -> Self {
+        let link = |(level, pin): &(Level, SpkiPin)| Link {
+            level: *level,
+            pin: *pin,
+            not_after: None,
+        };
+        Self(keys.iter().map(link).collect())
+    }
+
     /// Its keys.
     #[must_use]
     pub fn links(&self) -> &[Link] {

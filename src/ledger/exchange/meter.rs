@@ -29,13 +29,22 @@ struct Orphans {
     first: i64,
 }
 
-/// What was counted in one window by requests that are settled. A figure that the exchange tells replaces an older one
-/// only if its request was sent after the older one had come, because answers may overtake each other: `current` is the
-/// highest figure of this epoch, `previous` that of the epoch before. See [`super::scope::Scope`] for epochs.
+/// What was counted in one window by requests that are settled: the highest figure that the exchange told, and what was
+/// spent without a figure. Answers may overtake each other, so neither is forgotten before a request that was sent after
+/// it was noted has told a newer figure: each newer figure begins an epoch (see [`super::scope::State`]), and what was
+/// noted in the epoch before is kept for one more.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
-    previous: u64,
-    current: u64,
+    previous: Noted,
+    current: Noted,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Noted {
+    /// The highest figure, of requests that told one.
+    figure: u64,
+    /// The sum, of requests that told none.
+    untold: u64,
 }
 
 /// How a reservation ended, for one meter.
@@ -190,29 +199,28 @@ impl Meter {
 }
 
 impl Count {
+    /// The latest figure is among those that are kept, and so is everything untold that it may not contain.
     fn counted(&self) -> u64 {
-        self.previous.max(self.current)
+        let figure = self.previous.figure.max(self.current.figure);
+        let untold = self.previous.untold.saturating_add(self.current.untold);
+        figure.saturating_add(untold)
     }
 
     /// The exchange said how much it has counted, the request that asked included.
     fn tell(&mut self, figure: u64, is_newer: bool) {
-        match is_newer {
-            true => {
-                *self = Self {
-                    previous: self.current,
-                    current: figure,
-                }
-            }
-            false => self.current = self.current.max(figure),
+        if is_newer {
+            let current = Noted { figure, untold: 0 };
+            *self = Self {
+                previous: self.current,
+                current,
+            };
+        } else {
+            self.current.figure = self.current.figure.max(figure);
         }
     }
 
     /// Something was spent of which the exchange told nothing.
-    fn add(&mut self, cost: u64) {
-        let sum = self.counted().saturating_add(cost);
-        *self = Self {
-            previous: sum,
-            current: sum,
-        };
+    const fn add(&mut self, cost: u64) {
+        self.current.untold = self.current.untold.saturating_add(cost);
     }
 }

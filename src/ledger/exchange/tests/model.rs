@@ -5,13 +5,16 @@ use proptest::prelude::*;
 use super::*;
 
 const UNCERTAINTY_US: i64 = 80_000;
-const LIMIT: u64 = 20;
-const CAP: u64 = 18;
+const WINDOW_US: i64 = 10_000_000;
+const LIMIT: u64 = 6;
+const CAP: u64 = 5;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Time goes on by so many milliseconds, and our idea of it is off by so many thousandths of the uncertainty.
+    /// Time goes on by so many milliseconds, and our idea of it is off by so much of the uncertainty, in quarters.
     Wait(i64, i64),
+    /// Time goes on to so many milliseconds before or after the next edge that is so far off.
+    Edge(i64, i64),
     /// Something is reserved.
     Reserve(u32),
     /// The exchange counts what is on its way.
@@ -38,9 +41,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(End::Dropped),
     ];
     prop_oneof![
-        2 => (prop_oneof![0..300_i64, 0..9_000_i64], -1_000..=1_000_i64).prop_map(|(wait, off)| Step::Wait(wait, off)),
-        4 => (1..4_u32).prop_map(Step::Reserve),
-        4 => (0..8_usize).prop_map(Step::Count),
+        3 => (0..100_i64, -4..=4_i64).prop_map(|(wait, off)| Step::Wait(wait, off)),
+        1 => (-90..90_i64, -4..=4_i64).prop_map(|(edge, off)| Step::Edge(edge, off)),
+        6 => (1..3_u32).prop_map(Step::Reserve),
+        6 => (0..8_usize).prop_map(Step::Count),
         1 => Just(Step::Fill),
         4 => (0..8_usize, end).prop_map(|(at, end)| Step::End(at, end)),
     ]
@@ -73,14 +77,19 @@ impl World {
     }
 
     fn here(&mut self) -> &mut u64 {
-        self.counted.entry(self.true_us / 10_000_000).or_default()
+        self.counted.entry(self.true_us / WINDOW_US).or_default()
     }
 
     fn take(&mut self, step: &Step) {
         match step {
             Step::Wait(millis, off) => {
                 self.true_us += millis * 1_000;
-                self.off_us = UNCERTAINTY_US * off / 1_000;
+                self.off_us = UNCERTAINTY_US * off / 4;
+            }
+            Step::Edge(millis, off) => {
+                let edge_us = (self.true_us / WINDOW_US + 1) * WINDOW_US + millis * 1_000;
+                self.true_us = self.true_us.max(edge_us);
+                self.off_us = UNCERTAINTY_US * off / 4;
             }
             Step::Reserve(orders) => {
                 let charge = Charge::orders(0, *orders);
@@ -102,6 +111,7 @@ impl World {
     }
 
     fn count(&mut self, at: usize) {
+        let at = at % self.under_way.len().max(1);
         let Some(sent) = self.under_way.get(at).filter(|sent| sent.figure.is_none()) else {
             return;
         };
@@ -113,10 +123,10 @@ impl World {
     }
 
     fn end(&mut self, at: usize, end: End) {
-        if at >= self.under_way.len() {
+        if self.under_way.is_empty() {
             return;
         }
-        let sent = self.under_way.remove(at);
+        let sent = self.under_way.remove(at % self.under_way.len());
         let now = self.now();
         let Some(figure) = sent.figure else {
             return sent.reservation.settle(Settled::NotSent, now);
@@ -142,14 +152,14 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_exchange_never_counts_more_than_we_may_spend(steps in prop::collection::vec(step(), 1..200)) {
         let limits = [limit(LimitKind::Orders, "10S", LIMIT)];
         let mut world = World {
             budget: ExchangeLedger::default().budget(&spec(&limits)),
-            true_us: (DAY_MS + 5_000) * 1_000,
+            true_us: (DAY_MS + 9_800) * 1_000,
             off_us: 0,
             counted: HashMap::new(),
             under_way: Vec::new(),
@@ -164,7 +174,7 @@ proptest! {
         let limits = [limit(LimitKind::Orders, "10S", LIMIT)];
         let mut world = World {
             budget: ExchangeLedger::default().budget(&spec(&limits)),
-            true_us: (DAY_MS + 5_000) * 1_000,
+            true_us: (DAY_MS + 9_800) * 1_000,
             off_us: 0,
             counted: HashMap::new(),
             under_way: Vec::new(),

@@ -24,7 +24,7 @@ pub struct ApiKey {
 
 #[derive(Clone)]
 enum Material {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Ed25519(Vec<u8>),
     Rsa(Vec<u8>),
 }
@@ -34,7 +34,7 @@ impl ApiKey {
     #[must_use]
     pub fn hmac(id: &str, secret: &Secret<String>) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-        Self::new(id, Material::Hmac(key))
+        Self::new(id, Material::Hmac(Box::new(key)))
     }
 
     /// A key of Ed25519: its public half as 32 bytes, or as DER (RFC 5280 SubjectPublicKeyInfo).
@@ -81,7 +81,7 @@ impl ApiKey {
     /// Whether `signature` is this key's, over exactly these bytes. HMAC is hexadecimal in any letter case, the others
     /// are base64 with padding.
     pub(super) fn verifies(&self, payload: &[u8], signature: &str) -> bool {
-        let verified = match &self.material {
+        match &self.material {
             Material::Hmac(key) => {
                 unhex(signature).is_some_and(|tag| hmac::verify(key, payload, &tag).is_ok())
             }
@@ -93,8 +93,7 @@ impl ApiKey {
                 let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
                 public.verify(payload, &bytes).is_ok()
             }),
-        };
-        verified
+        }
     }
 }
 

@@ -208,7 +208,25 @@ pub(super) fn trades(
         json!({
             "id": number, "price": symbol.price.to_string(), "qty": "0.01000000",
             "quoteQty": symbol.price.times(Amount::units(1_000_000)).to_string(),
-            "time": time(now_us - age), "isBuyerMaker": number % 2 == 0, "isBestMatch": true,
+            "time": time(now_us - age), "isBuyerMaker": number.is_multiple_of(2), "isBestMatch": true,
+        })
+    };
+    Ok((1..=rows).map(trade).collect())
+}
+
+/// `aggTrades`: the same trades, each by itself.
+pub(super) fn aggregates(
+    params: &Params,
+    now_us: i64,
+    time: impl Fn(i64) -> i64,
+) -> Result<Value, Refusal> {
+    let symbol = find(params.required("symbol")?)?;
+    let rows = rows(params, 500)?.min(50);
+    let trade = |number: u64| {
+        let age = i64::try_from(rows - number).unwrap_or_default() * 1_000_000;
+        json!({
+            "a": number, "p": symbol.price.to_string(), "q": "0.01000000", "f": number, "l": number,
+            "T": time(now_us - age), "m": number.is_multiple_of(2), "M": true,
         })
     };
     Ok((1..=rows).map(trade).collect())

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::amount::Amount;
 use super::book::{Balance, InForce, Kind, Order, Side, Status};
+use super::market::Symbol;
 use super::params::Params;
 use super::refusal::Refusal;
 
@@ -183,6 +184,23 @@ pub(super) fn placed_events(order: &Order, now_us: i64) -> Vec<Value> {
 pub(super) fn cancelled_event(order: &Order) -> Value {
     let name = cancel_name(order, None);
     report(order, "CANCELED", &name, &order.client_id, order.updated_us)
+}
+
+/// An `outboundAccountPosition`: what an account has of a symbol's assets.
+pub(super) fn position(
+    balances: &BTreeMap<&'static str, Balance>,
+    symbol: &Symbol,
+    now_us: i64,
+) -> Value {
+    let now = Times::Milliseconds.shown(now_us);
+    let shown = |asset: &'static str| {
+        let balance = balances.get(asset).copied().unwrap_or_default();
+        json!({"a": asset, "f": balance.free.to_string(), "l": balance.locked.to_string()})
+    };
+    json!({
+        "e": "outboundAccountPosition", "E": now, "u": now,
+        "B": [shown(symbol.base), shown(symbol.quote)],
+    })
 }
 
 /// An `executionReport`.

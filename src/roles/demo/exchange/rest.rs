@@ -1,7 +1,6 @@
 //! REST: a request is read, judged in the order of the exchange's checks, performed and answered, with whatever fault
 //! was asked for. Never signs and never asks anybody else.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -300,12 +299,8 @@ pub(super) fn plain(status: StatusCode) -> Response<String> {
     text(status, "text/html", String::new())
 }
 
-fn text(
-    status: StatusCode,
-    kind: &'static str,
-    text: impl Into<Cow<'static, str>>,
-) -> Response<String> {
-    let mut response = Response::new(text.into().into_owned());
+fn text(status: StatusCode, kind: &'static str, text: String) -> Response<String> {
+    let mut response = Response::new(text);
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -322,7 +317,7 @@ fn unavailable() -> Response<Paced> {
 
 fn forbidden() -> Response<Paced> {
     let page = "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n</body>\r\n</html>\r\n";
-    text(StatusCode::FORBIDDEN, "text/html", page).map(Paced::whole)
+    text(StatusCode::FORBIDDEN, "text/html", page.to_owned()).map(Paced::whole)
 }
 
 fn conflict() -> Response<Paced> {

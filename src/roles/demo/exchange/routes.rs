@@ -13,6 +13,7 @@ pub(super) enum Operation {
     Depth,
     Klines,
     Trades,
+    Aggregates,
     Ticker(Ticker),
     Account,
     OpenOrders,
@@ -128,6 +129,11 @@ const REST: &[(Method, &str, Route)] = &[
     (Method::GET, "/api/v3/trades", open(25, Operation::Trades)),
     (
         Method::GET,
+        "/api/v3/aggTrades",
+        open(4, Operation::Aggregates),
+    ),
+    (
+        Method::GET,
         "/api/v3/historicalTrades",
         open(25, Operation::Trades),
     ),
@@ -200,6 +206,8 @@ const WEB_SOCKET: &[(&str, Route)] = &[
     ("depth", open(5, Operation::Depth)),
     ("klines", open(2, Operation::Klines)),
     ("trades.recent", open(25, Operation::Trades)),
+    ("trades.historical", open(25, Operation::Trades)),
+    ("trades.aggregate", open(4, Operation::Aggregates)),
     ("ticker.price", open(2, Operation::Ticker(Ticker::Price))),
     ("ticker.book", open(2, Operation::Ticker(Ticker::Book))),
     ("ticker.24hr", open(2, Operation::Ticker(Ticker::Day))),

@@ -35,6 +35,9 @@ const CONNECTION_WEIGHT: u64 = 2;
 /// Bytes of one message.
 const MESSAGE_MAX: usize = 64 * 1024;
 
+/// How long a client may take to answer a close.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
 /// What the server adds to a client's key (RFC 6455 section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -253,7 +256,7 @@ impl<'d> Talk<'d> {
     async fn ping(&mut self) -> Result<(), Error> {
         let payload = Bytes::from(self.door.state.clock.now_us().to_string());
         let until = Instant::now() + self.door.state.options.sockets.pong_within;
-        self.awaited.get_or_insert((payload.clone(), until));
+        self.awaited.get_or_insert_with(|| (payload.clone(), until));
         self.stream.send(Message::Ping(payload)).await
     }
 
@@ -261,7 +264,11 @@ impl<'d> Talk<'d> {
     async fn close(&mut self, reason: Option<&'static str>) -> Result<(), Error> {
         let code = reason.map_or(CloseCode::Normal, |_| CloseCode::Policy);
         let reason = reason.unwrap_or_default().into();
-        self.stream.close(Some(CloseFrame { code, reason })).await
+        self.stream.close(Some(CloseFrame { code, reason })).await?;
+        // What is still under way must not reset the connection before the client has read why it ends.
+        let silence = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        let _patience = tokio::time::timeout(CLOSE_MAX, silence).await;
+        Ok(())
     }
 }
 

@@ -42,6 +42,7 @@ impl State {
             Operation::Depth => market::depth(params),
             Operation::Klines => market::klines(params, now_us),
             Operation::Trades => market::trades(params, now_us, time),
+            Operation::Aggregates => market::aggregates(params, now_us, time),
             Operation::Ticker(kind) => market::ticker(params, kind, time(now_us)),
             Operation::Account => Ok(self.account(ask)),
             Operation::OpenOrders => self.open_orders(ask),
@@ -117,6 +118,7 @@ impl State {
         for event in present::placed_events(&order, ask.moment.unix_us) {
             self.tell(ask.account, event);
         }
+        self.tell_balances(ask, &order);
         Ok(present::placed(&order, detail, ask.times))
     }
 
@@ -140,8 +142,19 @@ impl State {
     fn cancelled(&self, ask: &Ask<'_>, order: &Order) -> Value {
         count(&self.evidence.counts.cancelled);
         self.tell(ask.account, present::cancelled_event(order));
+        self.tell_balances(ask, order);
         let client_id = ask.params.get("newClientOrderId");
         present::cancelled(order, client_id, ask.times)
+    }
+
+    /// Tells what the account has of both assets now.
+    fn tell_balances(&self, ask: &Ask<'_>, order: &Order) {
+        let event = {
+            let mut book = self.book();
+            let balances = book.balances(ask.account);
+            present::position(balances, order.wanted.symbol, ask.moment.unix_us)
+        };
+        self.tell(ask.account, event);
     }
 
     fn cancel_all(&self, ask: &Ask<'_>) -> Result<Value, Refusal> {
