@@ -23,7 +23,6 @@ use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::Security;
 use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
@@ -82,10 +81,8 @@ impl OutboundPipeline {
         visit.body = RequestBody::Settled;
         record.received(body.len() as u64);
         let now = self.clock.now();
-        if call.known().security == Security::Signed {
-            // Asked here, so that nothing is reserved for what cannot be signed.
-            way.freshness.time(now)?;
-        }
+        // Asked here, so that nothing is reserved for what cannot be signed.
+        way.can_sign(call.known().security, now)?;
         let granted = decide::grant(call, &way.budget, way.moment(now));
         let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
         if permit.known().effect.changes() {

@@ -269,7 +269,7 @@ impl Errand {
             let figures = answer.told.figures();
             let named = figures.map(|figure| {
                 (
-                    format!("{}_{}", figure.kind.name(), figure.interval),
+                    format!("{}_{}", figure.kind.name(), figure.interval).to_ascii_lowercase(),
                     figure.count,
                 )
             });
