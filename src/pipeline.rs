@@ -19,8 +19,8 @@ use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
 use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
-use crate::decide::{self, Admission, BodyNeeds, Spend, Trace};
-use crate::forward::Forwarder;
+use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
+use crate::forward::{Forwarder, Slot};
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
 use crate::model::caller::Caller;
@@ -30,7 +30,7 @@ use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
 use crate::model::traceparent::Traceparent;
 use crate::record::{
-    ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, new_id,
+    ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, Stage, new_id,
 };
 use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
@@ -141,6 +141,18 @@ impl Live {
         }
     }
 
+    /// Whether the client's certificate is still one that a handshake would take: whom to trust may have changed while
+    /// the connection was kept.
+    fn trusts(&self, facts: &Facts, now: Now) -> Result<(), Box<Denial>> {
+        match (&facts.certificate, &self.tls) {
+            (Some(shown), Some(door)) if !door.trusts(shown, now) => {
+                let why = "`client_ca` does not vouch for the certificate any more";
+                Err(Denial::new(Cause::HandshakeCertificate, why))
+            }
+            (Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
+
     /// The way of one worker.
     fn way(&self, worker: usize) -> Result<&Forwarder<Upload>, Box<Denial>> {
         let way = self.ways.get(worker);
@@ -208,6 +220,7 @@ impl Pipeline {
             Err(_) => sole_origin(&head.headers),
         };
         let facts = judged?;
+        live.trusts(&facts, now)?;
         let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
@@ -229,7 +242,7 @@ impl Pipeline {
         let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
-        let body = admit(body, ok.body_needs(), snap).await?;
+        let body = self.admit(body, ok.body_needs(), snap, record).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
         let permit = decide::body(
             ok,
@@ -243,7 +256,7 @@ impl Pipeline {
         )?;
         record.shadow(permit.shadow());
         intend(&self.recorder, permit.route().audit, record).await?;
-        let slot = live.way(self.worker)?.checkout(&permit).await?;
+        let slot = self.checkout(live, &permit, record).await?;
         let upload = Upload::new(body, facts.framing, record);
         let stamp = id.stamp(arrival.connection.secure, record.child_of());
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
@@ -265,9 +278,48 @@ impl Pipeline {
         let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
         let newest = self.live.load();
         if newest.generation != live.generation {
-            held.judge(&newest.snapshot, now)?;
+            held.judge(&newest, now)?;
         }
         Ok(held)
+    }
+
+    /// The body, streamed or whole.
+    async fn admit(
+        &self,
+        body: Incoming,
+        needs: BodyNeeds,
+        snap: &Snapshot,
+        record: &mut OpenRecord,
+    ) -> Result<Admitted, Box<Denial>> {
+        let (need, bytes_max) = match needs {
+            BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
+            BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
+        };
+        let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
+        let limits = BodyLimits {
+            bytes_max: bytes_max.0,
+            idle,
+            total,
+        };
+        let asked = self.clock.now();
+        let admitted = bodies::admit(body, need, limits).await;
+        if matches!(needs, BodyNeeds::Whole { .. }) {
+            record.waited(Stage::Body, asked);
+        }
+        admitted
+    }
+
+    /// A connection to the service.
+    async fn checkout(
+        &self,
+        live: &Live,
+        permit: &Permit<'_>,
+        record: &mut OpenRecord,
+    ) -> Result<Slot<Upload>, Box<Denial>> {
+        let asked = self.clock.now();
+        let slot = live.way(self.worker)?.checkout(permit).await;
+        record.waited(Stage::Connect, asked);
+        slot
     }
 }
 
@@ -367,24 +419,6 @@ fn judge(
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
-}
-
-async fn admit(body: Incoming, needs: BodyNeeds, snap: &Snapshot) -> Result<Admitted, Box<Denial>> {
-    let (need, bytes_max) = match needs {
-        BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
-        BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
-    };
-    let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
-    bodies::admit(
-        body,
-        need,
-        BodyLimits {
-            bytes_max: bytes_max.0,
-            idle,
-            total,
-        },
-    )
-    .await
 }
 
 /// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes

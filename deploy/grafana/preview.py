@@ -50,7 +50,7 @@ def legend(template, labels):
     return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), template).strip() or "(none)"
 
 
-def paint(axes, panel, series):
+def paint(axes, panel, series, end):
     """One panel: lines, or the last value in large type."""
     axes.set_title(panel["title"], loc="left", fontsize=9)
     if panel["type"] == "stat":
@@ -61,10 +61,14 @@ def paint(axes, panel, series):
         axes.text(0.5, 0.4, text, ha="center", va="center", fontsize=16)
         return
     for name, points in series:
-        times = [float(at) - float(points[-1][0]) for at, _ in points]
+        times = [float(at) - end for at, _ in points]
         axes.plot(times, [float(value) for _, value in points], label=name, linewidth=1)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=6)
+    axes.ticklabel_format(useOffset=False)
+    if "min" in panel["fieldConfig"]["defaults"]:
+        bottom, (_, top) = panel["fieldConfig"]["defaults"]["min"], axes.get_ylim()
+        axes.set_ylim(bottom, bottom + (top - bottom) * 1.1)
     axes.set_xlabel(panel["fieldConfig"]["defaults"]["unit"] + " over seconds", fontsize=6)
     if series:
         axes.legend(fontsize=6, loc="upper left")
@@ -101,9 +105,10 @@ def main():
             print(f"{'empty' if excused else 'EMPTY'}: {panel['title']}: {expression}")
             faults += not excused
         place = panel["gridPos"]
-        rows = slice(place["y"], place["y"] + place["h"])
+        # A row less than Grafana gives it: room for the title of the next.
+        rows = slice(place["y"], place["y"] + place["h"] - 1)
         axes = figure.add_subplot(grid[rows, place["x"] : place["x"] + place["w"]])
-        paint(axes, panel, drawn)
+        paint(axes, panel, drawn, end)
     figure.savefig(given.out, dpi=70, bbox_inches="tight")
     print(f"{len(panels)} panels, {faults} queries without data they should have; see {given.out}")
     return 1 if faults else 0

@@ -180,6 +180,14 @@ impl<B> Pool<B> {
 /// One of the connections that may be open; given back when the socket closes.
 pub(super) struct Place(Arc<AtomicU32>);
 
+impl Place {
+    #[cfg(test)]
+    pub(super) fn of(open: &Arc<AtomicU32>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);

@@ -157,3 +157,53 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    fn wire(room: usize) -> (Wire<DuplexStream>, Arc<Seal>, DuplexStream) {
+        let (ours, theirs) = duplex(room);
+        let seal = Arc::new(Seal::default());
+        (
+            Wire::new(ours, Arc::clone(&seal), Place::of(&Arc::default())),
+            seal,
+            theirs,
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_before_its_first_byte_never_leaves() {
+        let (mut wire, seal, mut theirs) = wire(64);
+        assert!(seal.close() && seal.close());
+        assert!(wire.write_all(b"order").await.is_err());
+        drop(wire);
+        let mut heard = Vec::new();
+        theirs.read_to_end(&mut heard).await.unwrap();
+        assert!(heard.is_empty());
+    }
+
+    #[tokio::test]
+    async fn after_the_first_byte_it_is_too_late_until_the_next_request() {
+        let (mut wire, seal, _theirs) = wire(64);
+        wire.write_all(b"o").await.unwrap();
+        assert!(!seal.close());
+        wire.write_all(b"rder").await.unwrap();
+        seal.begin();
+        assert!(seal.close());
+    }
+
+    #[tokio::test]
+    async fn a_byte_that_the_socket_did_not_take_has_not_left() {
+        let (mut wire, seal, _theirs) = wire(1);
+        wire.write_all(b"x").await.unwrap();
+        seal.begin();
+        let waiting = std::future::poll_fn(|cx| {
+            Poll::Ready(Pin::new(&mut wire).poll_write(cx, b"order").is_pending())
+        });
+        assert!(waiting.await);
+        assert!(seal.close());
+    }
+}

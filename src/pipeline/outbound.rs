@@ -23,6 +23,7 @@ use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
+use crate::model::traceparent::Traceparent;
 use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
@@ -118,6 +119,7 @@ impl OutboundPipeline {
             fault,
         } = arrival;
         let (mut head, body) = request.into_parts();
+        record.traceparent(Traceparent::sole(&head.headers));
         let judged = match fault {
             Some(fault) => Err(fault.denial()),
             None => door::facts(&connection, &self.bound, &mut head, &way.rules),
@@ -255,7 +257,7 @@ impl OutboundPipeline {
             Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or(answer.ok()).unwrap_or_default();
+            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
             return transform::reply(answer, &id).map(RecordedBody::unrecorded);
         };
         if let Err(denial) = &answer {

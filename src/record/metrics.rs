@@ -73,6 +73,7 @@ pub(super) struct Families {
 pub(super) struct AuditMetrics {
     pub(super) events: IntCounter,
     pub(super) dropped: IntCounter,
+    pub(super) folded: IntCounter,
     pub(super) evicted: IntCounter,
     pub(super) writer_failures: IntCounter,
     pub(super) spool_bytes: IntGauge,
@@ -82,22 +83,34 @@ pub(super) struct AuditMetrics {
 /// A part of a request's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// From the head read to the request handed on.
+    /// From the head read to the request handed on, without the waits below: the proxy's own time.
     Decide,
-    /// From the request handed on to the head of the service's answer.
-    Upstream,
+    /// Waiting for a body that is looked at whole.
+    Body,
     /// Waiting for an intent to be durable.
     Intent,
+    /// Waiting for a connection to the service.
+    Connect,
+    /// From the request handed on to the head of the service's answer.
+    Upstream,
 }
 
 impl Stage {
-    const ALL: [Self; 3] = [Self::Decide, Self::Upstream, Self::Intent];
+    const ALL: [Self; 5] = [
+        Self::Decide,
+        Self::Body,
+        Self::Intent,
+        Self::Connect,
+        Self::Upstream,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Decide => "decide",
-            Self::Upstream => "upstream",
+            Self::Body => "body",
             Self::Intent => "intent",
+            Self::Connect => "connect",
+            Self::Upstream => "upstream",
         }
     }
 }
@@ -335,6 +348,10 @@ impl AuditMetrics {
             dropped: make.counter(
                 "outrider_audit_events_dropped_total",
                 "Audit events lost because the buffer was full",
+            )?,
+            folded: make.counter(
+                "outrider_audit_refusals_folded_total",
+                "Refusals of strangers that were counted in an event of many",
             )?,
             evicted: make.counter(
                 "outrider_audit_events_evicted_total",

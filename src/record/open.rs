@@ -140,11 +140,19 @@ impl OpenRecord {
         self.told.preflight = Some(Box::new(verdict.clone()));
     }
 
+    /// The request has waited for somebody else, from `since` to this moment.
+    pub fn waited(&mut self, stage: Stage, since: Now) {
+        let took = self.recorder.0.clock.now().since(since);
+        self.told.waited = self.told.waited.saturating_add(took);
+        self.recorder.0.metrics.stage(stage, took);
+    }
+
     /// The request is handed to the service from now on; `service` counts how long that takes.
     pub fn forwarded(&mut self, now: Now, service: &Arc<ClientMetrics>) {
         self.told.forwarded = Some((now, Arc::clone(service)));
         let took = now.since(self.told.opened);
-        self.recorder.0.metrics.stage(Stage::Decide, took);
+        let own = took.saturating_sub(self.told.waited);
+        self.recorder.0.metrics.stage(Stage::Decide, own);
     }
 
     /// The head of the answer is known: the service's, or our own.
@@ -193,8 +201,7 @@ impl OpenRecord {
             Ok(Err(_)) => Err(unavailable("the writer has ended")),
             Err(_) => Err(unavailable("the spool did not answer in time")),
         };
-        let took = self.recorder.0.clock.now().since(asked);
-        self.recorder.0.metrics.stage(Stage::Intent, took);
+        self.waited(Stage::Intent, asked);
         result
     }
 
@@ -221,12 +228,27 @@ impl OpenRecord {
         if let Moment::Closed(outcome) = moment {
             self.count(outcome, now);
             self.end_span(outcome, now);
+            if self.is_folded(outcome, now) {
+                self.recorder.0.spool.metrics().folded.inc();
+                return;
+            }
         }
         with_scratch(|out| {
             let split = self.build(out, moment, now);
             // An event that finds no room is counted and told by the spool.
             self.recorder.0.spool.append(out, split).ok();
         });
+    }
+
+    /// Whether the record is one of a flood: then it is counted with those that are like it.
+    fn is_folded(&self, outcome: Outcome, now: Now) -> bool {
+        match (outcome, self.cause()) {
+            (Outcome::Denied, Some(cause)) if self.told.is_strangers() => {
+                let ip = self.told.client_ip();
+                !self.recorder.0.folds.records(cause, ip, now)
+            }
+            _ => false,
+        }
     }
 
     fn count(&self, outcome: Outcome, now: Now) {

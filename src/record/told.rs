@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -38,6 +39,8 @@ pub(super) struct Told {
     pub(super) reason: Option<Box<Reason>>,
     /// What a preflight came to, if the request was one that we answered.
     pub(super) preflight: Option<Box<PreflightVerdict>>,
+    /// How long it has waited for others before it was handed on.
+    pub(super) waited: Duration,
     /// When it was handed to the service, and what counts the way there.
     pub(super) forwarded: Option<(Now, Arc<ClientMetrics>)>,
     pub(super) status: Option<StatusCode>,
@@ -66,6 +69,7 @@ impl Told {
             shadow: Vec::new(),
             reason: None,
             preflight: None,
+            waited: Duration::ZERO,
             forwarded: None,
             status: None,
             received: ByteCount::Known(0),
@@ -85,6 +89,14 @@ impl Told {
             (None, Some(PreflightVerdict::Refused(_))) => Code::PreflightRefused,
             (None, None) => Code::None,
         }
+    }
+
+    /// Whether nobody is known to have asked, and nothing was forwarded.
+    pub(super) fn is_strangers(&self) -> bool {
+        matches!(self.caller, Caller::Anonymous)
+            && self.certificate().is_none()
+            && !self.intended
+            && self.forwarded.is_none()
     }
 
     /// On whose behalf, as far as it is known.

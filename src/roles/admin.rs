@@ -17,6 +17,9 @@ use crate::record::{AdminOrder, Recorder};
 use crate::runtime::admin::{Asked, Offer, Run, Show};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::telemetry::LogLevel;
+use crate::secrets::Secrets;
+
+use super::generation::Generation;
 
 /// What pages are about and orders work on.
 pub(super) struct Subject {
@@ -35,7 +38,19 @@ pub(super) struct Subject {
 /// What is told of the configuration in force.
 pub(super) struct ConfigInForce {
     pub(super) settings: Vec<Setting>,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) taken: Now,
+}
+
+impl ConfigInForce {
+    /// What is told of a generation that is in force from now on.
+    pub(super) fn of(generation: &Generation, now: Now) -> Self {
+        Self {
+            settings: generation.effective.clone(),
+            secrets: Arc::clone(&generation.secrets),
+            taken: now,
+        }
+    }
 }
 
 /// Something that can be shown.
@@ -235,8 +250,20 @@ fn moment(unix_seconds: i64) -> String {
 
 /// Everything that is held and whose value is never told: its name, where it is kept, and for how long it is known.
 fn secrets(subject: &Subject) -> Json {
-    let all = [token_keys(subject), tls_keys(subject)];
+    let all = [token_keys(subject), tls_keys(subject), own(subject)];
     json!({"secrets": all.concat()})
+}
+
+/// The secrets that the configuration refers to.
+fn own(subject: &Subject) -> Vec<Json> {
+    let listing = subject.config.load().secrets.listing(subject.clock.now());
+    let Json::Array(mut lines) = listing else {
+        return Vec::new();
+    };
+    for line in lines.iter_mut().filter_map(Json::as_object_mut) {
+        line.insert("kind".to_owned(), "secret".into());
+    }
+    lines
 }
 
 /// What tokens are verified with; the keys are public, and even so are not shown.

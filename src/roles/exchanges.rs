@@ -108,3 +108,69 @@ fn keys(chain: &Chain) -> Vec<(&'static str, SpkiPin)> {
     let links = chain.links().iter();
     links.map(|link| (link.level.name(), link.pin)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::forward::exchange::OnMismatch;
+    use crate::model::clock::{Clock, FixedClock};
+    use crate::model::decode::Placed;
+    use crate::model::endpoint::Endpoint;
+    use crate::model::fault::Faults;
+    use crate::model::node::Place;
+    use crate::model::pins::PinSet;
+    use crate::model::settings::TlsVersion;
+
+    const DAY: i64 = 24 * 3600;
+    const NOW: Now = Now {
+        mono_ns: 0,
+        unix_us: 1_782_864_000_000_000,
+    };
+
+    fn exchange(pins_end: Option<i64>) -> Exchange {
+        let pins = [1, 2].map(|number| SpkiPin::of_digest([number; 32]));
+        let endpoint = Endpoint {
+            upstream: "binance".to_owned(),
+            host: "api.example".to_owned(),
+            port: 443,
+            server_name: "api.example".to_owned(),
+            ca: None,
+            pins: Some(Placed {
+                value: PinSet::new(pins, PinMode::Enforce, pins_end).unwrap(),
+                place: Place::Default,
+            }),
+            min_version: TlsVersion::V1_3,
+            place: Place::Default,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(FixedClock(NOW));
+        let told: OnMismatch = Arc::new(|_| {});
+        Exchange::new(endpoint, &clock, told, &mut Faults::default()).unwrap()
+    }
+
+    #[test]
+    fn pins_that_end_soon_are_remarked_on() {
+        let now = NOW.unix_seconds();
+        let remarked = |end: Option<i64>| remark([&exchange(end)], NOW);
+        assert_eq!(remarked(None), None);
+        assert_eq!(remarked(Some(now + 30 * DAY)), None);
+        let soon = remarked(Some(now + 29 * DAY + 5));
+        assert_eq!(
+            soon.as_deref(),
+            Some("the pins of api.example: 29 days left")
+        );
+    }
+
+    #[test]
+    fn metrics_show_what_is_known_and_forget_what_is_gone() {
+        let metrics = Metrics::new("1").unwrap();
+        let end = NOW.unix_seconds() + DAY;
+        let labels = "{host=\"api.example\",upstream=\"binance\"}";
+        let line = format!("outrider_pin_expiry_timestamp_seconds{labels} {end}");
+        show(&metrics, [&exchange(Some(end))]);
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
+        show(&metrics, []);
+        assert!(!metrics.text().contains(&line));
+    }
+}

@@ -1,5 +1,6 @@
 //! The one fetcher of keys in the process: it keeps a keyring filled from its URL, and tells when that fails and when
-//! it works again. Never empties the keyring; what is there stays until something better comes or it is too old.
+//! it works again. What is there stays until something better comes or it is too old; never
+//! does the fetcher empty the keyring, but of keys on probation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -149,6 +150,13 @@ impl KeySource {
             }
             Err(failure) => {
                 metrics.keys_refreshed(failure.outcome);
+                if self.keyring.fetch_failed() {
+                    let url = self.origin.as_str();
+                    tracing::warn!(
+                        url,
+                        "keys that only distrusted certificates vouch for are dropped"
+                    );
+                }
                 self.failed(&failure);
                 Fetched::Failed
             }

@@ -182,10 +182,7 @@ impl Sidecar {
         parts.kept.tell(recorder.clone());
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
             .map_err(|message| Failure::new(exit::USAGE, message))?;
-        let config = ConfigInForce {
-            settings: first.effective.clone(),
-            taken: clock.now(),
-        };
+        let config = ConfigInForce::of(&first, clock.now());
         Ok(Self {
             path: args.config.clone(),
             recorder,
@@ -259,13 +256,7 @@ impl Sidecar {
         tracing::info!(listener = "inbound", address = %bound, workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
-        let lost = tokio::select! {
-            signal = stop.next() => {
-                tracing::info!(signal, "stopping");
-                None
-            }
-            lost = ended.recv() => lost,
-        };
+        let lost = until_told(&mut stop, &mut ended).await;
         readiness.set_draining();
         background.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
@@ -477,6 +468,17 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
             () = drain.draining() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => live.load().snapshot.ledger.sweep(clock.now()),
         }
+    }
+}
+
+/// Waits for a signal, or for the number of a worker that ended by itself.
+async fn until_told(stop: &mut StopSignals, ended: &mut mpsc::Receiver<usize>) -> Option<usize> {
+    tokio::select! {
+        signal = stop.next() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        lost = ended.recv() => lost,
     }
 }
 

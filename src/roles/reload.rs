@@ -81,7 +81,7 @@ impl Reloader {
         let metrics = self.recorder.metrics();
         let since = generation.secrets.since();
         metrics.secrets(since.map(|(name, since)| (name, since.unix_seconds())));
-        let before = before.map(|before| &before.secrets);
+        let before = before.map(|before| before.secrets.as_ref());
         for access in generation.secrets.accesses(before) {
             if access.changed {
                 metrics.secret_changed();
@@ -125,12 +125,10 @@ impl Reloader {
             source.clone_from(&next.key_source);
             !same
         });
-        self.config.store(Arc::new(ConfigInForce {
-            settings: next.effective.clone(),
-            taken: now,
-        }));
+        let config = ConfigInForce::of(&next, now);
+        self.config.store(Arc::new(config));
         self.gate.retune(&next.limits, next.timeouts.response_idle);
-        let cut = self.streams.judge(&next.live.snapshot, now);
+        let cut = self.streams.judge(&next.live, now);
         let metrics = self.recorder.metrics();
         metrics.config_in_force(now);
         metrics.config_reloaded(true);

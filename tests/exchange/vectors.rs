@@ -19,7 +19,7 @@ use crate::world::{HMAC_ID, World, ask};
 fn vectors() -> Option<Value> {
     let named = std::env::var_os("OUTRIDER_SHARED");
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(named.as_deref().unwrap_or("../shared".as_ref()))
+        .join(named.as_deref().unwrap_or_else(|| "../shared".as_ref()))
         .join("exchanges/binance_vectors.json");
     let Ok(text) = std::fs::read_to_string(&file) else {
         assert!(

@@ -28,11 +28,11 @@ pub fn world() -> (Sidecar, Certificates, Origin) {
         ("tls.key", &own.key),
         ("ca.crt", &authority.pem),
     ];
-    let tls = "  tls: { certificate: tls.crt, key: tls.key, client_ca: ca.crt }\n";
+    let tls = "  tls: { certificate: tls.crt, key: \"secret:tls.key\", client_ca: ca.crt }\n";
     let inbound = format!("{tls}{}", crate::INBOUND);
     let setup = Setup {
         files: &files,
-        top: "admin: { listen: \"127.0.0.1:0\" }",
+        top: "admin: { listen: \"127.0.0.1:0\" }\nsecrets: [{ files: . }]",
         ..Setup::new(&origin.url, &inbound)
     };
     let sidecar = Sidecar::start(&setup);

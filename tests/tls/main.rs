@@ -5,6 +5,9 @@
     reason = "a test fails by panicking; clippy's exception covers unit tests only"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod authority;
 mod client;
 mod clients;

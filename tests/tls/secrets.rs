@@ -105,11 +105,11 @@ fn a_key_is_rotated_and_shows_nowhere() {
     wait_until("the refusal", || reloads(&sidecar, "rejected") == 1);
     assert_eq!(shown(), next.der());
     let missing = "no source has the secret `tls.key`";
-    assert!(sidecar.log().contains(missing), "{}", sidecar.log());
+    assert!(sidecar.stdout().contains(missing), "{}", sidecar.stdout());
 
     mount(sidecar.folder(), "..v4", &last.certificate, Some(&last.key));
     wait_until("the last key", || shown() == last.der());
-    let metrics = sidecar.page("/metrics");
+    let metrics = sidecar.metrics();
     assert!(
         metrics.contains("outrider_secret_changes_total 2\n"),
         "{metrics}"

@@ -4,10 +4,12 @@
 
 mod fault;
 mod path;
+mod probe;
 mod resolve;
 mod roots;
 mod seen;
 mod trust;
+mod verifier;
 
 #[cfg(test)]
 pub(super) mod pki;
@@ -39,12 +41,14 @@ use crate::runtime::crypto;
 
 pub use fault::DialFault;
 pub use path::{Chain, Level, Link, pin_of_anchor, pin_of_spki, sequence};
+pub use probe::{BuiltPath, Probed, probe};
 pub use roots::{of_pem as roots_of_pem, public as public_roots};
 pub use seen::{Mismatch, OnMismatch, Seen};
 pub use trust::{Proven, TrustFault};
 
 use resolve::Resolver;
 use trust::{Judge, Trust};
+use verifier::Verifier;
 
 /// The one protocol that is spoken (RFC 7301 section 6).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -96,7 +100,7 @@ impl Exchange {
         let current = pins_count(&endpoint, clock.now().unix_seconds(), faults);
         let (name, roots, ()) = (name?, roots?, current?);
         let pins = endpoint.pins.as_ref().map(|pins| pins.value.clone());
-        let trust = Arc::new(Trust::new(roots, &crypto::provider(), pins));
+        let trust = Arc::new(Trust::new(roots, pins));
         let config = match config(endpoint.min_version, &trust, clock) {
             Ok(config) => config,
             Err(error) => {
@@ -161,17 +165,18 @@ impl Exchange {
     ) -> Result<Dialled, DialFault> {
         let deadline = Instant::now() + times.connect;
         let stream = self.connect(deadline, spawn).await?;
-        let judge = Arc::new(Judge::new(Arc::clone(&self.trust)));
+        let verifier = Arc::new(Verifier::new(Judge::new(Arc::clone(&self.trust))));
         let mut config = self.config.clone();
-        let verifier = Arc::clone(&judge);
-        config.dangerous().set_certificate_verifier(verifier);
+        config
+            .dangerous()
+            .set_certificate_verifier(verifier.clone());
         let connector = TlsConnector::from(Arc::new(config));
         let shaking = timeout(
             times.handshake,
             connector.connect(self.name.clone(), stream),
         );
         let shaken = shaking.await;
-        match (shaken, judge.take()) {
+        match (shaken, verifier.judge.take()) {
             (_, Some(Err(fault))) => {
                 self.note_mismatch(&fault);
                 Err(DialFault::Trust(fault))
@@ -309,10 +314,11 @@ fn config(
         TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12],
     };
     let time = Arc::new(Time(Arc::clone(clock)));
+    let verifier = Verifier::new(Judge::new(Arc::clone(trust)));
     let mut config = ClientConfig::builder_with_details(crypto::provider(), time)
         .with_protocol_versions(versions)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Judge::new(Arc::clone(trust))))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     config.resumption = Resumption::disabled();

@@ -39,7 +39,7 @@ impl Line {
 fn trust(roots: &[&Authority], pins: Option<PinSet>) -> Trust {
     let pem: String = roots.iter().map(|root| root.pem()).collect();
     let roots = roots_of_pem(pem.as_bytes()).unwrap();
-    Trust::new(roots, &crypto::provider(), pins)
+    Trust::new(roots, pins)
 }
 
 fn judge(
@@ -50,7 +50,14 @@ fn judge(
 ) -> Result<Proven, TrustFault> {
     let now = Time(Arc::new(FixedClock(NOW))).current_time().unwrap();
     let name = ServerName::try_from(HOST).unwrap();
-    trust(roots, pins).judge(own, sent, &name, now)
+    let shown = verifier::Shown {
+        own,
+        sent,
+        name: &name,
+        now,
+        algorithms: crypto::provider().signature_verification_algorithms,
+    };
+    trust(roots, pins).judge(&shown)
 }
 
 fn enforced(pin: SpkiPin) -> Option<PinSet> {

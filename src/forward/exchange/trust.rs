@@ -3,17 +3,14 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+use rustls::pki_types::{TrustAnchor, UnixTime};
+use rustls::{CertificateError, Error, OtherError};
+use webpki::VerifiedPath;
 
 use super::path::Chain;
+use super::verifier::{Judging, Shown};
 use crate::model::pins::{PinMode, PinSet};
 
 /// Why a server is not believed.
@@ -43,7 +40,7 @@ impl TrustFault {
         clippy::wildcard_enum_match_arm,
         reason = "a foreign list that grows; what is new there is invalid, as most of what is here"
     )]
-    const fn of(error: &webpki::Error) -> Self {
+    pub(super) const fn of(error: &webpki::Error) -> Self {
         use webpki::Error as E;
         match error {
             E::BadDer | E::BadDerTime | E::TrailingData(_) => Self::Unreadable,
@@ -57,7 +54,7 @@ impl TrustFault {
     }
 
     /// The same for the library, which tells the server by an alert (RFC 8446 section 6.2).
-    fn error(&self) -> Error {
+    pub(super) fn error(&self) -> Error {
         let error = match self {
             Self::Unreadable => CertificateError::BadEncoding,
             Self::Host => CertificateError::NotValidForName,
@@ -104,36 +101,18 @@ pub struct Proven {
 /// Whom to believe. Immutable: other pins or roots are another one.
 pub(super) struct Trust {
     roots: Vec<TrustAnchor<'static>>,
-    algorithms: WebPkiSupportedAlgorithms,
     pins: Option<PinSet>,
 }
 
 impl Trust {
-    pub(super) fn new(
-        roots: Vec<TrustAnchor<'static>>,
-        provider: &CryptoProvider,
-        pins: Option<PinSet>,
-    ) -> Self {
-        Self {
-            roots,
-            algorithms: provider.signature_verification_algorithms,
-            pins,
-        }
+    pub(super) const fn new(roots: Vec<TrustAnchor<'static>>, pins: Option<PinSet>) -> Self {
+        Self { roots, pins }
     }
 
     /// Judges what a server sent. Every path is tried until one meets the pins, because a certificate can have several
     /// (cross-signed authorities), and the first that is found need not be the one that was pinned.
-    pub(super) fn judge(
-        &self,
-        own: &CertificateDer<'_>,
-        sent: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<Proven, TrustFault> {
-        let of = |error| TrustFault::of(&error);
-        let own = EndEntityCert::try_from(own).map_err(of)?;
-        own.verify_is_valid_for_subject_name(name).map_err(of)?;
-        let pins = self.pins_at(now)?;
+    pub(super) fn judge(&self, shown: &Shown<'_>) -> Result<Proven, TrustFault> {
+        let pins = self.pins_at(shown.now)?;
         // As many as the library's bound on signatures allows.
         let tried = RefCell::new(Vec::new());
         let meets = |path: &VerifiedPath<'_>| {
@@ -143,15 +122,13 @@ impl Trust {
             // Any error means: try another path.
             met.then_some(()).ok_or(webpki::Error::UnknownIssuer)
         };
-        let (all, usage) = (self.algorithms.all, KeyUsage::server_auth());
-        let built = own.verify_for_usage(all, &self.roots, sent, now, usage, None, Some(&meets));
-        let built = built.map(|_path| ());
+        let built = shown.paths(&self.roots, &meets);
         let mut tried = tried.into_inner().into_iter();
         let proven = match built {
             Ok(()) => tried.next_back().map(|chain| pins.met(chain)),
             Err(error) => match tried.next() {
                 Some(chain) => Some(self.missed(chain)?),
-                None => return Err(TrustFault::of(&error)),
+                None => return Err(error),
             },
         };
         // A path that was built was tried.
@@ -238,55 +215,17 @@ impl Judge {
         self.said().take()
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, Option<Result<Proven, TrustFault>>> {
+    fn said(&self) -> MutexGuard<'_, Option<Result<Proven, TrustFault>>> {
         // A verdict is written whole.
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Judge {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Judge")
-    }
-}
-
-impl ServerCertVerifier for Judge {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        sent: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        _ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let judged = self.trust.judge(own, sent, name, now);
-        let answer = match &judged {
-            Ok(_) => Ok(ServerCertVerified::assertion()),
-            Err(fault) => Err(fault.error()),
-        };
+impl Judging for Judge {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), TrustFault> {
+        let judged = self.trust.judge(shown);
+        let answer = judged.as_ref().map(|_| ()).map_err(TrustFault::clone);
         *self.said() = Some(judged);
         answer
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        own: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, own, signed, &self.trust.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        own: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, own, signed, &self.trust.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.trust.algorithms.supported_schemes()
     }
 }

@@ -111,8 +111,18 @@ impl Mask {
     }
 }
 
+/// Quotes and backslashes stay as they are signed; what would break a line or mislead a reader is escaped.
 fn flush(text: &mut String, plain: &mut Vec<u8>) {
-    text.push_str(&shown(&String::from_utf8_lossy(plain)));
+    for chunk in plain.utf8_chunks() {
+        for piece in chunk.valid().split_inclusive(['"', '\\']) {
+            let kept = piece.strip_suffix(['"', '\\']).unwrap_or(piece);
+            text.push_str(&shown(kept));
+            text.push_str(piece.get(kept.len()..).unwrap_or_default());
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
     plain.clear();
 }
 
@@ -125,7 +135,7 @@ mod tests {
         let mut mask = Mask::default();
         mask.secret("key", b"s3cr+t/x");
         mask.secret("longer", b"s3cr+t/xyz");
-        let table: [(&[u8], &str); 7] = [
+        let table: [(&[u8], &str); 8] = [
             (b"a=s3cr+t/x&b=1", "a=<key>&b=1"),
             (b"a=s3cr%2Bt%2Fx", "a=<key>"),
             (b"s3cr+t/xyz", "<longer>"),
@@ -133,6 +143,7 @@ mod tests {
             (b"czNjcit0L3g=", "<key>"),
             (b"czNjcit0L3g%3D", "<key>"),
             (b"plain\n\x1b", "plain\\n\\u001b"),
+            (b"{\"a\":\"\\u0041\"}\xff", "{\"a\":\"\\u0041\"}\\xff"),
         ];
         for (bytes, expected) in table {
             assert_eq!(mask.shown(bytes), expected);
