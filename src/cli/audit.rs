@@ -257,6 +257,7 @@ fn line(event: &Value) -> String {
         ("rule", "/reason/rule"),
         ("why", "/reason/detail"),
         ("dropped", "/audit/dropped"),
+        ("count", "/folded/count"),
         ("origin", "/config/origin"),
         ("secret", "/secret/name"),
         ("source", "/secret/source"),

@@ -94,10 +94,7 @@ impl Draft {
         } = self;
         let (name, preset) = (&outbound.name, outbound.policy.preset);
         let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults);
-        let sign = match sign {
-            Some(sign) => Some(sign.load(preset, files, faults)),
-            None => None,
-        };
+        let sign = sign.map(|sign| sign.load(preset, files, faults));
         if let Some(log_on) = log_on.filter(|log_on| log_on.value) {
             judge_log_on(&log_on, sign.as_ref().map(Option::as_ref), preset, faults);
         }

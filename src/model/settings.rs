@@ -308,6 +308,8 @@ pub struct SpoolSettings {
     pub spool_bytes_max: ByteSize,
     /// Bytes of events not yet written; beyond that requests are refused.
     pub buffer_bytes_max: ByteSize,
+    /// Refusals of strangers that are recorded one by one in a minute; more are counted.
+    pub refusals_per_minute: u32,
 }
 
 /// A file that was read at load, or was looked for.

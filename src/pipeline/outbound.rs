@@ -24,7 +24,7 @@ use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Role, Security};
+use crate::model::exchange::Role;
 use crate::model::traceparent::Traceparent;
 use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
@@ -90,10 +90,8 @@ impl OutboundPipeline {
         visit.body = RequestBody::Settled;
         record.received(body.len() as u64);
         let now = self.clock.now();
-        if call.known().security == Security::Signed {
-            // Asked here, so that nothing is reserved for what cannot be signed.
-            way.freshness.time(now)?;
-        }
+        // Asked here, so that nothing is reserved for what cannot be signed.
+        way.can_sign(call.known().security, now)?;
         let granted = decide::grant(call, &way.budget, way.moment(now));
         let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
         if permit.known().effect.changes() {
@@ -267,7 +265,7 @@ impl OutboundPipeline {
             Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or(answer.ok()).unwrap_or_default();
+            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
             return transform::reply(answer, &id).map(RecordedBody::unrecorded);
         };
         if let Err(denial) = &answer {

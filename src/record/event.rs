@@ -109,11 +109,17 @@ pub(super) fn request(
 }
 
 pub(super) fn push_end(out: &mut Vec<u8>, now: Now) {
-    push_raw(out, ",\"ts\":\"");
+    push_raw(out, ",\"ts\":");
+    push_time(out, now);
+    push_raw(out, ",\"v\":1}");
+}
+
+pub(super) fn push_time(out: &mut Vec<u8>, now: Now) {
+    push_raw(out, "\"");
     let time = Timestamp::from_microsecond(now.unix_us).unwrap_or_default();
     // Writing into memory cannot fail.
     TIMES.print_timestamp(&time, &mut *out).ok();
-    push_raw(out, "\",\"v\":1}");
+    push_raw(out, "\"");
 }
 
 fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
@@ -166,7 +172,7 @@ fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
     push_number(out, told.attempts);
     if let Some(code) = told.code {
         push_raw(out, ",\"code\":");
-        push_plain(out, code);
+        push_number(out, code);
     }
     push_raw(out, ",\"execution\":");
     push_plain(out, told.execution.as_str());

@@ -73,6 +73,7 @@ pub(super) struct Families {
 pub(super) struct AuditMetrics {
     pub(super) events: IntCounter,
     pub(super) dropped: IntCounter,
+    pub(super) folded: IntCounter,
     pub(super) evicted: IntCounter,
     pub(super) writer_failures: IntCounter,
     pub(super) spool_bytes: IntGauge,
@@ -347,6 +348,10 @@ impl AuditMetrics {
             dropped: make.counter(
                 "outrider_audit_events_dropped_total",
                 "Audit events lost because the buffer was full",
+            )?,
+            folded: make.counter(
+                "outrider_audit_refusals_folded_total",
+                "Refusals of strangers that were counted in an event of many",
             )?,
             evicted: make.counter(
                 "outrider_audit_events_evicted_total",

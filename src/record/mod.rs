@@ -10,6 +10,7 @@ mod durations;
 mod event;
 mod exchange;
 mod exchange_metrics;
+mod folds;
 mod key_metrics;
 mod metrics;
 mod open;
@@ -63,6 +64,7 @@ pub use told::ByteCounter;
 
 use disk::Disk;
 use event::{Source, Split};
+use folds::Folds;
 use own::Own;
 use spool::{Refused, Spool, Wait};
 use writer::Writer;
@@ -73,6 +75,7 @@ pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     spool: Arc<Spool>,
+    folds: Arc<Folds>,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     source: Arc<Source>,
@@ -145,14 +148,17 @@ impl Recorder {
             metrics.audit().clone(),
         );
         let source = Arc::new(Source::new(service, epoch, version));
+        let folds = Arc::new(Folds::new(settings.refusals_per_minute));
         let writer = Writer {
             spool: Arc::clone(&spool),
+            folds: Arc::clone(&folds),
             disk,
             source: Arc::clone(&source),
             clock: Arc::clone(&clock),
         };
         let recorder = Self(Arc::new(Inner {
             spool,
+            folds,
             metrics,
             clock,
             source,
@@ -241,28 +247,40 @@ impl Recorder {
         reached(self.0.spool.barrier(), deadline).await
     }
 
-    /// Writes `audit.stop` and ends the writer. What is recorded later is counted as dropped.
+    /// Writes what was only counted and `audit.stop`, and ends the writer. What is recorded later is counted as dropped.
     pub async fn stop(&self, deadline: Duration) -> Result<(), SpoolError> {
+        self.0.tell_folded();
         let mut out = Vec::new();
-        let split = self.build_own(&mut out, &Own::Stop);
+        let split = self.0.build_own(&mut out, &Own::Stop);
         let wait = self.0.spool.stop(Some((&out, split)));
         reached(wait, deadline).await
     }
 
     fn write_own(&self, own: &Own<'_>) {
-        let mut out = Vec::new();
-        let split = self.build_own(&mut out, own);
-        // An event that finds no room is counted and told by the spool.
-        self.0.spool.append(&out, split).ok();
-    }
-
-    fn build_own(&self, out: &mut Vec<u8>, own: &Own<'_>) -> Split {
-        let now = self.0.clock.now();
-        own::own(out, own, new_id(now), now, &self.0.source)
+        self.0.write_own(own);
     }
 }
 
 impl Inner {
+    fn write_own(&self, own: &Own<'_>) {
+        let mut out = Vec::new();
+        let split = self.build_own(&mut out, own);
+        // An event that finds no room is counted and told by the spool.
+        self.spool.append(&out, split).ok();
+    }
+
+    fn build_own(&self, out: &mut Vec<u8>, own: &Own<'_>) -> Split {
+        let now = self.clock.now();
+        own::own(out, own, new_id(now), now, &self.source)
+    }
+
+    /// Tells of refusals that were counted so far.
+    fn tell_folded(&self) {
+        for folded in self.folds.rest() {
+            self.write_own(&Own::Folded(&folded));
+        }
+    }
+
     fn writer(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,6 +289,7 @@ impl Inner {
 impl Drop for Inner {
     /// What is queued reaches the disk also when nobody stopped the recorder; the missing `audit.stop` tells it.
     fn drop(&mut self) {
+        self.tell_folded();
         drop(self.spool.stop(None));
         let thread = self.writer().take();
         if let Some(thread) = thread {

@@ -240,12 +240,27 @@ impl OpenRecord {
         if let Moment::Closed(outcome) = moment {
             self.count(outcome, now);
             self.end_span(outcome, now);
+            if self.is_folded(outcome, now) {
+                self.recorder.0.spool.metrics().folded.inc();
+                return;
+            }
         }
         with_scratch(|out| {
             let split = self.build(out, moment, now);
             // An event that finds no room is counted and told by the spool.
             self.recorder.0.spool.append(out, split).ok();
         });
+    }
+
+    /// Whether the record is one of a flood: then it is counted with those that are like it.
+    fn is_folded(&self, outcome: Outcome, now: Now) -> bool {
+        match (outcome, self.cause()) {
+            (Outcome::Denied, Some(cause)) if self.told.is_strangers() => {
+                let ip = self.told.client_ip();
+                !self.recorder.0.folds.records(cause, ip, now)
+            }
+            _ => false,
+        }
     }
 
     fn count(&self, outcome: Outcome, now: Now) {

@@ -9,7 +9,8 @@ use crate::model::clock::Now;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 use crate::model::pins::{PinMode, SpkiPin};
 
-use super::event::{Source, Split, push_end, push_source};
+use super::event::{Source, Split, push_end, push_source, push_time};
+use super::folds::Folded;
 use super::recovery::Recovery;
 use super::redact::push_detail;
 use super::secrets::SecretRead;
@@ -88,6 +89,8 @@ pub(super) enum Own<'a> {
     Stop,
     /// `audit.dropped`: events that are lost, and why.
     Dropped { count: u64, why: &'static str },
+    /// `http.refusals`: refusals of strangers that were counted instead of recorded.
+    Folded(&'a Folded),
     /// `config.load`.
     ConfigLoad(&'a ConfigLoaded<'a>),
     /// `config.reject`.
@@ -110,6 +113,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Start(_) => ("audit.start", "success"),
         Own::Stop => ("audit.stop", "success"),
         Own::Dropped { .. } => ("audit.dropped", "error"),
+        Own::Folded(_) => ("http.refusals", "denied"),
         Own::ConfigLoad(_) => ("config.load", "success"),
         Own::ConfigReject(_) => ("config.reject", "failure"),
         Own::Admin(order) if order.done => (order.name, "success"),
@@ -144,6 +148,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
             push_plain(out, why);
             push_raw(out, "}");
         }
+        Own::Folded(folded) => push_folded(out, folded),
         Own::ConfigLoad(loaded) => push_loaded(out, loaded),
         Own::ConfigReject(rejected) => push_rejected(out, rejected),
     }
@@ -154,11 +159,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     if let Own::PinMismatch(missed) = own {
         push_missed(out, missed);
     }
-    if let Own::ConfigReject(rejected) = own {
-        push_raw(out, ",\"reason\":{\"code\":\"config.invalid\",\"detail\":");
-        push_detail(out, rejected.detail);
-        push_raw(out, "}");
-    }
+    push_reason(out, own);
     if let Own::Secret(read) = own {
         read.push(out);
     }
@@ -172,6 +173,35 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     push_source(out, source, None);
     push_end(out, now);
     split
+}
+
+fn push_reason(out: &mut Vec<u8>, own: &Own<'_>) {
+    if let Own::ConfigReject(rejected) = own {
+        push_raw(out, ",\"reason\":{\"code\":\"config.invalid\",\"detail\":");
+        push_detail(out, rejected.detail);
+        push_raw(out, "}");
+    }
+    if let Own::Folded(folded) = own {
+        push_raw(out, ",\"reason\":{\"code\":");
+        push_plain(out, folded.cause.code());
+        push_raw(out, "}");
+    }
+}
+
+/// Refusals that were counted: whose, how many, and from when to when.
+fn push_folded(out: &mut Vec<u8>, folded: &Folded) {
+    if let Some(ip) = folded.ip {
+        push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
+        push_plain(out, ip);
+        push_raw(out, ",\"mfa\":false,\"type\":\"anonymous\"}");
+    }
+    push_raw(out, ",\"folded\":{\"count\":");
+    push_number(out, folded.count);
+    push_raw(out, ",\"first\":");
+    push_time(out, folded.first);
+    push_raw(out, ",\"last\":");
+    push_time(out, folded.last);
+    push_raw(out, "}");
 }
 
 fn push_admin(out: &mut Vec<u8>, order: &AdminOrder<'_>) {

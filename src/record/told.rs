@@ -91,6 +91,14 @@ impl Told {
         }
     }
 
+    /// Whether nobody is known to have asked, and nothing was forwarded.
+    pub(super) fn is_strangers(&self) -> bool {
+        matches!(self.caller, Caller::Anonymous)
+            && self.certificate().is_none()
+            && !self.intended
+            && self.forwarded.is_none()
+    }
+
     /// On whose behalf, as far as it is known.
     pub(super) fn client_ip(&self) -> IpAddr {
         match &self.asked {

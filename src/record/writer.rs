@@ -9,6 +9,7 @@ use crate::model::clock::{Clock, Now, SystemClock};
 
 use super::disk::Disk;
 use super::event::Source;
+use super::folds::Folds;
 use super::new_id;
 use super::own::{self, Own};
 use super::spool::{Spool, Waiter};
@@ -29,6 +30,7 @@ const RETRY_LAST: Duration = Duration::from_secs(1);
 /// The thread's state.
 pub(super) struct Writer {
     pub(super) spool: Arc<Spool>,
+    pub(super) folds: Arc<Folds>,
     pub(super) disk: Disk,
     pub(super) source: Arc<Source>,
     /// For the times in events.
@@ -70,6 +72,7 @@ impl Writer {
             }
             answer(taken.waiters, &result);
             self.tell_losses();
+            self.tell_folded();
             if failed {
                 self.spool.pause(pace.back_off());
             } else {
@@ -132,6 +135,18 @@ impl Writer {
         let dropped = self.spool.settle(self.disk.held());
         if dropped > 0 && !self.tell_loss(dropped, "buffer_bytes_max") {
             self.spool.still_dropped(dropped);
+        }
+    }
+
+    /// Tells, as events, of refusals that were only counted.
+    fn tell_folded(&self) {
+        let now = self.clock.now();
+        for folded in self.folds.due(now) {
+            let mut out = Vec::new();
+            let told = Own::Folded(&folded);
+            let split = own::own(&mut out, &told, new_id(now), now, &self.source);
+            // An event that finds no room is counted and told by the spool.
+            self.spool.append(&out, split).ok();
         }
     }
 

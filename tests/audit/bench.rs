@@ -19,6 +19,7 @@ pub(crate) fn settings(folder: &Path) -> SpoolSettings {
         segment_bytes_max: ByteSize(1 << 20),
         spool_bytes_max: ByteSize(1 << 30),
         buffer_bytes_max: ByteSize(8 << 20),
+        refusals_per_minute: 300,
     }
 }
 

@@ -54,7 +54,7 @@ inbound:
       match: { method: GET, path: /open, host: b.example }
       anonymous: true
       cors: { origins: ["https://other.example"] }
-audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB }
+audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB, refusals_per_minute: 60 }
 secrets: [{ env: { prefix: TRADING_ } }, { dotenv: .env }, { files: secrets }]
 health: { listen: 127.0.0.1:9000 }
 admin: { listen: 127.0.0.1:9001 }

@@ -42,8 +42,11 @@ pub struct Setup<'a> {
     pub env: &'a [(&'a str, &'a str)],
 }
 
-/// Tests do not wait for clients that are not there.
-const NO_PAUSE: &[(&str, &str)] = &[("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s")];
+/// Tests do not wait for clients that are not there, and look for every record.
+const FOR_TESTS: &[(&str, &str)] = &[
+    ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s"),
+    ("OUTRIDER_AUDIT__REFUSALS_PER_MINUTE", "1000000"),
+];
 
 impl<'a> Setup<'a> {
     /// One worker, nothing beside the configuration.
@@ -57,7 +60,7 @@ impl<'a> Setup<'a> {
             listen: "127.0.0.1:0",
             files: &[],
             open_files: None,
-            env: NO_PAUSE,
+            env: FOR_TESTS,
         }
     }
 

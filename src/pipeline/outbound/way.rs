@@ -18,7 +18,7 @@ use crate::ledger::exchange::{Budget, Moment};
 use crate::ledger::exchange_clock::ExchangeClock;
 use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
-use crate::model::exchange::Role;
+use crate::model::exchange::{Role, Security};
 use crate::model::outbound::CallerToken;
 use crate::model::settings::Timeouts;
 use crate::record::{
@@ -89,6 +89,17 @@ impl WayOut {
     pub(super) fn site(&self, role: Role) -> Result<&Site, Box<Denial>> {
         let site = self.sites.iter().find(|site| site.role == role);
         site.ok_or_else(|| Denial::new(Cause::ExchangeNotAllowed, "no such interface here"))
+    }
+
+    /// Whether a call of this kind can be signed at the moment.
+    pub(super) fn can_sign(&self, security: Security, now: Now) -> Result<(), Box<Denial>> {
+        match (security, &self.signer) {
+            (Security::None, _) | (Security::KeyOnly, Some(_)) => Ok(()),
+            (Security::Signed, Some(_)) => self.freshness.time(now).map(drop),
+            (Security::KeyOnly | Security::Signed, None) => {
+                Err(Denial::new(Cause::ExchangeSigning, "no key is configured"))
+            }
+        }
     }
 
     /// The moment, as the exchange's windows see it.
