@@ -1,3 +1,5 @@
+//! The local door: whose requests it takes, and what it takes off them.
+
 use http::Request;
 
 use super::*;

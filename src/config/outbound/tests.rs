@@ -1,3 +1,5 @@
+//! What `outbound` may say, and what each fault is told as.
+
 use std::path::Path;
 
 use crate::config::{Loaded, load_bytes};

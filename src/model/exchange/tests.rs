@@ -1,3 +1,5 @@
+//! The presets: what their tables say of calls, and that no two contradict each other.
+
 use super::*;
 
 fn spot(method: &str, target: &str) -> Known {
