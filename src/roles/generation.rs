@@ -103,6 +103,10 @@ impl Generation {
         changes
     }
 
+    fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
         let effective = loaded.effective();
         let settings = Settings::new(&effective);
@@ -111,8 +115,7 @@ impl Generation {
             config, warnings, ..
         } = loaded;
         let now = parts.clock.now();
-        let secrets =
-            Secrets::following(&config.secrets, before.map(|old| old.secrets.as_ref()), now);
+        let secrets = Secrets::following(&config.secrets, before.map(Self::secrets), now);
         let Config {
             inbound, outbound, ..
         } = config;
@@ -124,12 +127,7 @@ impl Generation {
             Ok(made) => made,
             Err(fault) => return Err(Box::new(warnings.with(*fault))),
         };
-        for dropped in &made.dropped_keys {
-            tracing::warn!("a key is not used: {dropped}");
-        }
-        for warning in warnings.faults() {
-            tracing::warn!(place = %warning.place, "{}", warning.message);
-        }
+        warn(&made.dropped_keys, &warnings);
         let ways = match before {
             Some(before) if before.upstream == upstream && before.timeouts == timeouts => {
                 before.live.ways.clone()
@@ -171,6 +169,16 @@ impl Generation {
             settings,
             effective,
         })
+    }
+}
+
+/// Tells what is not used, and what somebody should look at.
+fn warn(dropped_keys: &[String], report: &Report) {
+    for dropped in dropped_keys {
+        tracing::warn!("a key is not used: {dropped}");
+    }
+    for warning in report.faults() {
+        tracing::warn!(place = %warning.place, "{}", warning.message);
     }
 }
 
