@@ -1,4 +1,4 @@
-//! The local door: whose requests it takes, and what it takes off them.
+//! The door of the way out against requests of services and of others.
 
 use http::Request;
 

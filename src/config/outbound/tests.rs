@@ -1,4 +1,4 @@
-//! What `outbound` may say, and what each fault is told as.
+//! The section `outbound` as it is written, and as it must not be.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The presets: what their tables say of calls, and that no two contradict each other.
+//! The tables of calls, and that no two of them contradict each other.
 
 use super::*;
 
