@@ -53,6 +53,8 @@ pub struct Outbound {
     pub policy: Arc<ExchangePolicy>,
     /// Who signs; without it only public calls are made.
     pub sign: Option<SignSettings>,
+    /// Whether WebSockets of the exchange's API are logged on before they are handed out.
+    pub log_on: bool,
     /// What callers have to show.
     pub caller_token: Option<CallerToken>,
     /// Limits and time of the exchange.
@@ -73,6 +75,7 @@ pub(super) struct Draft {
     endpoints: Endpoints,
     pins: Option<PinSettings>,
     sign: Option<Sign>,
+    log_on: Option<Placed<bool>>,
     caller_token: Option<SecretRef>,
     outbound: Outbound,
 }
@@ -84,6 +87,7 @@ impl Draft {
             endpoints,
             pins,
             sign,
+            log_on,
             caller_token,
             outbound,
             ..
@@ -91,6 +95,9 @@ impl Draft {
         let (name, preset) = (&outbound.name, outbound.policy.preset);
         let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults);
         let sign = sign.map(|sign| sign.load(preset, files, faults));
+        if let Some(log_on) = log_on.filter(|log_on| log_on.value) {
+            judge_log_on(&log_on, sign.as_ref().map(Option::as_ref), preset, faults);
+        }
         let caller_token = caller_token.and_then(|reference| {
             files.want(&reference, faults);
             let token = files.secret(&reference.name)?;
@@ -135,6 +142,9 @@ impl Draft {
         let pins = PinSettings::read(fields);
         let signs = fields.has("sign");
         let sign = Sign::read(fields, preset);
+        let doc = "true: WebSockets of the exchange's API are logged on with our key before a client has them (Ed25519 only)";
+        let log_on: Option<Placed<bool>> = fields.optional("log_on", doc);
+        let logs_on = log_on.as_ref().is_some_and(|log_on| log_on.value);
         let doc = "the secret that callers have to show in the header Outrider-Caller-Token; without it whoever reaches the listener may call";
         let caller_token: Option<SecretRef> = fields.optional("caller_token", doc);
         let exchange_settings = budget::read(fields);
@@ -167,6 +177,7 @@ impl Draft {
             endpoints: endpoints?,
             pins,
             sign,
+            log_on,
             caller_token,
             outbound: Outbound {
                 name: Arc::clone(&name),
@@ -179,6 +190,7 @@ impl Draft {
                     allow,
                 }),
                 sign: None,
+                log_on: logs_on,
                 caller_token: None,
                 exchange: exchange_settings,
                 audit,
@@ -221,6 +233,30 @@ fn read_listen(fields: &mut Fields<'_>) -> Option<Placed<LocalListen>> {
         value: listen,
         place,
     })
+}
+
+/// Only some keys may log a WebSocket on, and only where there is one.
+fn judge_log_on(
+    log_on: &Placed<bool>,
+    sign: Option<Option<&SignSettings>>,
+    preset: &Preset,
+    faults: &mut Faults,
+) {
+    let refusal = match sign {
+        None => "`log_on` needs a key to log on with: a section `sign`",
+        // Its own fault is told, or no secrets are read.
+        Some(None) => return,
+        Some(Some(sign)) => match &sign.signer {
+            Some(signer) if !signer.can_log_on() => {
+                "only Ed25519 keys of Binance log WebSockets on"
+            }
+            Some(_) | None if preset.ws_api.is_none() => {
+                "this exchange has no WebSocket that is logged on"
+            }
+            Some(_) | None => return,
+        },
+    };
+    faults.error_with_help(&log_on.place, refusal, "leave `log_on` out");
 }
 
 /// The fewest bytes of a caller token: what nobody guesses.
