@@ -1,0 +1,56 @@
+"""python-binance, unmodified, through the sidecar: only its URLs are changed."""
+
+import asyncio
+
+from binance import AsyncClient, BinanceSocketManager, Client
+
+from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect
+
+ORDER = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.01",
+    "price": "10000.5",
+}
+
+
+def rest(steps):
+    Client.API_URL = f"{SIDECAR}/api"
+    client = Client(DUMMY_KEY, DUMMY_SECRET, ping=False)
+    steps.run("time", client.get_server_time)
+    steps.run("account", lambda: len(client.get_account()["balances"]))
+    steps.run("order_test", lambda: client.create_test_order(**ORDER))
+    placed = steps.run("place", lambda: client.create_order(**ORDER))
+    open_ids = lambda: [order["orderId"] for order in client.get_open_orders(symbol="BTCUSDT")]
+    steps.run("open_orders", lambda: expect(ids := open_ids(), placed["orderId"] in ids))
+    cancel = lambda: client.cancel_order(symbol="BTCUSDT", orderId=placed["orderId"])["status"]
+    steps.run("cancel", lambda: expect(status := cancel(), status == "CANCELED"))
+    steps.run("depth", lambda: len(client.get_order_book(symbol="BTCUSDT")["bids"]))
+
+
+async def sockets(steps):
+    AsyncClient.API_URL = f"{SIDECAR}/api"
+    AsyncClient.WS_API_URL = f"{SOCKETS}/ws-api/v3"
+    BinanceSocketManager.STREAM_URL = f"{SOCKETS}/"
+    client = await AsyncClient.create(DUMMY_KEY, DUMMY_SECRET)
+    manager = BinanceSocketManager(client)
+    async with manager.trade_socket("BTCUSDT") as trades:
+        await steps.wait("stream_trade", asyncio.wait_for(trades.recv(), 10))
+    async with manager.user_socket() as user:
+        placed = await steps.wait("ws_place", client.ws_create_order(**ORDER))
+        await steps.wait("ws_order_event", asyncio.wait_for(user.recv(), 10))
+        cancel = client.ws_cancel_order(symbol="BTCUSDT", orderId=placed["orderId"])
+        await steps.wait("ws_cancel", cancel)
+    await client.close_connection()
+
+
+def main():
+    steps = Steps()
+    rest(steps)
+    asyncio.run(sockets(steps))
+    steps.end()
+
+
+main()
