@@ -12,4 +12,5 @@ pub mod pipeline;
 pub mod record;
 pub mod roles;
 pub mod runtime;
+pub mod secrets;
 pub mod transform;

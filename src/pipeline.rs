@@ -20,7 +20,7 @@ use crate::accept::raw_head::HeadFault;
 use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
 use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
-use crate::forward::Forwarder;
+use crate::forward::{Forwarder, Slot};
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
 use crate::model::caller::Caller;
@@ -28,11 +28,15 @@ use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::{Connection, Facts};
 use crate::model::settings::Timeouts;
-use crate::record::{Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, new_id};
+use crate::model::traceparent::Traceparent;
+use crate::record::{
+    ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, Stage, new_id,
+};
 use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
 mod caught;
+pub mod outbound;
 mod question;
 mod streams;
 mod upload;
@@ -42,6 +46,7 @@ pub use question::{Assumed, Explanation, Question, Verdict, explain};
 pub use streams::Streams;
 pub use upload::Upload;
 
+use outbound::WayOut;
 use streams::{Held, is_stream};
 
 /// Everything a request goes by, made at load and never changed; a reload makes another one.
@@ -95,8 +100,13 @@ pub struct Live {
     pub tls: Option<TlsDoor>,
     /// The way to the service, one for each worker.
     pub ways: Vec<Forwarder<Upload>>,
+    /// The ways out, in the order of the file.
+    pub ways_out: Vec<Arc<WayOut>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
+    /// The counters of the way to the service.
+    service: Arc<ClientMetrics>,
+    scheme: Scheme,
 }
 
 impl Live {
@@ -108,9 +118,15 @@ impl Live {
         http: Http,
         tls: Option<TlsDoor>,
         ways: Vec<Forwarder<Upload>>,
+        ways_out: Vec<Arc<WayOut>>,
+        service: Arc<ClientMetrics>,
         metrics: &Metrics,
     ) -> Self {
-        let counters = |route: &Route| metrics.route(&route.name, route.matching.path.as_str());
+        let scheme = Scheme::of(tls.is_some());
+        let counters = |route: &Route| {
+            let template = route.matching.path.as_str();
+            metrics.route(&route.name, template, scheme)
+        };
         let routes = snapshot.policy.routes.iter().map(counters).collect();
         Self {
             generation,
@@ -118,7 +134,22 @@ impl Live {
             http,
             tls,
             ways,
+            ways_out,
             routes,
+            service,
+            scheme,
+        }
+    }
+
+    /// Whether the client's certificate is still one that a handshake would take: whom to trust may have changed while
+    /// the connection was kept.
+    fn trusts(&self, facts: &Facts, now: Now) -> Result<(), Box<Denial>> {
+        match (&facts.certificate, &self.tls) {
+            (Some(shown), Some(door)) if !door.trusts(shown, now) => {
+                let why = "`client_ca` does not vouch for the certificate any more";
+                Err(Denial::new(Cause::HandshakeCertificate, why))
+            }
+            (Some(_) | None, Some(_) | None) => Ok(()),
         }
     }
 
@@ -131,10 +162,12 @@ impl Live {
     /// Tells the metrics what is only known here.
     pub fn show(&self, metrics: &Metrics, now: Now) {
         if let Some(tokens) = &self.snapshot.tokens {
-            metrics.token_cache_entries(tokens.cached_tokens());
+            let (hits, misses) = tokens.take_cache_counts();
+            metrics.show_token_cache(hits, misses, tokens.cached_tokens());
             let keyring = tokens.keyring();
             metrics.keys(keyring.age(now), keyring.key_count());
         }
+        metrics.show_held(self.snapshot.ledger.keys());
     }
 }
 
@@ -187,6 +220,7 @@ impl Pipeline {
             Err(_) => sole_origin(&head.headers),
         };
         let facts = judged?;
+        live.trusts(&facts, now)?;
         let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
@@ -208,7 +242,7 @@ impl Pipeline {
         let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
         let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
-        let body = admit(body, ok.body_needs(), snap).await?;
+        let body = self.admit(body, ok.body_needs(), snap, record).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
         let permit = decide::body(
             ok,
@@ -221,15 +255,12 @@ impl Pipeline {
             trace,
         )?;
         record.shadow(permit.shadow());
-        self.intend(&permit, record).await?;
-        let slot = live.way(self.worker)?.checkout(&permit).await?;
+        intend(&self.recorder, permit.route().audit, record).await?;
+        let slot = self.checkout(live, &permit, record).await?;
         let upload = Upload::new(body, facts.framing, record);
-        let stamp = Stamp {
-            request_id: &id.header,
-            secure: arrival.connection.secure,
-        };
+        let stamp = id.stamp(arrival.connection.secure, record.child_of());
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
-        record.forwarded(self.clock.now());
+        record.forwarded(self.clock.now(), &live.service);
         let reply = slot.send(out, deadline).await?;
         let origin = facts.origin.as_ref();
         let reply = transform::reply(&permit, reply, origin, &snap.answers, &id.header);
@@ -247,26 +278,65 @@ impl Pipeline {
         let held = Streams::hold(&self.streams, &live.snapshot, facts, caller, now);
         let newest = self.live.load();
         if newest.generation != live.generation {
-            held.judge(&newest.snapshot, now)?;
+            held.judge(&newest, now)?;
         }
         Ok(held)
     }
 
-    /// Whether the request may be forwarded as far as its record goes: durable first where the route says so, and never
-    /// while records find no room.
-    async fn intend(
+    /// The body, streamed or whole.
+    async fn admit(
         &self,
+        body: Incoming,
+        needs: BodyNeeds,
+        snap: &Snapshot,
+        record: &mut OpenRecord,
+    ) -> Result<Admitted, Box<Denial>> {
+        let (need, bytes_max) = match needs {
+            BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
+            BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
+        };
+        let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
+        let limits = BodyLimits {
+            bytes_max: bytes_max.0,
+            idle,
+            total,
+        };
+        let asked = self.clock.now();
+        let admitted = bodies::admit(body, need, limits).await;
+        if matches!(needs, BodyNeeds::Whole { .. }) {
+            record.waited(Stage::Body, asked);
+        }
+        admitted
+    }
+
+    /// A connection to the service.
+    async fn checkout(
+        &self,
+        live: &Live,
         permit: &Permit<'_>,
         record: &mut OpenRecord,
-    ) -> Result<(), Box<Denial>> {
-        match permit.route().audit {
-            AuditMode::BeforeForward => record.intent().await,
-            AuditMode::WithAnswer if self.recorder.is_saturated() => {
-                let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
-                Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
-            }
-            AuditMode::WithAnswer => Ok(()),
+    ) -> Result<Slot<Upload>, Box<Denial>> {
+        let asked = self.clock.now();
+        let slot = live.way(self.worker)?.checkout(permit).await;
+        record.waited(Stage::Connect, asked);
+        slot
+    }
+}
+
+/// Whether the request may be forwarded as far as its record goes: durable first where its route says so, and never while
+/// records find no room.
+async fn intend(
+    recorder: &Recorder,
+    audit: AuditMode,
+    record: &mut OpenRecord,
+) -> Result<(), Box<Denial>> {
+    match audit {
+        AuditMode::BeforeForward => record.intent().await,
+        AuditMode::WithAnswer if recorder.is_saturated() => {
+            let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+            Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
         }
+        AuditMode::WithAnswer => Ok(()),
     }
 }
 
@@ -277,7 +347,9 @@ impl Handler for Pipeline {
         let live = self.live.load_full();
         let now = self.clock.now();
         let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self.recorder.open(now, id.uuid, arrival.connection.peer);
+        let mut record = self
+            .recorder
+            .open(now, id.uuid, arrival.connection.peer, live.scheme);
         record.config(live.generation);
         let body = match arrival.request.body().is_end_stream() {
             true => RequestBody::Settled,
@@ -319,8 +391,11 @@ impl Handler for Pipeline {
 
     fn refused_head(&self, refusal: HeadRefusal) {
         let now = self.clock.now();
-        let mut record = self.recorder.open(now, new_id(now), refusal.peer);
-        record.config(self.live.load().generation);
+        let live = self.live.load();
+        let mut record = self
+            .recorder
+            .open(now, new_id(now), refusal.peer, live.scheme);
+        record.config(live.generation);
         record.denied(&Denial::new(refusal.cause, refusal.detail));
         record.close(now);
     }
@@ -334,9 +409,7 @@ fn judge(
     snap: &Snapshot,
     record: &mut OpenRecord,
 ) -> Result<Facts, Box<Denial>> {
-    if let Some(traceparent) = head.headers.get("traceparent") {
-        record.traceparent(traceparent);
-    }
+    record.traceparent(Traceparent::sole(&head.headers));
     let judged = match hidden {
         Some(fault) => Err(fault.denial()),
         None => facts(connection, head, &snap.fact_rules),
@@ -346,24 +419,6 @@ fn judge(
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
-}
-
-async fn admit(body: Incoming, needs: BodyNeeds, snap: &Snapshot) -> Result<Admitted, Box<Denial>> {
-    let (need, bytes_max) = match needs {
-        BodyNeeds::Stream { bytes_max } => (Need::Stream, bytes_max),
-        BodyNeeds::Whole { bytes_max } => (Need::Whole(&snap.whole_bodies), bytes_max),
-    };
-    let (idle, total) = (snap.timeouts.body_idle, snap.timeouts.total);
-    bodies::admit(
-        body,
-        need,
-        BodyLimits {
-            bytes_max: bytes_max.0,
-            idle,
-            total,
-        },
-    )
-    .await
 }
 
 /// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes
@@ -388,6 +443,15 @@ impl RequestId {
         });
         let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
         Self { uuid, header }
+    }
+
+    /// What the service is told beside the facts; `traceparent` is our span, where requests are traced.
+    const fn stamp(&self, secure: bool, traceparent: Option<HeaderValue>) -> Stamp<'_> {
+        Stamp {
+            request_id: &self.header,
+            secure,
+            traceparent,
+        }
     }
 
     fn own(uuid: Uuid) -> HeaderValue {

@@ -62,6 +62,15 @@ fn every_guard_is_in_the_table() {
 }
 
 #[test]
+fn every_source_of_secrets_is_in_the_table() {
+    hold(tables::faults(
+        &tree::names_in("src/secrets/sources"),
+        &tree::rust_file("src/secrets/sources/mod.rs"),
+        "SOURCES",
+    ));
+}
+
+#[test]
 fn every_file_begins_by_saying_what_lives_in_it() {
     let files = tree::rust(&["src", "tests", "fuzz"]);
     hold(files.iter().flat_map(form::heading));

@@ -61,6 +61,14 @@ pub fn facts(
         _ => None,
     };
     let path = JudgedPath::judge(target).or_else(|why| refuse(Cause::Path, why))?;
+    // Laravel and others run such a POST as that method, and then no rule for it was asked.
+    if head.method == Method::POST
+        && path
+            .query()
+            .is_some_and(|query| query_names(query, b"_method"))
+    {
+        return refuse(Cause::MethodRefused, "the query names another method");
+    }
     Ok(Facts {
         method: head.method.clone(),
         authority,
@@ -207,7 +215,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 
 /// One set of credentials in one place, and never in the query (RFC 6750 section 2, RFC 9700 section 4.3.2).
 fn judge_credentials(headers: &HeaderMap, query: Option<&str>) -> Credentials {
-    let in_query = query.is_some_and(names_access_token);
+    let in_query = query.is_some_and(|query| query_names(query, b"access_token"));
     match (Lines::of(headers, &AUTHORIZATION), in_query) {
         (Lines::Several, _) => Credentials::Several("more than one Authorization"),
         (Lines::One(_), true) => Credentials::Several("Authorization and a token in the query"),
@@ -232,12 +240,12 @@ fn joins_bearers(value: &[u8]) -> bool {
         })
 }
 
-/// Whether a parameter of the query is called `access_token`, however it is spelt and whatever separates it.
-fn names_access_token(query: &str) -> bool {
+/// Whether a parameter of the query is called so, however it is spelt and whatever separates it.
+fn query_names(query: &str, parameter: &[u8]) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
         let name = decoded(name).map(|byte| byte.to_ascii_lowercase());
-        name.eq(b"access_token".iter().copied())
+        name.eq(parameter.iter().copied())
     })
 }
 

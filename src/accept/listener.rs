@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::ip::counted;
@@ -65,13 +66,81 @@ fn bound(address: SocketAddr, port: PortUse) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// A listening socket: on an address, or in the file system.
+pub trait Listener: Send + Sync {
+    /// A connection.
+    type Stream: Send + 'static;
+
+    /// The next connection and who is at its other end.
+    fn take(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Sets what can only be set on a connection. `stall` is how long its peer may leave sent bytes unread.
+    fn tune(stream: &Self::Stream, stall: Duration) -> io::Result<()>;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn take(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept().await
+    }
+
+    fn tune(stream: &TcpStream, stall: Duration) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stall))?;
+        Ok(())
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    /// Whoever opens the socket is on this machine; there is no more to know.
+    async fn take(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, _unnamed) = self.accept().await?;
+        Ok((stream, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))
+    }
+
+    fn tune(_: &UnixStream, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Binds and listens on a socket in the file system. One that a process before left behind is taken away; one that
+/// answers belongs to somebody. Nobody can connect before the permissions are what `mode` says.
+pub fn bind_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    use std::os::unix::net::UnixStream;
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // The file is made with the permissions that the socket has when it is bound (unix(7)).
+    let socket = std::fs::File::from(std::os::fd::OwnedFd::from(socket));
+    socket.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    let socket = Socket::from(std::os::fd::OwnedFd::from(socket));
+    socket.set_nonblocking(true)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    Ok(std::os::unix::net::UnixListener::from(
+        std::os::fd::OwnedFd::from(socket),
+    ))
+}
+
 /// Accepts until the drain begins, and serves each connection as a task of the drain. Returns when nothing is accepted
 /// any more; the socket is closed then.
-pub async fn run<F>(
-    listener: TcpListener,
+pub async fn run<L: Listener, F>(
+    listener: L,
     gate: Arc<Gate>,
     drain: Drain,
-    serve: impl Fn(TcpStream, SocketAddr) -> F,
+    serve: impl Fn(L::Stream, SocketAddr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -196,11 +265,11 @@ impl Gate {
 
     /// Accepts one connection and waits for its place; `None` if it was closed at once. The place is sought after
     /// `accept`, so that an idle worker holds none: at most one connection a worker waits in its hand.
-    async fn admit(
+    async fn admit<L: Listener>(
         self: &Arc<Self>,
-        listener: &TcpListener,
-    ) -> io::Result<Option<(TcpStream, SocketAddr, Place)>> {
-        let accepted = listener.accept().await.inspect_err(|_| count(&self.errors));
+        listener: &L,
+    ) -> io::Result<Option<(L::Stream, SocketAddr, Place)>> {
+        let accepted = listener.take().await.inspect_err(|_| count(&self.errors));
         let (stream, peer) = accepted?;
         let Some(seat) = Seat::take(self, counted(peer.ip())) else {
             count(&self.refused_per_peer);
@@ -216,23 +285,14 @@ impl Gate {
             }
         };
         // A peer that is gone already shows when its stream is read.
-        let _tuned = self.tune(&stream);
+        let stall = Duration::from_millis(self.write_stall_ms.load(Ordering::Relaxed));
+        let _tuned = L::tune(&stream, stall);
         count(&self.accepted);
         let place = Place {
             _seat: seat,
             _permit: permit,
         };
         Ok(Some((stream, peer, place)))
-    }
-
-    fn tune(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        #[cfg(target_os = "linux")]
-        {
-            let stall = Duration::from_millis(self.write_stall_ms.load(Ordering::Relaxed));
-            socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stall))?;
-        }
-        Ok(())
     }
 
     fn peers(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {

@@ -4,5 +4,6 @@ pub mod body;
 pub mod facts;
 pub mod http;
 pub mod listener;
+pub mod outbound;
 pub mod raw_head;
 pub mod tls;

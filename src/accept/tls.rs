@@ -7,6 +7,7 @@
 //!   client that names a host no certificate is for is closed without an answer.
 //! * Sessions are resumed from tickets whose keys live in memory, change every six hours and belong to one state: a
 //!   changed client CA begins with no sessions. A client certificate is looked at again when a session is resumed.
+//! * A connection that is kept is asked again who issued its certificate when `client_ca` has changed.
 //! * Certificates are not looked up in revocation lists: short-lived ones expire, others are taken from `client_ca`.
 
 use std::io;
@@ -19,7 +20,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::model::certificate::ClientCertificate;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Now};
 
 mod client;
 mod fault;
@@ -27,7 +28,7 @@ mod hosts;
 mod pair;
 mod state;
 
-pub use client::read_certificate;
+pub use client::{read_certificate, rfc4514};
 pub use fault::HandshakeFault;
 pub use state::{Shown, TlsState};
 
@@ -100,15 +101,24 @@ impl TlsDoor {
         stream: &TlsStream<TcpStream>,
     ) -> Result<Option<Arc<ClientCertificate>>, HandshakeFault> {
         let (_, connection) = stream.get_ref();
-        let Some(shown) = connection.peer_certificates().and_then(<[_]>::first) else {
+        let chain = connection.peer_certificates().unwrap_or_default();
+        let Some(shown) = chain.first() else {
             return Ok(None);
         };
-        let certificate =
+        let mut certificate =
             read_certificate(shown).map_err(|_| HandshakeFault::CertificateUnreadable)?;
         if certificate.has_expired(self.clock.now().unix_seconds()) {
             return Err(HandshakeFault::CertificateExpired);
         }
+        certificate.chain = Some(Arc::new(self.state.chain(chain)));
         Ok(Some(Arc::new(certificate)))
+    }
+
+    /// Whether a certificate that another door let in would be let in here, as far as its issuer goes.
+    #[must_use]
+    pub fn trusts(&self, certificate: &ClientCertificate, now: Now) -> bool {
+        let chain = certificate.chain.as_deref();
+        chain.is_none_or(|chain| self.state.trusts(chain, now))
     }
 }
 

@@ -257,7 +257,10 @@ fn line(event: &Value) -> String {
         ("rule", "/reason/rule"),
         ("why", "/reason/detail"),
         ("dropped", "/audit/dropped"),
+        ("count", "/folded/count"),
         ("origin", "/config/origin"),
+        ("secret", "/secret/name"),
+        ("source", "/secret/source"),
     ] {
         let value = text(pointer);
         if !value.is_empty() {

@@ -5,11 +5,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::runtime::memory;
+
 pub mod audit;
 pub mod check;
 pub mod explain;
+pub mod pin;
 mod question;
 pub mod schema;
+mod sign;
 pub mod test;
 
 /// Exit codes (`sysexits.h` where it has one).
@@ -48,8 +52,12 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Run a table of requests and expected decisions
     Test(test::TestArgs),
+    /// Say for one request to an exchange what would be signed, and how
+    Sign(sign::SignArgs),
     /// Read the audit spool
     Audit(audit::AuditArgs),
+    /// Print the chain of an exchange, or of files, with the pins of its keys and which to choose
+    Pin(pin::PinArgs),
     /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
     Demo(crate::roles::demo::DemoArgs),
     /// Print a completion script for a shell
@@ -77,6 +85,12 @@ fn answer(out: &mut dyn Write, text: impl AsRef<[u8]>, code: u8) -> u8 {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = memory::keep_private() {
+        complain(&format!(
+            "the memory of this process cannot be kept private: {error}"
+        ));
+        return ExitCode::from(exit::FAILURE);
+    }
     let out = &mut io::stdout();
     let code = match cli.command {
         Command::Proxy(args) => crate::roles::proxy::run(&args),
@@ -84,7 +98,9 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Test(args) => test::run(&args, out),
+        Command::Sign(args) => sign::run(&args, out),
         Command::Audit(args) => audit::run(&args, out, &mut io::stderr().lock()),
+        Command::Pin(args) => pin::run(&args, out),
         Command::Demo(args) => crate::roles::demo::run(&args),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where it cannot write.

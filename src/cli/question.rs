@@ -40,7 +40,7 @@ impl PolicyArgs {
         let environment = std::env::vars_os();
         let loaded = match &self.keys {
             Some(_) => config::load_without_keys(&self.config, environment),
-            None => config::load(&self.config, environment),
+            None => config::load_without_secrets(&self.config, environment),
         };
         let Loaded {
             mut config,

@@ -6,7 +6,7 @@ use crate::model::decode::{Fields, Section};
 use crate::model::settings::SpoolSettings;
 use crate::model::units::ByteSize;
 
-use super::numbers::Size;
+use super::numbers::{Count, Size};
 
 /// The section.
 pub(super) struct Audit(pub(super) SpoolSettings);
@@ -36,6 +36,13 @@ impl Section for Audit {
             // A second of full load: a disk that is away longer is a reason to stop.
             Size::<65_536, 4_294_967_296>(ByteSize(64 << 20)),
         );
+        let refusals = fields.or(
+            "refusals_per_minute",
+            "refusals of strangers that are recorded one by one, a tenth of them for one address and cause; more are counted and told as one",
+            "600",
+            // A spool of 2 GiB lasts for days of them, and nobody reads more of one kind.
+            Count::<1, 1_000_000>(600),
+        );
         if all.0.0 < segment.0.0.saturating_mul(2) {
             let key = if fields.has("spool_bytes_max") {
                 "spool_bytes_max"
@@ -56,6 +63,7 @@ impl Section for Audit {
             segment_bytes_max: segment.0,
             spool_bytes_max: all.0,
             buffer_bytes_max: buffer.0,
+            refusals_per_minute: refusals.0,
         }))
     }
 }

@@ -1,62 +1,95 @@
-//! The files that a configuration is read from: each read once, with a limit, and noted, found or not. Never judges what
-//! stands in one.
+//! The files and secrets that a configuration names, as its sections ask for them, and what all that was read goes by.
+//! Never judges what stands in a file; never tells a digest of a secret.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
+use crate::model::fault::Faults;
+use crate::model::secret::{SecretBytes, SecretName, SecretRef};
 use crate::model::settings::FileRead;
+use crate::secrets::{Asker, Gathered, Sources};
 
 use super::env;
+use super::surroundings::Surroundings;
 
-/// The door to the files that a configuration names; their names are relative to its folder.
+/// How much of what a configuration names is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Everything.
+    Whole,
+    /// No secrets, for those who only ask what a policy says.
+    NoSecrets,
+    /// Neither secrets nor the keys of tokens, which come from elsewhere.
+    NoKeys,
+}
+
+/// The door to the files and the secrets that a configuration names; names of files are relative to its folder.
 pub(super) struct Files<'f> {
-    folder: &'f Path,
-    read: Vec<FileRead>,
-    keys: bool,
+    surroundings: Surroundings<'f>,
+    extent: Extent,
+    asker: Asker,
 }
 
 impl<'f> Files<'f> {
-    pub(super) const fn new(folder: &'f Path) -> Self {
+    pub(super) fn new(
+        folder: &'f Path,
+        environment: &'f [(OsString, OsString)],
+        extent: Extent,
+    ) -> Self {
         Self {
-            folder,
-            read: Vec::new(),
-            keys: true,
-        }
-    }
-
-    /// The same, but keys come from elsewhere.
-    pub(super) const fn without_keys(folder: &'f Path) -> Self {
-        Self {
-            folder,
-            read: Vec::new(),
-            keys: false,
+            surroundings: Surroundings::new(folder, environment),
+            extent,
+            asker: Asker::default(),
         }
     }
 
     /// Whether the files that hold keys are to be read.
-    pub(super) const fn wants_keys(&self) -> bool {
-        self.keys
+    pub(super) fn wants_keys(&self) -> bool {
+        self.extent != Extent::NoKeys
     }
 
     /// The folder that names are relative to.
     pub(super) const fn folder(&self) -> &'f Path {
-        self.folder
+        self.surroundings.folder()
     }
 
     /// What stands in the file, at most `bytes_max` of it.
     pub(super) fn read(&mut self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
-        let (found, read) = read(&self.folder.join(name), bytes_max);
-        self.read.push(read);
-        found
+        self.surroundings.read(name, bytes_max)
+    }
+
+    /// Says where secrets are kept. To be called before the first is asked for.
+    pub(super) fn open_secrets(&mut self, sources: Sources, faults: &mut Faults) {
+        if self.extent == Extent::Whole {
+            self.asker = Asker::open(sources, &mut self.surroundings, faults);
+        }
+    }
+
+    /// Sees to it that a secret is there for whoever builds something of it; if it is not, that is a fault at the
+    /// reference. Every reference of a configuration goes through here. Nothing happens where no secrets are read.
+    pub(super) fn want(&mut self, reference: &SecretRef, faults: &mut Faults) {
+        if self.extent == Extent::Whole {
+            self.asker.ask(reference, &mut self.surroundings, faults);
+        }
+    }
+
+    /// A secret that was asked for and found.
+    pub(super) fn secret(&self, name: &SecretName) -> Option<&SecretBytes> {
+        self.asker.found(name)
+    }
+
+    /// All secrets that were asked for, once nobody asks any more.
+    pub(super) fn take_secrets(&mut self) -> Gathered {
+        std::mem::take(&mut self.asker).gathered()
     }
 
     pub(super) fn into_read(self) -> Vec<FileRead> {
-        self.read
+        self.surroundings.into_read()
     }
 }
 
@@ -64,29 +97,37 @@ impl<'f> Files<'f> {
 pub(super) fn read(path: &Path, bytes_max: u64) -> (io::Result<Vec<u8>>, FileRead) {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(bytes_max).read_to_end(&mut bytes));
-    let digest = read.is_ok().then(|| noted(path, bytes_max, &bytes).digest);
-    let noted = FileRead {
-        path: path.to_owned(),
-        bytes_max,
-        digest: digest.flatten(),
+    let noted = match &read {
+        Ok(_) => noted(path, bytes_max, &bytes),
+        Err(_) => missed(path, bytes_max),
     };
     (read.map(|_| bytes), noted)
+}
+
+/// What is noted of a file that could not be read.
+pub(super) fn missed(path: &Path, bytes_max: u64) -> FileRead {
+    FileRead {
+        path: path.to_owned(),
+        bytes_max,
+        digest: None,
+        secret: false,
+    }
 }
 
 /// What is noted of a text that was read of a file.
 pub(super) fn noted(path: &Path, bytes_max: u64, bytes: &[u8]) -> FileRead {
     FileRead {
-        path: path.to_owned(),
-        bytes_max,
         digest: digest(&SHA256, bytes).as_ref().try_into().ok(),
+        ..missed(path, bytes_max)
     }
 }
 
 /// What a configuration goes by in evidence: without variables of ours it is what `sha256sum FILES | sha256sum` prints,
-/// the configuration first and then the files that it names, in its order. Each variable adds a line `NAME=VALUE`.
+/// the configuration first and then the files that it names, in its order. Each variable adds a line `NAME=VALUE`. What
+/// holds secrets is left out: of a short one, whoever knows the rest could try every value.
 pub(super) fn fingerprint(files: &[FileRead], variables: &[(OsString, OsString)]) -> String {
     let mut context = Context::new(&SHA256);
-    for file in files {
+    for file in files.iter().filter(|file| !file.secret) {
         let digest = file.digest.as_ref().map(|bytes| hex(bytes));
         let digest = digest.as_deref().unwrap_or("-");
         context.update(format!("{digest}  {}\n", file.path.display()).as_bytes());
@@ -101,6 +142,29 @@ pub(super) fn fingerprint(files: &[FileRead], variables: &[(OsString, OsString)]
         context.update(b"\n");
     }
     hex(context.finish().as_ref())
+}
+
+/// All that was read, secrets too, for comparison within this process. Never told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Contents([u8; 32]);
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Contents")
+    }
+}
+
+impl Contents {
+    pub(super) fn new(fingerprint: &str, files: &[FileRead]) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(fingerprint.as_bytes());
+        for file in files.iter().filter(|file| file.secret) {
+            context.update(file.path.as_os_str().as_encoded_bytes());
+            context.update(&[0, u8::from(file.digest.is_some())]);
+            context.update(&file.digest.unwrap_or_default());
+        }
+        Self(context.finish().as_ref().try_into().unwrap_or_default())
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -151,11 +215,34 @@ mod tests {
     fn a_file_is_read_to_its_limit_and_noted_even_if_it_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("long"), "0123456789").unwrap();
-        let mut files = Files::new(folder.path());
+        let mut files = Files::new(folder.path(), &[], Extent::Whole);
         assert_eq!(files.read("long", 4).unwrap(), b"0123");
         assert!(files.read("missing", 4).is_err());
         let read = files.into_read();
         assert_eq!(read[0], noted(&folder.path().join("long"), 4, b"0123"));
         assert_eq!(read[1].digest, None);
+    }
+
+    #[test]
+    fn a_secret_changes_the_contents_but_not_what_is_told() {
+        let own = noted(Path::new("a"), 10, b"abc");
+        let secret = |bytes: &[u8]| FileRead {
+            secret: true,
+            ..noted(Path::new("key"), 10, bytes)
+        };
+        let told = |files: &[FileRead]| fingerprint(files, &[]);
+        let whole = |files: &[FileRead]| Contents::new(&told(files), files);
+        let (one, other) = (
+            [own.clone(), secret(b"1234")],
+            [own.clone(), secret(b"1235")],
+        );
+        assert_eq!(told(&one), told(&other));
+        assert_eq!(told(&one), told(std::slice::from_ref(&own)));
+        assert!(whole(&one) == whole(&one) && whole(&one) != whole(&other));
+        let gone = FileRead {
+            digest: None,
+            ..secret(b"")
+        };
+        assert!(whole(&one) != whole(&[own, gone]));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::decide::guards::{Context, Scope};
-use crate::decide::policy::{Mode, Policy};
+use crate::decide::policy::{Mode, Policy, StagedRules};
 use crate::model::cors::Cors;
 use crate::model::decode::{Decode, Fields, Placed, Section, one_of};
 use crate::model::fault::Faults;
@@ -71,7 +71,7 @@ impl Draft {
         };
         Some(Inbound {
             tokens,
-            tls: self.tls.map(|tls| tls.load(files)),
+            tls: self.tls.map(|tls| tls.load(files, faults)),
             ..self.inbound
         })
     }
@@ -229,12 +229,28 @@ fn read_policy(
         cors: cors.as_ref(),
     };
     let routes = routes::read(fields, &listener)?;
+    if routes.iter().any(|route| route.anonymous) {
+        warn_of_shared_counts(fields, &shared);
+    }
     Some(Policy {
         shared,
         routes,
         limits: limits.into_inner(),
         cors,
     })
+}
+
+/// Who is not known cannot be told apart: one such client spends what all of them have.
+fn warn_of_shared_counts(fields: &mut Fields<'_>, shared: &StagedRules) {
+    let staged = [&shared.admit, &shared.head, &shared.body];
+    for rule in staged.into_iter().flatten() {
+        let per = rule.guard.limit().map_or("", |limit| &limit.per);
+        if per == "user" || per.starts_with("claim:") {
+            let message = "callers of anonymous routes have no user and no claim: they share one count of this limit";
+            let help = "write `per: client_ip`, or give the limit to the routes that need a token";
+            fields.warning(&rule.id.place, message, help);
+        }
+    }
 }
 
 impl Decode for HeaderPreset {

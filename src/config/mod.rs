@@ -15,10 +15,13 @@ use crate::model::decode::{
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place, Value};
 use crate::model::settings::{FileRead, SpoolSettings};
+use crate::secrets::{Gathered, Sources};
 
 mod addresses;
+mod admin;
 mod audit;
 mod bounds;
+pub mod budget;
 mod cors;
 mod deprecation;
 mod effective;
@@ -29,21 +32,27 @@ mod keys;
 mod keys_url;
 mod names;
 mod numbers;
+mod outbound;
 mod reach;
 mod report;
 mod routes;
+pub mod signers;
+mod surroundings;
 mod syntax;
 mod timeouts;
 mod tls;
 mod tokens;
 pub mod yaml;
 
+pub use admin::Admin;
 pub use effective::Setting;
+pub use files::Contents;
 pub use inbound::Inbound;
+pub use outbound::Outbound;
 pub use report::{Report, plural};
 
 use addresses::{Listen, collide};
-use files::Files;
+use files::{Extent, Files};
 use names::Label;
 
 /// A whole configuration.
@@ -53,10 +62,16 @@ pub struct Config {
     pub service: String,
     /// The inbound journey.
     pub inbound: Inbound,
+    /// The ways out, in the order of the file.
+    pub outbound: Vec<Outbound>,
+    /// Every secret that the other sections refer to; empty where no secrets were read.
+    pub secrets: Gathered,
     /// Where evidence is written.
     pub audit: SpoolSettings,
     /// Liveness, readiness and metrics.
     pub health: Health,
+    /// The listener of operators, if there is one.
+    pub admin: Option<Admin>,
     /// Threads that serve requests.
     pub workers: Workers,
 }
@@ -110,26 +125,38 @@ pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Box<Report>> {
-    load_from(path, environment, Files::new(parent(path)))
+    load_from(path, environment, Extent::Whole)
 }
 
-/// The same for whoever brings keys of their own: the files that hold keys need not be there, and are not read.
+/// The same for whoever only asks what the policy says: no secret need be there, and none is read.
+pub fn load_without_secrets(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Box<Report>> {
+    load_from(path, environment, Extent::NoSecrets)
+}
+
+/// The same for whoever brings keys of their own: neither the files that hold keys nor
+/// secrets need be there, and they are not read.
 pub fn load_without_keys(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Box<Report>> {
-    load_from(path, environment, Files::without_keys(parent(path)))
+    load_from(path, environment, Extent::NoKeys)
 }
 
 fn load_from(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    files: Files<'_>,
+    extent: Extent,
 ) -> Result<Loaded, Box<Report>> {
     let environment: Vec<_> = environment.into_iter().collect();
     let (bytes, read) = files::read(path, FILE_BYTES_READ);
     match bytes {
-        Ok(bytes) => load_read(read, &bytes, files, &environment),
+        Ok(bytes) => {
+            let files = Files::new(parent(path), &environment, extent);
+            load_read(read, &bytes, files, &environment)
+        }
         Err(error) => {
             let mut faults = Faults::default();
             let message = format!("the configuration {}", why_unread(&error));
@@ -157,7 +184,8 @@ pub fn load_bytes(
 ) -> Result<Loaded, Box<Report>> {
     let environment: Vec<_> = environment.into_iter().collect();
     let read = files::noted(Path::new(file), FILE_BYTES_READ, bytes);
-    load_read(read, bytes, Files::new(folder), &environment)
+    let files = Files::new(folder, &environment, Extent::Whole);
+    load_read(read, bytes, files, &environment)
 }
 
 fn load_read(
@@ -269,8 +297,11 @@ fn read_text(
 struct Draft {
     service: Label,
     inbound: inbound::Draft,
+    outbound: Vec<outbound::Draft>,
+    secrets: Sources,
     audit: audit::Audit,
     health: Placed<Listen>,
+    admin: Option<Placed<Listen>>,
     workers: Workers,
 }
 
@@ -280,19 +311,34 @@ impl Section for Draft {
         let service = fields.required("service", doc);
         let doc = "the way in: from clients to the service";
         let inbound: Option<inbound::Draft> = fields.required("inbound", doc);
+        let outbound = outbound::read(fields);
+        let doc = "where secrets are kept, in the order in which they are asked; without it, the environment";
+        let secrets: Option<Sources> = fields.optional("secrets", doc);
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
         let doc = "liveness, readiness and metrics";
         let health = section_or_defaults(fields, "health", doc, read_health);
+        let doc =
+            "the listener of operators: pages to read and orders to give; without it there is none";
+        let admin = fields.section("admin", doc, admin::read);
         let doc = "threads that serve requests; auto is one for each processor";
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
         if let (Some(inbound), Some(health)) = (&inbound, &health) {
             compare_listeners(fields, inbound, health);
+            let ways_out = outbound.as_deref().unwrap_or_default();
+            outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
+            outbound::compare(fields, ways_out, "health.listen", health.value.0);
+            if let Some(admin) = &admin {
+                admin::compare(fields, admin, inbound, health);
+            }
         }
         Some(Self {
             service: service?,
             inbound: inbound?,
+            outbound: outbound?,
+            secrets: secrets.unwrap_or_default(),
             audit: audit?,
             health: health?,
+            admin,
             workers,
         })
     }
@@ -302,13 +348,22 @@ impl Draft {
     fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Config> {
         let mut audit = self.audit.0;
         audit.folder = files.folder().join(&audit.folder);
+        files.open_secrets(self.secrets, faults);
+        let inbound = self.inbound.load(files, faults);
+        let outbound = self.outbound.into_iter();
+        let outbound: Vec<_> = outbound.map(|draft| draft.load(files, faults)).collect();
         Some(Config {
             service: self.service.0,
-            inbound: self.inbound.load(files, faults)?,
+            inbound: inbound?,
+            outbound: outbound.into_iter().collect::<Option<_>>()?,
+            secrets: files.take_secrets(),
             audit,
             health: Health {
                 listen: self.health.value.0,
             },
+            admin: self.admin.map(|admin| Admin {
+                listen: admin.value.0,
+            }),
             workers: self.workers,
         })
     }

@@ -1,4 +1,4 @@
-//! Numbers, sizes and times that have a smallest and a largest value: whatever the file says, every limit has a bound.
+//! Numbers, shares, sizes and times that have a smallest and a largest value: whatever the file says, every limit has a bound.
 //! Never clamps; what lies outside is a fault.
 
 use std::time::Duration;
@@ -89,6 +89,28 @@ impl<const MIN: u64, const MAX: u64> Decode for Time<MIN, MAX> {
 
     fn schema() -> Json {
         json!({"type": "string", "pattern": "^(0|[1-9][0-9]*)(ms|s|m|h|d)$"})
+    }
+}
+
+/// A share of at least `MIN` and at most `MAX` percent: `90%`.
+#[derive(Clone, Copy)]
+pub(super) struct Percent<const MIN: u8, const MAX: u8>(pub(super) u8);
+
+impl<const MIN: u8, const MAX: u8> Decode for Percent<MIN, MAX> {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        decode_scalar(node, "a share such as 90%", faults, |text| {
+            let digits = text.strip_suffix('%').unwrap_or_default();
+            let plain = digits == "0" || !digits.starts_with(['0', '+']);
+            let share = digits.parse().ok().filter(|_| plain);
+            let within = share.filter(|share| (MIN..=MAX).contains(share));
+            within
+                .map(Self)
+                .ok_or_else(|| format!("`{text}` is not a share from {MIN}% to {MAX}%"))
+        })
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^(0|[1-9][0-9]?|100)%$"})
     }
 }
 

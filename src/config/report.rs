@@ -8,6 +8,8 @@ use crate::model::fault::{Fault, Faults, Severity, sort};
 use crate::model::node::Place;
 use crate::model::settings::FileRead;
 
+use super::files::Contents;
+
 /// Faults that are shown in full; a person mends these first.
 const SHOWN_MAX: usize = 100;
 
@@ -19,6 +21,7 @@ pub struct Report {
     faults: Vec<Fault>,
     files: Vec<FileRead>,
     fingerprint: String,
+    contents: Option<Contents>,
 }
 
 impl Report {
@@ -27,15 +30,17 @@ impl Report {
     pub fn new(file: &str, text: &str, faults: Faults) -> Self {
         Self {
             file: file.to_owned(),
-            text: text.to_owned(),
+            text: conceal(text, faults.concealed()),
             faults: faults.into_sorted(),
             files: Vec::new(),
             fingerprint: String::new(),
+            contents: None,
         }
     }
 
     /// The same, saying what it was read from.
     pub(super) fn read_from(mut self, files: Vec<FileRead>, fingerprint: String) -> Self {
+        self.contents = Some(Contents::new(&fingerprint, &files));
         self.files = files;
         self.fingerprint = fingerprint;
         self
@@ -47,10 +52,16 @@ impl Report {
         &self.files
     }
 
-    /// SHA-256, in hexadecimal digits, of all that was read: what the configuration goes by in evidence.
+    /// SHA-256, in hexadecimal digits, of all that was read but secrets: what the configuration goes by in evidence.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// All that was read, secrets too, to see whether anything has changed.
+    #[must_use]
+    pub const fn contents(&self) -> Option<Contents> {
+        self.contents
     }
 
     /// The same with one more fault, found after the text was read.
@@ -214,6 +225,30 @@ impl Report {
     }
 }
 
+/// The text with stars in these places. Every byte stays where it was, so that other faults find their lines.
+fn conceal(text: &str, places: &[Place]) -> String {
+    let ranges: Vec<_> = places
+        .iter()
+        .filter_map(|place| match place {
+            Place::File { offset, length, .. } => Some(*offset..offset.saturating_add(*length)),
+            Place::Env(_) | Place::Default => None,
+        })
+        .collect();
+    if ranges.is_empty() {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        let hidden = ranges.iter().any(|range| range.contains(&at));
+        if hidden && !character.is_control() {
+            shown.extend(std::iter::repeat_n('*', character.len_utf8()));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// `1 error`, `2 errors`.
 #[must_use]
 pub fn plural(count: usize, word: &str) -> String {
@@ -240,4 +275,33 @@ fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml;
+    use crate::model::decode::Decode;
+    use crate::model::secret::SecretRef;
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown_by_any_fault() {
+        let text = "sign: { algorithm: hmac, key: hunter2\u{e4}, kind: x }\nother: y\n";
+        let mut faults = Faults::default();
+        let root = yaml::parse(text, &mut faults).unwrap();
+        let sign = root.get("sign").unwrap();
+        assert!(SecretRef::decode(sign.get("key").unwrap(), &mut faults).is_none());
+        faults.error(&sign.get("kind").unwrap().place, "on the same line");
+        faults.error(&root.get("other").unwrap().place, "on the next");
+        let report = Report::new("sidecar.yaml", text, faults);
+        let told = report.render(false);
+        assert!(!told.contains("hunter"), "{told}");
+        assert_eq!(
+            told.matches("key: *********, kind: x }").count(),
+            2,
+            "{told}"
+        );
+        assert!(told.contains("2 | other: y"), "{told}");
+        assert!(!format!("{report:?}").contains("hunter"));
+    }
 }

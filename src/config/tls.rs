@@ -1,12 +1,12 @@
-//! Section `inbound.tls`: certificates, keys and who must show one. Reads the files that it names; never judges what is
-//! in them, the door does.
+//! Section `inbound.tls`: certificates, keys and who must show one. Reads the files and secrets that it names; never
+//! judges what is in them, the door does.
 
 use serde_json::{Value as Json, json};
 
 use crate::model::decode::{Decode, Fields, Placed, Section, decode_scalar, one_of};
 use crate::model::fault::Faults;
-use crate::model::node::Node;
-use crate::model::secret::Secret;
+use crate::model::node::{Node, Value};
+use crate::model::secret::{Secret, SecretRef};
 use crate::model::settings::{
     CertificateSettings, ClientAuth, FileSetting, HostSetting, TlsSettings, TlsVersion,
 };
@@ -20,15 +20,37 @@ const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 const CERTIFICATES_MAX: usize = 64;
 
 /// The section before its files are read.
-pub(super) struct Tls(TlsSettings);
+pub(super) struct Tls {
+    settings: TlsSettings,
+    /// The key of each certificate.
+    keys: Vec<Key>,
+}
+
+/// Where a private key is kept.
+enum Key {
+    File(Placed<String>),
+    Secret(SecretRef),
+}
 
 impl Tls {
     /// Reads the files. One that cannot be read is no fault here: who only asks what a policy says needs no private key.
-    pub(super) fn load(self, files: &mut Files<'_>) -> TlsSettings {
-        let mut settings = self.0;
-        let pairs = settings.certificates.iter_mut();
-        let named = pairs.flat_map(|pair| [&mut pair.certificate, &mut pair.key]);
-        for file in named.chain(settings.client_ca.as_mut()) {
+    /// A secret that is missing is one.
+    pub(super) fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> TlsSettings {
+        let mut settings = self.settings;
+        let mut keys = self.keys.into_iter();
+        for pair in &mut settings.certificates {
+            pair.certificate.text = read_pem(files, &pair.certificate.name);
+            match keys.next() {
+                Some(Key::Secret(reference)) => {
+                    files.want(&reference, faults);
+                    if let Some(found) = files.secret(&reference.name) {
+                        pair.key.text = Ok(Secret::new(found.expose_secret().clone()));
+                    }
+                }
+                Some(Key::File(_)) | None => pair.key.text = read_pem(files, &pair.key.name),
+            }
+        }
+        if let Some(file) = &mut settings.client_ca {
             file.text = read_pem(files, &file.name);
         }
         settings
@@ -36,7 +58,7 @@ impl Tls {
 
     /// Whether clients may show a certificate.
     pub(super) fn asks_clients(&self) -> bool {
-        self.0.client_certificate != ClientAuth::None
+        self.settings.client_certificate != ClientAuth::None
     }
 }
 
@@ -77,14 +99,18 @@ impl Section for Tls {
         let client_certificate = client_auth(fields, client_ca.is_some(), said);
         let doc = "the oldest version of TLS that is spoken: \"1.3\" or \"1.2\"";
         let min_version = fields.or("min_version", doc, "1.3", TlsVersion::V1_3);
-        let mut certificates = vec![first?];
-        certificates.extend(further.unwrap_or_default());
-        Some(Self(TlsSettings {
-            certificates,
-            client_ca: client_ca.map(file),
-            client_certificate,
-            min_version,
-        }))
+        let mut pairs = vec![first?];
+        pairs.extend(further.unwrap_or_default());
+        let (certificates, keys) = pairs.into_iter().unzip();
+        Some(Self {
+            settings: TlsSettings {
+                certificates,
+                client_ca: client_ca.map(file),
+                client_certificate,
+                min_version,
+            },
+            keys,
+        })
     }
 }
 
@@ -112,19 +138,21 @@ fn client_auth(fields: &mut Fields<'_>, issuer: bool, said: Option<ClientAuth>) 
     said.unwrap_or(otherwise)
 }
 
-fn read_pair(fields: &mut Fields<'_>) -> Option<CertificateSettings> {
+fn read_pair(fields: &mut Fields<'_>) -> Option<(CertificateSettings, Key)> {
     let doc = "the certificate (PEM), behind it those that lead to the root; relative to the folder of this file";
     let certificate: Option<Placed<String>> = fields.required("certificate", doc);
-    let doc = "its private key (PEM, not encrypted): ECDSA, Ed25519, or RSA of 2048 bits and more";
-    let key: Option<Placed<String>> = fields.required("key", doc);
-    Some(CertificateSettings {
+    let doc = "its private key (PEM, not encrypted), a file or secret:NAME: ECDSA, Ed25519, or RSA of 2048 bits and more";
+    let key: Option<Key> = fields.required("key", doc);
+    let key = key?;
+    let settings = CertificateSettings {
         certificate: file(certificate?),
-        key: file(key?),
+        key: file(key.named()),
         hosts: Vec::new(),
-    })
+    };
+    Some((settings, key))
 }
 
-fn read_named(fields: &mut Fields<'_>) -> Option<CertificateSettings> {
+fn read_named(fields: &mut Fields<'_>) -> Option<(CertificateSettings, Key)> {
     let doc = "the hosts it is shown for, such as api.example.com or *.example.com; without it those that it names";
     let hosts: Option<Vec<Placed<Host>>> = fields.optional("hosts", doc);
     if hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -133,16 +161,14 @@ fn read_named(fields: &mut Fields<'_>) -> Option<CertificateSettings> {
         fields.error(&place, "a certificate for no host is never shown", help);
     }
     let pair = read_pair(fields);
-    let hosts = hosts.unwrap_or_default().into_iter();
-    Some(CertificateSettings {
-        hosts: hosts
-            .map(|host| HostSetting {
-                name: host.value.0,
-                place: host.place,
-            })
-            .collect(),
-        ..pair?
-    })
+    let (mut settings, key) = pair?;
+    let named = hosts.unwrap_or_default().into_iter();
+    let named = named.map(|host| HostSetting {
+        name: host.value.0,
+        place: host.place,
+    });
+    settings.hosts.extend(named);
+    Some((settings, key))
 }
 
 fn file(named: Placed<String>) -> FileSetting {
@@ -150,6 +176,39 @@ fn file(named: Placed<String>) -> FileSetting {
         text: Err(format!("the file `{}` was not read", named.value)),
         name: named.value,
         place: named.place,
+    }
+}
+
+impl Key {
+    /// As it is told in faults.
+    fn named(&self) -> Placed<String> {
+        match self {
+            Self::File(file) => file.clone(),
+            Self::Secret(SecretRef { name, place }) => Placed {
+                value: format!("secret:{name}"),
+                place: place.clone(),
+            },
+        }
+    }
+}
+
+impl Decode for Key {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if SecretRef::is_meant(text) => {
+                SecretRef::decode(node, faults).map(Self::Secret)
+            }
+            Value::Null | Value::Scalar { .. } | Value::List(_) | Value::Map(_) => {
+                Placed::decode(node, faults).map(Self::File)
+            }
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [
+            SecretRef::schema(),
+            {"type": "string", "minLength": 1, "not": {"pattern": "^secret:"}},
+        ]})
     }
 }
 

@@ -9,6 +9,7 @@ mod body;
 pub(crate) mod fixtures;
 pub mod guards;
 mod head;
+pub mod outbound;
 mod permit;
 pub mod policy;
 mod preflight;
@@ -18,7 +19,7 @@ mod trace;
 pub use admit::{Admission, Entry, Turned, admit};
 pub use body::{BodyNeeds, body};
 pub use head::{HeadOk, head};
-pub use permit::Permit;
+pub use permit::{Permit, Permitted};
 pub use preflight::Preflight;
 pub use trace::{Line, Said, Trace};
 

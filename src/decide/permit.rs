@@ -4,6 +4,19 @@ use crate::model::denial::{Denial, Quota};
 
 use super::policy::Route;
 
+pub(super) mod sealed {
+    /// Kept inside, so that nothing outside can pass for a permit.
+    pub trait Sealed {}
+}
+
+/// What `forward` asks for before a request reaches an upstream: any of the permits that this room grants, and nothing
+/// else.
+pub trait Permitted: sealed::Sealed {}
+
+impl sealed::Sealed for Permit<'_> {}
+
+impl Permitted for Permit<'_> {}
+
 /// Proof that every guard of a route let one request pass.
 ///
 /// Others read a permit:

@@ -1,4 +1,4 @@
-//! New connections to the service, over TCP or a Unix socket. Never sends a byte of a request.
+//! New connections: to the service, over TCP or a Unix socket, and to an exchange. Never sends a byte of a request.
 
 use std::io;
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::RequestBody;
-use super::pool::{Connection, Place, Pool};
+use super::exchange::{Dialled, Exchange};
+use super::pool::{Connection, Place, Pool, Target};
 use super::request_body::Watched;
-use super::wire::Wire;
+use super::wire::{Seal, Wire};
 use crate::model::denial::{Cause, Denial};
 use crate::model::settings::Upstream;
 
@@ -31,43 +32,76 @@ pub(super) async fn connect<B: RequestBody>(
         let why = "every connection to the service is in use";
         return Err(Denial::new(Cause::Overloaded, why));
     };
-    let opened = match timeout(pool.connect, open(&pool.upstream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(unreachable(&error.to_string())),
-        Err(_elapsed) => return Err(unreachable("no connection in time")),
-    };
-    let (hold, dropped) = oneshot::channel();
-    let made = match opened {
-        Stream::Tcp(stream) => handshake(stream).await.map(|(sender, driver)| {
-            (pool.spawn)(Box::pin(drive(driver, dropped, place)));
-            sender
-        }),
-        Stream::Unix(stream) => handshake(stream).await.map(|(sender, driver)| {
-            (pool.spawn)(Box::pin(drive(driver, dropped, place)));
-            sender
-        }),
-    };
-    let sender = made.map_err(|error| unreachable(&error.to_string()))?;
+    match &pool.target {
+        Target::Service(Upstream::Tcp { address, .. }) => {
+            let opening = async {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            };
+            speak(pool, in_time(pool, opening).await?, place).await
+        }
+        Target::Service(Upstream::Unix(path)) => {
+            let stream = in_time(pool, UnixStream::connect(path)).await?;
+            speak(pool, stream, place).await
+        }
+        // In a box, so that a connection in clear does not carry the room that a handshake needs.
+        Target::Exchange(exchange) => Box::pin(dial(pool, exchange, place)).await,
+    }
+}
+
+async fn in_time<B, T>(
+    pool: &Pool<B>,
+    opening: impl Future<Output = io::Result<T>>,
+) -> Result<T, Box<Denial>> {
+    match timeout(pool.times.connect, opening).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(unreachable(&error.to_string())),
+        Err(_elapsed) => Err(unreachable("no connection in time")),
+    }
+}
+
+async fn dial<B: RequestBody>(
+    pool: &Arc<Pool<B>>,
+    exchange: &Exchange,
+    place: Place,
+) -> Result<Connection<B>, Box<Denial>> {
+    let Dialled {
+        stream,
+        chain,
+        until,
+    } = exchange.dial(pool.times, &pool.spawn).await?;
+    let connection = speak(pool, stream, place).await?;
     Ok(Connection {
-        sender,
-        _hold: hold,
+        chain: Some(chain),
+        until,
+        ..connection
     })
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-async fn open(upstream: &Upstream) -> io::Result<Stream> {
-    match upstream {
-        Upstream::Tcp { address, .. } => {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }
-        Upstream::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-    }
+/// Begins to speak HTTP, as far as that needs no byte.
+async fn speak<B, T>(
+    pool: &Arc<Pool<B>>,
+    stream: T,
+    place: Place,
+) -> Result<Connection<B>, Box<Denial>>
+where
+    B: RequestBody,
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let seal = Arc::new(Seal::default());
+    let wire = Wire::new(stream, Arc::clone(&seal), place);
+    let shaken = handshake(wire).await;
+    let (sender, driver) = shaken.map_err(|error| unreachable(&error.to_string()))?;
+    let (hold, dropped) = oneshot::channel();
+    (pool.spawn)(Box::pin(drive(driver, dropped)));
+    Ok(Connection {
+        sender,
+        seal,
+        chain: None,
+        until: None,
+        _hold: hold,
+    })
 }
 
 type Made<T, B> = (
@@ -76,7 +110,7 @@ type Made<T, B> = (
 );
 
 /// Every lenience of hyper's that could give an answer a second reading is off.
-async fn handshake<T, B>(stream: T) -> hyper::Result<Made<T, B>>
+async fn handshake<T, B>(wire: Wire<T>) -> hyper::Result<Made<T, B>>
 where
     T: AsyncRead + AsyncWrite + Unpin,
     B: RequestBody,
@@ -88,27 +122,24 @@ where
         .ignore_invalid_headers_in_responses(false)
         .max_header_size(ANSWER_HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .handshake(TokioIo::new(Wire::new(stream)))
+        .handshake(TokioIo::new(wire))
         .await
 }
 
 /// Drives a connection to its end, or until nobody holds it any more: then the socket closes at once, so that neither a
-/// half-read answer nor a half-sent request lingers.
-async fn drive<T, B>(
-    driver: Driver<TokioIo<Wire<T>>, Watched<B>>,
-    dropped: oneshot::Receiver<()>,
-    place: Place,
-) where
-    T: AsyncRead + AsyncWrite + Unpin,
+/// half-read answer nor a half-sent request lingers. One that is no longer HTTP is handed over, and driven by whoever
+/// asked for that.
+async fn drive<T, B>(driver: Driver<TokioIo<Wire<T>>, Watched<B>>, dropped: oneshot::Receiver<()>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     B: RequestBody,
 {
     tokio::select! {
         biased;
         // Whoever waits for the answer is told of an error by hyper; beyond that there is nobody to tell.
-        _ended = driver => {}
+        _ended = driver.with_upgrades() => {}
         _nobody = dropped => {}
     }
-    drop(place);
 }
 
 fn unreachable(why: &str) -> Box<Denial> {

@@ -1,6 +1,7 @@
-//! The connections of one worker: how many there are, and those that wait for a request. Last in, first out, so that few
+//! The connections of one worker to one upstream: how many there are, and those that wait for a request. Last in, first out, so that few
 //! stay warm and the rest grow old. Never waits and never reads from a connection.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,14 +10,33 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::exchange::{Chain, DialTimes, Exchange};
 use super::request_body::Watched;
+use super::wire::Seal;
 use super::{PoolLimits, Spawner};
 use crate::model::settings::{Timeouts, Upstream};
 
-/// What is known of the way to the service, and its idle connections.
+/// Where connections lead.
+pub(super) enum Target {
+    /// To the service next door.
+    Service(Upstream),
+    /// To an exchange.
+    Exchange(Arc<Exchange>),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(upstream) => upstream.fmt(out),
+            Self::Exchange(exchange) => exchange.fmt(out),
+        }
+    }
+}
+
+/// What is known of the way to an upstream, and its idle connections.
 pub(super) struct Pool<B> {
-    pub(super) upstream: Upstream,
-    pub(super) connect: Duration,
+    pub(super) target: Target,
+    pub(super) times: DialTimes,
     pub(super) response_head: Duration,
     pub(super) response_idle: Duration,
     pub(super) spawn: Spawner,
@@ -41,20 +61,36 @@ struct Idle<B> {
 /// One connection. When it is dropped the socket closes, whatever is under way on it.
 pub(super) struct Connection<B> {
     pub(super) sender: SendRequest<Watched<B>>,
+    /// Whether a byte of the request that has it now has left.
+    pub(super) seal: Arc<Seal>,
+    /// What an exchange proved itself with.
+    pub(super) chain: Option<Arc<Chain>>,
+    /// From then on no request begins on it.
+    pub(super) until: Option<Instant>,
     /// The driver ends when this is dropped.
     pub(super) _hold: oneshot::Sender<()>,
 }
 
+impl<B> Connection<B> {
+    /// Whether a request can begin on it.
+    fn stands(&self, now: Instant) -> bool {
+        self.sender.is_ready() && self.until.is_none_or(|until| now < until)
+    }
+}
+
 impl<B> Pool<B> {
     pub(super) fn new(
-        upstream: Upstream,
+        target: Target,
         timeouts: &Timeouts,
         limits: PoolLimits,
         spawn: Spawner,
     ) -> Self {
         Self {
-            upstream,
-            connect: timeouts.connect,
+            target,
+            times: DialTimes {
+                connect: timeouts.connect,
+                handshake: timeouts.handshake,
+            },
             response_head: timeouts.response_head,
             response_idle: timeouts.response_idle,
             spawn,
@@ -74,7 +110,7 @@ impl<B> Pool<B> {
         let mut kept = self.kept();
         while let Some(Idle { connection, since }) = kept.idle.pop() {
             let fresh = now.duration_since(since) < self.idle_for;
-            if fresh && connection.sender.is_ready() {
+            if fresh && connection.stands(now) {
                 return Some(connection);
             }
         }
@@ -107,6 +143,10 @@ impl<B> Pool<B> {
         taken.is_ok().then(|| Place(Arc::clone(&self.open)))
     }
 
+    pub(super) fn open(&self) -> usize {
+        usize::try_from(self.open.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn idle(&self) -> usize {
         self.kept().idle.len()
     }
@@ -127,7 +167,7 @@ impl<B> Pool<B> {
     fn sweep(&self) {
         let now = Instant::now();
         self.kept().idle.retain(|idle| {
-            now.duration_since(idle.since) < self.idle_for && idle.connection.sender.is_ready()
+            now.duration_since(idle.since) < self.idle_for && idle.connection.stands(now)
         });
     }
 
@@ -139,6 +179,14 @@ impl<B> Pool<B> {
 
 /// One of the connections that may be open; given back when the socket closes.
 pub(super) struct Place(Arc<AtomicU32>);
+
+impl Place {
+    #[cfg(test)]
+    pub(super) fn of(open: &Arc<AtomicU32>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {

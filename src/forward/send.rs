@@ -27,8 +27,27 @@ pub struct Slot<B> {
     reused: bool,
 }
 
+/// How much of a request has left, when there is no answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// No byte, and none ever will: whatever the request does was not done, and it may take another connection.
+    Nothing,
+    /// Some bytes, perhaps all: nobody knows what was done.
+    Something,
+}
+
+/// Why there is no answer, and how much of the request has left.
+#[derive(Debug)]
+pub struct SendFault {
+    /// The refusal.
+    pub denial: Box<Denial>,
+    /// What may have been done.
+    pub sent: Sent,
+}
+
 impl<B: RequestBody> Slot<B> {
-    pub(super) const fn new(pool: Arc<Pool<B>>, connection: Connection<B>, reused: bool) -> Self {
+    pub(super) fn new(pool: Arc<Pool<B>>, connection: Connection<B>, reused: bool) -> Self {
+        connection.seal.begin();
         Self {
             pool,
             connection,
@@ -36,8 +55,15 @@ impl<B: RequestBody> Slot<B> {
         }
     }
 
+    /// Whether the connection has carried a request before, so that its peer may be about to close it.
+    #[must_use]
+    pub const fn is_reused(&self) -> bool {
+        self.reused
+    }
+
     /// Sends the request and waits for the head of the answer, at the latest until `deadline`. If the request's own body
-    /// fails first, that is the refusal.
+    /// fails first, that is the refusal. A request that hyper hands back unsent from a connection that was used before
+    /// takes one fresh connection.
     pub async fn send(
         self,
         outbound: Outbound<B>,
@@ -48,13 +74,8 @@ impl<B: RequestBody> Slot<B> {
             mut connection,
             reused,
         } = self;
-        let (head, body) = outbound.into_request().into_parts();
-        let (body, mut taken) = Watched::new(body);
-        let request = Request::from_parts(head, body);
-        let waits = Waits {
-            head: pool.response_head,
-            deadline,
-        };
+        let (request, mut taken) = watched(outbound);
+        let waits = Waits::new(&pool, deadline);
         let mut tried = waits.attempt(&mut connection, request, &mut taken).await?;
         if let Err(error) = &mut tried
             && reused
@@ -67,18 +88,85 @@ impl<B: RequestBody> Slot<B> {
             tried = waits.attempt(&mut connection, request, &mut taken).await?;
         }
         let response = tried.map_err(|error| blame::<B>(error))?;
-        if let Some(why) = objection(&response) {
-            return Err(Denial::new(Cause::UpstreamBroken, why));
-        }
-        let idle = pool.response_idle;
-        Ok(response.map(|body| ResponseBody::new(body, pool, connection, idle, deadline)))
+        answer(response, pool, connection, deadline)
     }
+
+    /// Sends the request on this connection and on no other: for a request that is made anew for each connection, as a
+    /// signed one is. Without an answer it says whether a byte of it has left.
+    pub async fn send_once(
+        self,
+        outbound: Outbound<B>,
+        deadline: Instant,
+    ) -> Result<Response<ResponseBody<B>>, SendFault> {
+        let (response, pool, connection) = self.ask(outbound, deadline).await?;
+        answer(response, pool, connection, deadline).map_err(SendFault::late)
+    }
+
+    /// Sends the request, and leaves open what becomes of its answer.
+    pub(super) async fn ask(
+        self,
+        outbound: Outbound<B>,
+        deadline: Instant,
+    ) -> Result<(Response<Incoming>, Arc<Pool<B>>, Connection<B>), SendFault> {
+        let Self {
+            pool,
+            mut connection,
+            reused: _,
+        } = self;
+        let (request, mut taken) = watched(outbound);
+        let waits = Waits::new(&pool, deadline);
+        let tried = waits.attempt(&mut connection, request, &mut taken).await;
+        let answered = tried.and_then(|tried| tried.map_err(|error| blame::<B>(error)));
+        match answered {
+            Ok(response) => Ok((response, pool, connection)),
+            Err(denial) => Err(SendFault {
+                denial,
+                sent: match connection.seal.close() {
+                    true => Sent::Nothing,
+                    false => Sent::Something,
+                },
+            }),
+        }
+    }
+}
+
+impl SendFault {
+    /// After an answer, which nothing comes without.
+    pub(super) const fn late(denial: Box<Denial>) -> Self {
+        Self {
+            denial,
+            sent: Sent::Something,
+        }
+    }
+}
+
+/// The answer, if its end is certain.
+pub(super) fn answer<B: RequestBody>(
+    response: Response<Incoming>,
+    pool: Arc<Pool<B>>,
+    connection: Connection<B>,
+    deadline: Instant,
+) -> Result<Response<ResponseBody<B>>, Box<Denial>> {
+    if let Some(why) = objection(&response) {
+        return Err(Denial::new(Cause::UpstreamBroken, why));
+    }
+    let idle = pool.response_idle;
+    Ok(response.map(|body| ResponseBody::new(body, pool, connection, idle, deadline)))
 }
 
 impl<B> fmt::Debug for Slot<B> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Slot(reused: {})", self.reused)
     }
+}
+
+/// The request, and a signal for when all of its body was taken.
+fn watched<B: RequestBody>(
+    outbound: Outbound<B>,
+) -> (Request<Watched<B>>, Option<oneshot::Receiver<()>>) {
+    let (head, body) = outbound.into_request().into_parts();
+    let (body, taken) = Watched::new(body);
+    (Request::from_parts(head, body), taken)
 }
 
 /// How long an answer is waited for.
@@ -90,6 +178,11 @@ struct Waits {
 type Tried<B> = Result<Response<Incoming>, TrySendError<Request<Watched<B>>>>;
 
 impl Waits {
+    const fn new<B>(pool: &Pool<B>, deadline: Instant) -> Self {
+        let head = pool.response_head;
+        Self { head, deadline }
+    }
+
     /// Sends once. The time for the head of the answer begins when the request's body is out; dropping the connection is
     /// the caller's way to give up.
     async fn attempt<B: RequestBody>(
@@ -112,7 +205,7 @@ impl Waits {
     }
 }
 
-fn late() -> Box<Denial> {
+pub(super) fn late() -> Box<Denial> {
     Denial::new(Cause::UpstreamTimeout, "no head of an answer in time")
 }
 

@@ -1,7 +1,10 @@
 //! Raw bytes at the service's end. The service here is a script; this file is its stage, the plays are in the folder.
 
 mod broken;
+mod exchange;
 mod kept;
+mod unsent;
+mod upgrade;
 
 use std::fmt;
 use std::time::Duration;
@@ -151,6 +154,7 @@ impl Asked {
         let stamp = Stamp {
             request_id: &HeaderValue::from_static("id-1"),
             secure: false,
+            traceparent: None,
         };
         let permit = permit(open_route(), None);
         prepare(&permit, &facts, &Caller::Anonymous, head, body, &stamp)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem::size_of;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
@@ -47,7 +48,11 @@ pub struct Verified {
 }
 
 /// Sharded; a hit takes one shard's read lock and clones an `Arc`.
-pub(super) struct TokenCache(Option<Cache<Fingerprint, Entry, ByBytes>>);
+pub(super) struct TokenCache {
+    entries: Option<Cache<Fingerprint, Entry, ByBytes>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
 
 impl TokenCache {
     /// Room for so many tokens, and for so many times [`ENTRY_BYTES`]. Zero remembers nothing.
@@ -57,16 +62,38 @@ impl TokenCache {
             .weight_capacity(u64::from(entries_max).saturating_mul(ENTRY_BYTES))
             .build();
         let options = built.ok().filter(|_| entries_max > 0);
-        Self(options.map(|options| {
+        let entries = options.map(|options| {
             let hasher = DefaultHashBuilder::default();
             Cache::with_options(options, ByBytes, hasher, DefaultLifecycle::default())
-        }))
+        });
+        Self {
+            entries,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// The identity of a token that is still good at this second and whose key is still in force. One that is not is
     /// forgotten.
     pub(super) fn get(&self, fingerprint: &Fingerprint, second: i64) -> Option<Arc<Identity>> {
-        let cache = self.0.as_ref()?;
+        let found = self.find(fingerprint, second);
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// Hits and misses since this was asked last.
+    pub(super) fn take_counts(&self) -> (u64, u64) {
+        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        (take(&self.hits), take(&self.misses))
+    }
+
+    fn find(&self, fingerprint: &Fingerprint, second: i64) -> Option<Arc<Identity>> {
+        let cache = self.entries.as_ref()?;
         let Entry { verified, .. } = cache.get(fingerprint)?;
         if verified.window.contains(second) && verified.standing.is_in_force() {
             return Some(verified.identity);
@@ -76,7 +103,7 @@ impl TokenCache {
     }
 
     pub(super) fn insert(&self, fingerprint: Fingerprint, verified: Verified) {
-        if let Some(cache) = &self.0 {
+        if let Some(cache) = &self.entries {
             let bytes = footprint(&verified.identity);
             cache.insert(fingerprint, Entry { verified, bytes });
         }
@@ -84,12 +111,12 @@ impl TokenCache {
 
     /// How many tokens are remembered.
     pub(super) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, Cache::len)
+        self.entries.as_ref().map_or(0, Cache::len)
     }
 
     /// What they are counted with, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, Cache::weight)
+        self.entries.as_ref().map_or(0, Cache::weight)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -21,6 +22,8 @@ pub struct Keyring {
 struct Remote {
     stale_max: Duration,
     wishes: Arc<Wishes>,
+    /// Whether the keys were fetched by certificates that are not the trusted ones any more.
+    on_probation: AtomicBool,
 }
 
 /// A set and when it was asked for.
@@ -82,16 +85,49 @@ impl Keyring {
             remote: Some(Remote {
                 stale_max,
                 wishes: Arc::default(),
+                on_probation: AtomicBool::new(false),
             }),
         }
     }
 
-    /// Begins with the keys of another one, as old as they are; what is fetched counts for `stale_max`.
+    /// Begins with the keys of another one, as old as they are; what is fetched counts for `stale_max`. If those are on
+    /// probation, so are these.
     #[must_use]
     pub fn following(before: &Self, stale_max: Duration) -> Self {
         let keyring = Self::remote(stale_max);
         keyring.loaded.store(before.loaded.load_full());
+        let on_probation = before.remote.as_ref().is_some_and(Remote::on_probation);
+        keyring.set_on_probation(on_probation);
         keyring
+    }
+
+    /// The same where other certificates are trusted now: the keys count until the first fetch ends, which replaces or
+    /// confirms them, or else takes them away. So certificates can be rolled while tokens are in use, and keys that only
+    /// a distrusted authority vouched for do not outlive it.
+    #[must_use]
+    pub fn following_on_probation(before: &Self, stale_max: Duration) -> Self {
+        let keyring = Self::following(before, stale_max);
+        keyring.set_on_probation(true);
+        keyring
+    }
+
+    /// A fetch has failed: takes keys on probation away, and says whether there were any.
+    pub fn fetch_failed(&self) -> bool {
+        if !self.remote.as_ref().is_some_and(Remote::on_probation) {
+            return false;
+        }
+        self.set_on_probation(false);
+        let taken = self.loaded.swap(None);
+        if let Some(taken) = &taken {
+            taken.set.retire_all();
+        }
+        taken.is_some()
+    }
+
+    fn set_on_probation(&self, on_probation: bool) {
+        if let Some(remote) = &self.remote {
+            remote.on_probation.store(on_probation, Ordering::Release);
+        }
     }
 
     /// Takes a JWK Set that was asked for at `asked`. Tokens of keys that are not in it are no longer remembered,
@@ -118,6 +154,7 @@ impl Keyring {
     }
 
     fn store(&self, set: Arc<KeySet>, fetched_at: Now) {
+        self.set_on_probation(false);
         self.loaded
             .store(Some(Arc::new(Loaded { set, fetched_at })));
     }
@@ -155,6 +192,14 @@ impl Keyring {
             .map_or(0, |loaded| loaded.set.len())
     }
 
+    /// Their names, sorted.
+    #[must_use]
+    pub fn kids(&self) -> Vec<String> {
+        let loaded = self.loaded.load();
+        let kids = loaded.as_ref().map(|loaded| loaded.set.kids());
+        kids.into_iter().flatten().map(str::to_owned).collect()
+    }
+
     /// Through which missed keys are asked for; none for fixed keys.
     #[must_use]
     pub fn wishes(&self) -> Option<&Arc<Wishes>> {
@@ -170,6 +215,12 @@ impl Keyring {
         if let Some(remote) = &self.remote {
             remote.wishes.miss(kid);
         }
+    }
+}
+
+impl Remote {
+    fn on_probation(&self) -> bool {
+        self.on_probation.load(Ordering::Acquire)
     }
 }
 

@@ -26,6 +26,7 @@ pub mod identity;
 mod json;
 mod keyring;
 pub mod keys;
+pub mod local;
 mod provider;
 mod reason;
 mod times;

@@ -185,6 +185,12 @@ impl Verifier {
         self.cache.len()
     }
 
+    /// How often a token was found in the cache, and how often not, since this was asked last.
+    #[must_use]
+    pub fn take_cache_counts(&self) -> (u64, u64) {
+        self.cache.take_counts()
+    }
+
     /// What the cache counts them with, in bytes.
     #[must_use]
     pub fn cached_bytes(&self) -> u64 {

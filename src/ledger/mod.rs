@@ -1,6 +1,8 @@
 //! Counters and limits: everything that changes from request to request, bounded, behind `&self`.
 //! Never reads a clock: the moment is given with every question. Imports only `model`.
 
+pub mod exchange;
+pub mod exchange_clock;
 mod limit;
 
 use std::collections::HashMap;

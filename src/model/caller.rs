@@ -12,6 +12,34 @@ pub enum Caller {
     Anonymous,
     /// A verified access token says so.
     Token(Arc<Identity>),
+    /// On the way out: a program on this machine.
+    Local(LocalProof),
+}
+
+/// What a program on this machine has shown of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalProof {
+    /// That it reaches loopback.
+    Loopback,
+    /// That it may open the socket.
+    Socket,
+    /// The caller token.
+    Token,
+    /// That it is this program itself, which asks the exchange for its time and limits.
+    Own,
+}
+
+impl LocalProof {
+    /// The word in evidence.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Socket => "socket",
+            Self::Token => "caller_token",
+            Self::Own => "own",
+        }
+    }
 }
 
 impl Caller {
@@ -19,7 +47,7 @@ impl Caller {
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Local(_) => None,
             Self::Token(identity) => Some(identity),
         }
     }

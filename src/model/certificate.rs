@@ -2,6 +2,8 @@
 //! requests; never a key, and never a decision.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
 
@@ -20,7 +22,52 @@ pub struct ClientCertificate {
     pub not_after: i64,
     /// `outrider-client`, ready to be sent.
     pub header: Option<HeaderValue>,
+    /// The chain it was shown in; none where a certificate is only assumed.
+    pub chain: Option<Arc<Chain>>,
 }
+
+/// The chain that a client showed, kept as long as its connection: whom to trust may change meanwhile.
+pub struct Chain {
+    /// DER; the client's own certificate first.
+    pub certificates: Vec<Vec<u8>>,
+    good_for: AtomicU64,
+}
+
+impl Chain {
+    /// A chain that was found good by whoever is trusted under this number.
+    #[must_use]
+    pub const fn new(certificates: Vec<Vec<u8>>, trust: u64) -> Self {
+        Self {
+            certificates,
+            good_for: AtomicU64::new(trust),
+        }
+    }
+
+    /// Whether it was found good by those when it was judged last.
+    #[must_use]
+    pub fn is_good_for(&self, trust: u64) -> bool {
+        self.good_for.load(Ordering::Relaxed) == trust
+    }
+
+    /// It was found good by those now.
+    pub fn set_good_for(&self, trust: u64) {
+        self.good_for.store(trust, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Chain({})", self.certificates.len())
+    }
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
+}
+
+impl Eq for Chain {}
 
 /// The names in a certificate. All of them are checked for length and for control characters before they get here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +121,7 @@ impl ClientCertificate {
             fingerprint,
             not_after,
             header,
+            chain: None,
         }
     }
 

@@ -320,7 +320,8 @@ pub fn suggest(wrong: &str, known: &[&str]) -> String {
 }
 
 /// The name that was probably meant, if one is near.
-fn nearest(wrong: &str, known: &[&str]) -> Option<String> {
+#[must_use]
+pub fn nearest(wrong: &str, known: &[&str]) -> Option<String> {
     known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), *name))

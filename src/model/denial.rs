@@ -135,6 +135,36 @@ causes! {
     UpstreamBroken = "upstream.broken", BAD_GATEWAY, "The service gave no valid answer", KeepOpen;
     /// The service did not answer in time.
     UpstreamTimeout = "upstream.timeout", GATEWAY_TIMEOUT, "The service did not answer in time", KeepOpen;
+    /// On the way out: `Host` is not the listener's own.
+    LocalHost = "local.host", FORBIDDEN, "This listener is not for that host", Close;
+    /// On the way out: the request is of a page in a browser.
+    LocalPage = "local.browser", FORBIDDEN, "Pages in browsers are not served here", Close;
+    /// On the way out: the caller token is missing or another one.
+    LocalCaller = "local.caller", FORBIDDEN, "The caller token is missing or not valid", KeepOpen;
+    /// No line of `allow` names the call.
+    ExchangeNotAllowed = "exchange.not_allowed", FORBIDDEN, "This call is not allowed here", KeepOpen;
+    /// A call that moves money, or that the preset does not know, and that no line opens by its exact name.
+    ExchangeReserved = "exchange.reserved", FORBIDDEN, "This call is kept back unless it is opened by its exact name", KeepOpen;
+    /// The client brings credentials of its own where that is refused.
+    ExchangeCredentials = "exchange.credentials", BAD_REQUEST, "Send no key, time or signature of your own", KeepOpen;
+    /// A parameter that stands twice, or cannot be read in one way.
+    ExchangeParameters = "exchange.parameters", BAD_REQUEST, "The parameters are not acceptable", KeepOpen;
+    /// The exchange's time is not known well enough to sign by.
+    ExchangeClock = "exchange.clock", SERVICE_UNAVAILABLE, "The exchange's time is not known well enough to sign", KeepOpen;
+    /// There is no signature: no key is at hand, or none that can sign this.
+    ExchangeSigning = "exchange.signing", SERVICE_UNAVAILABLE, "The request cannot be signed at the moment", KeepOpen;
+    /// A limit of the exchange has no room left; asking further would be punished.
+    ExchangeLimit = "exchange.limit", TOO_MANY_REQUESTS, "The exchange's limit is spent", KeepOpen;
+    /// The exchange said stop, to everybody behind this address or to this key.
+    ExchangeHalted = "exchange.halted", TOO_MANY_REQUESTS, "The exchange has said stop", KeepOpen;
+    /// A request that changes something, of which no byte left.
+    ExchangeNotSent = "exchange.not_sent", SERVICE_UNAVAILABLE, "Nothing was sent to the exchange", KeepOpen;
+    /// A request that changes something was sent, and nobody knows what became of it.
+    ExchangeUnknown = "exchange.unknown", GATEWAY_TIMEOUT, "It is not known whether the exchange has done this", KeepOpen;
+    /// The upstream did not prove who it is; nothing was sent to it.
+    UpstreamUntrusted = "upstream.untrusted", BAD_GATEWAY, "The service did not prove who it is", KeepOpen;
+    /// The upstream's certificate is good, but none of the pinned keys stands in its chain; nothing was sent to it.
+    PinMismatch = "upstream.pin_mismatch", BAD_GATEWAY, "The service did not prove who it is", KeepOpen;
     /// Our own mistake.
     Internal = "proxy.internal", INTERNAL_SERVER_ERROR, "The proxy failed", Close;
 }
@@ -169,6 +199,13 @@ impl Denial {
     pub fn advising(mut self: Box<Self>, advice: Advice) -> Box<Self> {
         self.advice = advice;
         self
+    }
+}
+
+/// A body that is at hand cannot fail.
+impl From<std::convert::Infallible> for Box<Denial> {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -28,6 +28,7 @@ pub struct Fault {
 #[derive(Debug, Default)]
 pub struct Faults {
     list: Vec<Fault>,
+    concealed: Vec<Place>,
 }
 
 impl Faults {
@@ -49,6 +50,17 @@ impl Faults {
     /// Notes a warning.
     pub fn warning(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Warning, place, message.into(), Some(help.into()));
+    }
+
+    /// Whoever shows the text must not show what stands here: it may be a secret that belongs elsewhere.
+    pub fn conceal(&mut self, place: &Place) {
+        self.concealed.push(place.clone());
+    }
+
+    /// The places that must not be shown.
+    #[must_use]
+    pub fn concealed(&self) -> &[Place] {
+        &self.concealed
     }
 
     /// Whether the configuration must be refused.

@@ -81,8 +81,9 @@ fn push_character(out: &mut Vec<u8>, character: char) {
     }
 }
 
-/// Characters that change what a reader sees without being seen.
-const fn misleads(character: char) -> bool {
+/// Whether a character changes what a reader sees without being seen.
+#[must_use]
+pub const fn misleads(character: char) -> bool {
     matches!(character,
         '\u{7f}'..='\u{9f}'
         | '\u{ad}'

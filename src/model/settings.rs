@@ -34,13 +34,13 @@ pub struct AcceptLimits {
 /// How long the door and the way to the service wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a TLS handshake, from the connection accepted to the last byte of it.
+    /// For a TLS handshake, from the connection made to the last byte of it.
     pub handshake: Duration,
     /// For a whole request head; also how long an idle connection is kept.
     pub head: Duration,
     /// Between two pieces of a request body.
     pub body_idle: Duration,
-    /// For a connection to the service.
+    /// For a connection to the upstream, from its name on.
     pub connect: Duration,
     /// From the request sent to the head of the answer.
     pub response_head: Duration,
@@ -308,10 +308,12 @@ pub struct SpoolSettings {
     pub spool_bytes_max: ByteSize,
     /// Bytes of events not yet written; beyond that requests are refused.
     pub buffer_bytes_max: ByteSize,
+    /// Refusals of strangers that are recorded one by one in a minute; more are counted.
+    pub refusals_per_minute: u32,
 }
 
 /// A file that was read at load, or was looked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FileRead {
     /// Where it was looked for.
     pub path: PathBuf,
@@ -319,6 +321,20 @@ pub struct FileRead {
     pub bytes_max: u64,
     /// SHA-256 of what was read; `None` if it could not be.
     pub digest: Option<[u8; 32]>,
+    /// Whether it holds secrets. Then the digest only serves to see a change: whoever is told it could try out values.
+    pub secret: bool,
+}
+
+impl fmt::Debug for FileRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = self.digest.filter(|_| !self.secret);
+        f.debug_struct("FileRead")
+            .field("path", &self.path)
+            .field("bytes_max", &self.bytes_max)
+            .field("digest", &digest)
+            .field("secret", &self.secret)
+            .finish()
+    }
 }
 
 /// Which security headers every answer gets.

@@ -1,5 +1,6 @@
 //! Answers that are open: known with facts and caller, judged again when something else comes into force, and cut when they
-//! are refused or their token has ended. There is at most one for each connection, so they are bounded by those.
+//! are refused or their token or certificate has ended. There is at most one for each connection, so they are bounded by
+//! those.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
-use super::Snapshot;
+use super::{Live, Snapshot};
 use crate::decide::{self, Admission, Spend, Trace};
 use crate::identify::{self, Verification, Verifier};
 use crate::model::caller::Caller;
@@ -68,12 +69,8 @@ impl Streams {
         caller: Caller,
         now: Now,
     ) -> Held {
-        let ends = match (&snapshot.tokens, caller.identity()) {
-            (Some(tokens), Some(identity)) => {
-                Some(Box::pin(sleep(left(tokens.good_until(identity), now))))
-            }
-            (Some(_) | None, _) => None,
-        };
+        let end = end(snapshot, &facts, &caller);
+        let ends = end.map(|(last, end)| (Box::pin(sleep(left(last, now))), end));
         let stream = Arc::new(Stream {
             facts,
             caller,
@@ -93,10 +90,10 @@ impl Streams {
     }
 
     /// Judges every open answer by what is in force now, and cuts those that are refused. Says how many.
-    pub fn judge(&self, snapshot: &Snapshot, now: Now) -> usize {
+    pub fn judge(&self, live: &Live, now: Now) -> usize {
         let streams: Vec<_> = self.open().streams.values().cloned().collect();
         let refused = streams.iter().filter_map(|stream| {
-            let denial = stream.judge(snapshot, now).err()?;
+            let denial = stream.judge(live, now).err()?;
             stream.cut(denial);
             Some(())
         });
@@ -115,6 +112,39 @@ impl Streams {
     }
 }
 
+/// What ends by itself while an answer is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Token,
+    Certificate,
+}
+
+impl End {
+    fn denial(self) -> Box<Denial> {
+        let (cause, detail) = match self {
+            Self::Token => (
+                Cause::TokenInvalid,
+                "the token ended while the answer was open",
+            ),
+            Self::Certificate => (
+                Cause::HandshakeCertificate,
+                "the client certificate ended while the answer was open",
+            ),
+        };
+        Denial::new(cause, detail)
+    }
+}
+
+/// What ends first of that which proves the caller, and its last good second. A certificate counts wherever it was
+/// shown: a handshake does not take one that has ended, needed or not.
+fn end(snapshot: &Snapshot, facts: &Facts, caller: &Caller) -> Option<(i64, End)> {
+    let token = snapshot.tokens.as_ref().zip(caller.identity());
+    let token = token.map(|(tokens, identity)| (tokens.good_until(identity), End::Token));
+    let certificate = facts.certificate.as_ref();
+    let certificate = certificate.map(|shown| (shown.not_after, End::Certificate));
+    token.into_iter().chain(certificate).min_by_key(|end| end.0)
+}
+
 /// How long until the second after the last good one.
 fn left(last: i64, now: Now) -> Duration {
     let end_us = last.saturating_add(1).saturating_mul(1_000_000);
@@ -125,7 +155,9 @@ fn left(last: i64, now: Now) -> Duration {
 impl Stream {
     /// What a request with this head would be told. Its body is gone, so the rules for bodies are not asked again; limits
     /// are named, not spent. Another verifier, or other roles, have to know the caller anew.
-    fn judge(&self, snap: &Snapshot, now: Now) -> Result<(), Box<Denial>> {
+    fn judge(&self, live: &Live, now: Now) -> Result<(), Box<Denial>> {
+        live.trusts(&self.facts, now)?;
+        let snap = &live.snapshot;
         let Snapshot { policy, ledger, .. } = snap;
         let (facts, trace) = (&self.facts, &mut Trace::Off);
         let entry = match decide::admit(policy, facts, ledger, now, Spend::No, trace)? {
@@ -169,23 +201,22 @@ pub(super) struct Held {
     streams: Arc<Streams>,
     id: u64,
     stream: Arc<Stream>,
-    /// Ends when the caller's token does.
-    ends: Option<Pin<Box<Sleep>>>,
+    /// When what proves the caller ends, and what that is.
+    ends: Option<(Pin<Box<Sleep>>, End)>,
 }
 
 impl Held {
     /// Judges this one answer by another snapshot than the one it began with.
-    pub(super) fn judge(&self, snapshot: &Snapshot, now: Now) -> Result<(), Box<Denial>> {
-        self.stream.judge(snapshot, now)
+    pub(super) fn judge(&self, live: &Live, now: Now) -> Result<(), Box<Denial>> {
+        self.stream.judge(live, now)
     }
 
     /// Ready when the answer must break off.
     pub(super) fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Box<Denial>> {
-        if let Some(ends) = &mut self.ends
+        if let Some((ends, end)) = &mut self.ends
             && ends.as_mut().poll(cx).is_ready()
         {
-            let detail = "the token ended while the answer was open";
-            return Poll::Ready(Denial::new(Cause::TokenInvalid, detail));
+            return Poll::Ready(end.denial());
         }
         let mut cut = self.stream.state();
         if let Some(denial) = &cut.denial {

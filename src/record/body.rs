@@ -37,6 +37,15 @@ impl<B: Body<Data = Bytes>> RecordedBody<B> {
         body
     }
 
+    /// A body whose record is closed already, or closed by somebody else.
+    pub const fn unrecorded(inner: B) -> Self {
+        Self {
+            inner,
+            record: None,
+            remaining: None,
+        }
+    }
+
     fn has_ended(&self) -> bool {
         self.remaining == Some(0) || self.inner.is_end_stream()
     }

@@ -1,29 +1,27 @@
 //! The audit event, schema version 1, as the bytes that are kept: keys sorted as RFC 8785 wants, integers only, every
 //! text capped and escaped. Never a query, a header value but the host, a token or a body.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use uuid::Uuid;
 
-use crate::model::caller::{Caller, Identity};
-use crate::model::certificate::ClientCertificate;
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
+use super::actor::push_actor;
+use super::exchange::ExchangeTold;
 use super::outcome::{Code, Outcome, outcome};
-use super::recovery::Recovery;
 use super::redact::{push_detail, push_path, push_word};
 use super::told::{Asked, Reason, Shadowed, Told};
 
 const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
-const ROLES_MAX: usize = 16;
 const SHADOW_MAX: usize = 16;
-const CHANGES_MAX: usize = 32;
-const WORD_BYTES_MAX: usize = 64;
-const NAME_BYTES_MAX: usize = 256;
+const USED_MAX: usize = 16;
+pub(super) const WORD_BYTES_MAX: usize = 64;
+pub(super) const NAME_BYTES_MAX: usize = 256;
 
 /// Who writes: the same in every event of a process, and so written once.
 pub(super) struct Source(String);
@@ -43,7 +41,7 @@ impl Source {
 }
 
 /// Writes the source; `config` is the generation of the configuration that was gone by.
-fn push_source(out: &mut Vec<u8>, source: &Source, config: Option<u64>) {
+pub(super) fn push_source(out: &mut Vec<u8>, source: &Source, config: Option<u64>) {
     push_raw(out, ",\"source\":{");
     if let Some(generation) = config {
         push_raw(out, "\"config\":");
@@ -75,6 +73,9 @@ pub(super) fn request(
 ) -> Split {
     push_action(out, told, moment);
     push_actor(out, told);
+    if let Some(exchange) = &told.exchange {
+        push_exchange(out, exchange);
+    }
     push_raw(out, ",\"id\":");
     push_plain(out, told.id);
     if let Moment::Closed(outcome) = moment {
@@ -107,157 +108,18 @@ pub(super) fn request(
     split
 }
 
-/// A configuration that is in force from now on.
-#[derive(Clone, Copy, Debug)]
-pub struct ConfigLoaded<'a> {
-    /// Its file.
-    pub origin: &'a str,
-    /// SHA-256 of all that it was read from, in hexadecimal digits.
-    pub digest: &'a str,
-    /// Which one it is since the start; requests that it judges name it as `source.config`.
-    pub generation: u64,
-    /// The digest of the one before, if there was one.
-    pub previous: Option<&'a str>,
-    /// What is different from the one before, a few words each, without values.
-    pub changes: &'a [String],
+pub(super) fn push_end(out: &mut Vec<u8>, now: Now) {
+    push_raw(out, ",\"ts\":");
+    push_time(out, now);
+    push_raw(out, ",\"v\":1}");
 }
 
-/// A configuration that was refused; the one before stays in force.
-#[derive(Clone, Copy, Debug)]
-pub struct ConfigRejected<'a> {
-    /// Its file.
-    pub origin: &'a str,
-    /// SHA-256 of all that was read, in hexadecimal digits.
-    pub digest: &'a str,
-    /// The generation that stays in force.
-    pub generation: u64,
-    /// Its digest.
-    pub previous: &'a str,
-    /// How many errors there are.
-    pub errors: usize,
-    /// The first of them.
-    pub detail: &'a str,
-}
-
-/// A happening of the proxy itself.
-pub(super) enum Own<'a> {
-    /// `audit.start`: the first event of an epoch.
-    Start(&'a Recovery),
-    /// `audit.stop`: the last event of an epoch that ended in order.
-    Stop,
-    /// `audit.dropped`: events that are lost, and why.
-    Dropped { count: u64, why: &'static str },
-    /// `config.load`.
-    ConfigLoad(&'a ConfigLoaded<'a>),
-    /// `config.reject`.
-    ConfigReject(&'a ConfigRejected<'a>),
-}
-
-/// Writes an event of the proxy itself.
-pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: &Source) -> Split {
-    let (name, outcome) = match own {
-        Own::Start(_) => ("audit.start", "success"),
-        Own::Stop => ("audit.stop", "success"),
-        Own::Dropped { .. } => ("audit.dropped", "error"),
-        Own::ConfigLoad(_) => ("config.load", "success"),
-        Own::ConfigReject(_) => ("config.reject", "failure"),
-    };
-    push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
-    push_plain(out, name);
-    push_raw(out, "}");
-    match own {
-        Own::Start(recovery) => push_start(out, recovery),
-        Own::Stop => {}
-        Own::Dropped { count, why } => {
-            push_raw(out, ",\"audit\":{\"dropped\":");
-            push_number(out, count);
-            push_raw(out, ",\"why\":");
-            push_plain(out, why);
-            push_raw(out, "}");
-        }
-        Own::ConfigLoad(loaded) => push_loaded(out, loaded),
-        Own::ConfigReject(rejected) => push_rejected(out, rejected),
-    }
-    push_raw(out, ",\"id\":");
-    push_plain(out, id);
-    push_raw(out, ",\"outcome\":");
-    push_plain(out, outcome);
-    if let Own::ConfigReject(rejected) = own {
-        push_raw(out, ",\"reason\":{\"code\":\"config.invalid\",\"detail\":");
-        push_detail(out, rejected.detail);
-        push_raw(out, "}");
-    }
-    push_raw(out, ",\"seq\":");
-    let split = out.len();
-    push_source(out, source, None);
-    push_end(out, now);
-    split
-}
-
-fn push_loaded(out: &mut Vec<u8>, loaded: &ConfigLoaded<'_>) {
-    push_raw(out, ",\"config\":{");
-    if loaded.previous.is_some() {
-        push_raw(out, "\"changes\":[");
-        for (at, change) in loaded.changes.iter().take(CHANGES_MAX).enumerate() {
-            if at > 0 {
-                push_raw(out, ",");
-            }
-            push_text(out, change, NAME_BYTES_MAX);
-        }
-        push_raw(out, "],");
-    }
-    push_raw(out, "\"digest\":");
-    push_text(out, loaded.digest, NAME_BYTES_MAX);
-    push_raw(out, ",\"generation\":");
-    push_number(out, loaded.generation);
-    push_raw(out, ",\"origin\":");
-    push_text(out, loaded.origin, NAME_BYTES_MAX);
-    if let Some(previous) = loaded.previous {
-        push_raw(out, ",\"previous\":");
-        push_text(out, previous, NAME_BYTES_MAX);
-    }
-    push_raw(out, "}");
-}
-
-fn push_rejected(out: &mut Vec<u8>, rejected: &ConfigRejected<'_>) {
-    push_raw(out, ",\"config\":{\"digest\":");
-    push_text(out, rejected.digest, NAME_BYTES_MAX);
-    push_raw(out, ",\"errors\":");
-    push_number(out, rejected.errors);
-    push_raw(out, ",\"generation\":");
-    push_number(out, rejected.generation);
-    push_raw(out, ",\"origin\":");
-    push_text(out, rejected.origin, NAME_BYTES_MAX);
-    push_raw(out, ",\"previous\":");
-    push_text(out, rejected.previous, NAME_BYTES_MAX);
-    push_raw(out, "}");
-}
-
-fn push_end(out: &mut Vec<u8>, now: Now) {
-    push_raw(out, ",\"ts\":\"");
+pub(super) fn push_time(out: &mut Vec<u8>, now: Now) {
+    push_raw(out, "\"");
     let time = Timestamp::from_microsecond(now.unix_us).unwrap_or_default();
     // Writing into memory cannot fail.
     TIMES.print_timestamp(&time, &mut *out).ok();
-    push_raw(out, "\",\"v\":1}");
-}
-
-fn push_start(out: &mut Vec<u8>, recovery: &Recovery) {
-    push_raw(out, ",\"audit\":{\"missing\":");
-    push_number(out, recovery.missing_events);
-    if let Some(previous) = recovery.previous {
-        push_raw(out, ",\"previous\":{\"epoch\":");
-        push_plain(out, previous.epoch);
-        if let Some(last) = previous.last_seq {
-            push_raw(out, ",\"last\":");
-            push_number(out, last);
-        }
-        push_raw(out, "}");
-    }
-    push_raw(out, ",\"quarantined\":");
-    push_number(out, recovery.quarantined.len());
-    push_raw(out, ",\"truncated_bytes\":");
-    push_number(out, recovery.truncated_bytes);
-    push_raw(out, "}");
+    push_raw(out, "\"");
 }
 
 fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
@@ -269,6 +131,9 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     };
     push_raw(out, "{\"action\":{\"class\":");
     push_plain(out, class);
+    if told.exchange.is_some() {
+        push_raw(out, ",\"direction\":\"outbound\"");
+    }
     if let (Some(method), Some(route)) = (told.method(), &told.route) {
         push_raw(out, ",\"name\":");
         let start = out.len();
@@ -293,83 +158,31 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     push_raw(out, "}");
 }
 
-fn push_actor(out: &mut Vec<u8>, told: &Told) {
-    let ip = client_ip(told);
-    let certificate = certificate(told);
-    match (&told.caller, certificate) {
-        (Caller::Token(identity), _) => push_identity(out, identity, certificate, ip),
-        (Caller::Anonymous, Some(shown)) => push_holder(out, shown, ip),
-        (Caller::Anonymous, None) => {
-            push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
-            push_plain(out, ip);
-            push_raw(out, ",\"mfa\":false,\"type\":\"anonymous\"}");
+/// What is told of an exchange. Figures and words of closed lists only.
+fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
+    push_raw(out, ",\"exchange\":{\"attempts\":");
+    push_number(out, told.attempts);
+    if let Some(code) = told.code {
+        push_raw(out, ",\"code\":");
+        push_plain(out, code);
+    }
+    push_raw(out, ",\"execution\":");
+    push_plain(out, told.execution.as_str());
+    push_raw(out, ",\"name\":");
+    push_text(out, &told.outbound, NAME_BYTES_MAX);
+    push_raw(out, ",\"preset\":");
+    push_plain(out, told.preset);
+    push_raw(out, ",\"signed\":");
+    push_raw(out, if told.signed { "true" } else { "false" });
+    if !told.used.is_empty() {
+        push_raw(out, ",\"used\":{");
+        for (at, (limit, used)) in told.used.iter().take(USED_MAX).enumerate() {
+            push_raw(out, if at > 0 { "," } else { "" });
+            push_text(out, limit, WORD_BYTES_MAX);
+            push_raw(out, ":");
+            push_number(out, *used);
         }
-    }
-}
-
-/// A caller who is known by a certificate alone.
-fn push_holder(out: &mut Vec<u8>, shown: &ClientCertificate, ip: IpAddr) {
-    push_raw(out, ",\"actor\":{\"auth\":\"mtls\",\"certificate\":");
-    push_certificate(out, shown);
-    push_raw(out, ",\"id\":");
-    push_text(out, shown.names.principal(), NAME_BYTES_MAX);
-    push_raw(out, ",\"ip\":");
-    push_plain(out, ip);
-    push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
-}
-
-fn push_identity(
-    out: &mut Vec<u8>,
-    identity: &Identity,
-    certificate: Option<&ClientCertificate>,
-    ip: IpAddr,
-) {
-    push_raw(out, ",\"actor\":{\"auth\":\"jwt\"");
-    if let Some(shown) = certificate {
-        push_raw(out, ",\"certificate\":");
-        push_certificate(out, shown);
-    }
-    push_raw(out, ",\"id\":");
-    push_text(out, &identity.subject, NAME_BYTES_MAX);
-    push_raw(out, ",\"ip\":");
-    push_plain(out, ip);
-    push_raw(out, ",\"mfa\":");
-    push_raw(
-        out,
-        if identity.has_second_factor() {
-            "true"
-        } else {
-            "false"
-        },
-    );
-    push_raw(out, ",\"roles\":[");
-    for (at, role) in identity.roles.iter().take(ROLES_MAX).enumerate() {
-        if at > 0 {
-            push_raw(out, ",");
-        }
-        push_text(out, role, WORD_BYTES_MAX);
-    }
-    push_raw(out, "]");
-    if let Some(session) = &identity.session {
-        push_raw(out, ",\"sid\":");
-        push_text(out, session, NAME_BYTES_MAX);
-    }
-    push_raw(out, ",\"type\":\"user\"}");
-}
-
-/// Enough to find the one certificate, and what it calls its holder.
-fn push_certificate(out: &mut Vec<u8>, shown: &ClientCertificate) {
-    push_raw(out, "{\"serial\":");
-    push_text(out, &shown.serial, WORD_BYTES_MAX);
-    push_raw(out, ",\"sha256\":");
-    push_plain(out, shown.fingerprint);
-    if let Some(id) = shown.names.spiffe() {
-        push_raw(out, ",\"spiffe\":");
-        push_text(out, id, NAME_BYTES_MAX);
-    }
-    if !shown.names.subject.is_empty() {
-        push_raw(out, ",\"subject\":");
-        push_text(out, &shown.names.subject, NAME_BYTES_MAX);
+        push_raw(out, "}");
     }
     push_raw(out, "}");
 }
@@ -402,7 +215,7 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_raw(out, ",\"request\":{\"bytes\":");
     push_number(out, told.received.get());
     push_raw(out, ",\"client_ip\":");
-    push_plain(out, client_ip(told));
+    push_plain(out, told.client_ip());
     if let Asked::Judged(judged) = &told.asked {
         push_raw(out, ",\"host\":");
         push_word(
@@ -465,20 +278,6 @@ fn push_shadow(out: &mut Vec<u8>, shadow: &[Shadowed]) {
         push_raw(out, "}");
     }
     push_raw(out, "]");
-}
-
-fn client_ip(told: &Told) -> IpAddr {
-    match &told.asked {
-        Asked::Nothing | Asked::Raw(_) => told.peer.ip().to_canonical(),
-        Asked::Judged(judged) => judged.client_ip,
-    }
-}
-
-fn certificate(told: &Told) -> Option<&ClientCertificate> {
-    match &told.asked {
-        Asked::Nothing | Asked::Raw(_) => None,
-        Asked::Judged(judged) => judged.certificate.as_deref(),
-    }
 }
 
 /// The outcome of a request that is over in order.

@@ -11,9 +11,15 @@ use prometheus::{
 
 use crate::model::clock::Now;
 use crate::model::denial::Cause;
+use crate::model::pins::PinMode;
 
+use super::durations;
+use super::exchange_metrics::{ExchangeFamilies, ExchangeMetrics};
 use super::key_metrics::{KeyMetrics, KeyRefresh};
-use super::route_metrics::RouteMetrics;
+use super::pin_metrics::{EndpointShown, PinMetrics};
+use super::route_metrics::{RouteMetrics, Scheme};
+use super::secrets::SecretMetrics;
+use super::shown::{Gauges, SpanMetrics};
 use super::told::Shadowed;
 
 /// OpenTelemetry's buckets for `http.server.request.duration`, in seconds.
@@ -32,28 +38,34 @@ const NO_ROUTE: &str = "_NONE";
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
-    families: Arc<Families>,
-    unrouted: Arc<RouteMetrics>,
+    pub(super) families: Arc<Families>,
+    /// For requests without a route, by [`Scheme`].
+    unrouted: [Arc<RouteMetrics>; 2],
     audit: AuditMetrics,
     keys: KeyMetrics,
+    pub(super) spans: SpanMetrics,
+    pub(super) gauges: Gauges,
+    secrets: SecretMetrics,
+    exchanges: ExchangeFamilies,
+    pins: PinMetrics,
 }
 
 pub(super) struct Families {
     pub(super) requests: IntCounterVec,
     pub(super) durations: HistogramVec,
+    pub(super) client_durations: HistogramVec,
     denials: Box<[IntCounter]>,
     shadow_denials: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
-    connections: IntGauge,
-    connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
+    pub(super) connections: IntGauge,
+    pub(super) connections_refused: [IntCounter; CONNECTIONS_REFUSED.len()],
+    pub(super) token_cache_hits: IntCounter,
+    pub(super) token_cache_misses: IntCounter,
+    pub(super) token_cache_entries: IntGauge,
     config_taken: IntCounter,
     config_rejected: IntCounter,
     config_success: IntGauge,
     config_timestamp: IntGauge,
-    certificate_ends: IntGaugeVec,
-    token_cache_hits: IntCounter,
-    token_cache_misses: IntCounter,
-    token_cache_entries: IntGauge,
 }
 
 /// What the audit spool counts.
@@ -61,6 +73,7 @@ pub(super) struct Families {
 pub(super) struct AuditMetrics {
     pub(super) events: IntCounter,
     pub(super) dropped: IntCounter,
+    pub(super) folded: IntCounter,
     pub(super) evicted: IntCounter,
     pub(super) writer_failures: IntCounter,
     pub(super) spool_bytes: IntGauge,
@@ -70,22 +83,34 @@ pub(super) struct AuditMetrics {
 /// A part of a request's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// From the head read to the request handed on.
+    /// From the head read to the request handed on, without the waits below: the proxy's own time.
     Decide,
-    /// From the request handed on to the head of the service's answer.
-    Upstream,
+    /// Waiting for a body that is looked at whole.
+    Body,
     /// Waiting for an intent to be durable.
     Intent,
+    /// Waiting for a connection to the service.
+    Connect,
+    /// From the request handed on to the head of the service's answer.
+    Upstream,
 }
 
 impl Stage {
-    const ALL: [Self; 3] = [Self::Decide, Self::Upstream, Self::Intent];
+    const ALL: [Self; 5] = [
+        Self::Decide,
+        Self::Body,
+        Self::Intent,
+        Self::Connect,
+        Self::Upstream,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Decide => "decide",
-            Self::Upstream => "upstream",
+            Self::Body => "body",
             Self::Intent => "intent",
+            Self::Connect => "connect",
+            Self::Upstream => "upstream",
         }
     }
 }
@@ -101,43 +126,55 @@ impl Metrics {
         let families = Arc::new(Families::new(&make)?);
         let audit = AuditMetrics::new(&make)?;
         let keys = KeyMetrics::new(&make, &registry)?;
-        make.gauges("outrider_build_info", "The program's version", "version")?
+        let spans = SpanMetrics::new(&make)?;
+        let gauges = Gauges::new(&make)?;
+        let secrets = SecretMetrics::new(&make)?;
+        let exchanges = ExchangeFamilies::new(&make, &registry)?;
+        let pins = PinMetrics::new(&make)?;
+        make.gauges("outrider_build_info", "The program's version", &["version"])?
             .get_metric_with_label_values(&[version])?
             .set(1);
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
-        let unrouted = Arc::new(RouteMetrics::new(NO_ROUTE, "", Arc::clone(&families)));
+        let unrouted = |scheme| {
+            Arc::new(RouteMetrics::new(
+                NO_ROUTE,
+                "",
+                scheme,
+                Arc::clone(&families),
+            ))
+        };
+        let unrouted = Scheme::ALL.map(unrouted);
         Ok(Self {
             registry,
             families,
             unrouted,
             audit,
             keys,
+            spans,
+            gauges,
+            secrets,
+            exchanges,
+            pins,
         })
     }
 
     /// The children of one route. Made once when the configuration is loaded; `template` is its path as written.
     #[must_use]
-    pub fn route(&self, name: &str, template: &str) -> Arc<RouteMetrics> {
+    pub fn route(&self, name: &str, template: &str, scheme: Scheme) -> Arc<RouteMetrics> {
         Arc::new(RouteMetrics::new(
             name,
             template,
+            scheme,
             Arc::clone(&self.families),
         ))
     }
 
-    /// What the door has counted since the start: connections open now, refused because their address had enough of
-    /// them, and lost because the system gave no socket.
-    pub fn show_connections(&self, open: usize, refused_per_ip: u64, refused_by_system: u64) {
-        let families = &self.families;
-        families
-            .connections
-            .set(i64::try_from(open).unwrap_or(i64::MAX));
-        let totals = [refused_per_ip, refused_by_system];
-        for (counter, total) in families.connections_refused.iter().zip(totals) {
-            counter.inc_by(total.saturating_sub(counter.get()));
-        }
+    /// The children of one outbound, by its name in the configuration.
+    #[must_use]
+    pub fn exchange(&self, outbound: &str) -> ExchangeMetrics {
+        self.exchanges.outbound(outbound)
     }
 
     /// A configuration came into force: the first one, or one that was read later.
@@ -156,30 +193,6 @@ impl Metrics {
         }
     }
 
-    /// A token was looked for among the verified ones.
-    pub fn token_cache_asked(&self, hit: bool) {
-        if hit {
-            self.families.token_cache_hits.inc();
-        } else {
-            self.families.token_cache_misses.inc();
-        }
-    }
-
-    /// So many verified tokens are remembered.
-    pub fn token_cache_entries(&self, entries: usize) {
-        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
-        self.families.token_cache_entries.set(entries);
-    }
-
-    /// These certificate files are in use, by their names in the configuration, with their last seconds.
-    pub fn certificates<'n>(&self, ends: impl IntoIterator<Item = (&'n str, i64)>) {
-        let family = &self.families.certificate_ends;
-        family.reset();
-        for (name, end) in ends {
-            family.with_label_values(&[name]).set(end);
-        }
-    }
-
     /// The keys are so old and so many.
     pub fn keys(&self, age: Duration, keys: usize) {
         self.keys.show(age, keys);
@@ -188,6 +201,26 @@ impl Metrics {
     /// A fetch of the keys has ended.
     pub fn keys_refreshed(&self, outcome: KeyRefresh) {
         self.keys.refreshed(outcome);
+    }
+
+    /// These secrets are in force, each with the second in which its value was first seen.
+    pub fn secrets<'n>(&self, since: impl IntoIterator<Item = (&'n str, i64)>) {
+        self.secrets.show(since);
+    }
+
+    /// A secret has another value than before.
+    pub fn secret_changed(&self) {
+        self.secrets.changed();
+    }
+
+    /// These endpoints of exchanges are in use, and this was seen of them.
+    pub fn endpoints<'n>(&self, shown: impl IntoIterator<Item = EndpointShown<'n>>) {
+        self.pins.show(shown);
+    }
+
+    /// A server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pins_missed(&self, upstream: &str, host: &str, mode: PinMode) {
+        self.pins.missed(upstream, host, mode);
     }
 
     /// A stage of a request took so long.
@@ -209,8 +242,12 @@ impl Metrics {
         &self.audit
     }
 
-    pub(super) const fn unrouted(&self) -> &Arc<RouteMetrics> {
-        &self.unrouted
+    pub(super) const fn unrouted(&self, scheme: Scheme) -> &Arc<RouteMetrics> {
+        let [clear, secure] = &self.unrouted;
+        match scheme {
+            Scheme::Http => clear,
+            Scheme::Https => secure,
+        }
     }
 
     pub(super) fn denied(&self, cause: Cause) {
@@ -269,11 +306,13 @@ impl Families {
                 "http_server_request_duration_seconds",
                 "From the head of a request to the end of its answer",
                 REQUEST_BUCKETS,
-                &[
-                    "http_route",
-                    "http_request_method",
-                    "http_response_status_code",
-                ],
+                &labels("http_route", "url_scheme"),
+            )?,
+            client_durations: make.histograms(
+                "http_client_request_duration_seconds",
+                "From a request handed to the service to the head of its answer",
+                REQUEST_BUCKETS,
+                &labels("server_address", "server_port"),
             )?,
             denials: Cause::ALL.iter().map(denial).collect(),
             shadow_denials: make.counters(
@@ -294,11 +333,6 @@ impl Families {
                 "outrider_config_last_reload_timestamp_seconds",
                 "When the configuration in force was taken",
             )?,
-            certificate_ends: make.gauges(
-                "outrider_tls_cert_expiry_timestamp_seconds",
-                "The last second at which a certificate file is valid",
-                "certificate",
-            )?,
             token_cache_hits: cache.get_metric_with_label_values(&["hit"])?,
             token_cache_misses: cache.get_metric_with_label_values(&["miss"])?,
             token_cache_entries: make
@@ -314,6 +348,10 @@ impl AuditMetrics {
             dropped: make.counter(
                 "outrider_audit_events_dropped_total",
                 "Audit events lost because the buffer was full",
+            )?,
+            folded: make.counter(
+                "outrider_audit_refusals_folded_total",
+                "Refusals of strangers that were counted in an event of many",
             )?,
             evicted: make.counter(
                 "outrider_audit_events_evicted_total",
@@ -332,11 +370,17 @@ impl AuditMetrics {
     }
 }
 
+/// The labels of a table of durations.
+fn labels<'l>(one: &'l str, two: &'l str) -> [&'l str; 5] {
+    let [method, status, error] = durations::LABELS;
+    [one, two, method, status, error]
+}
+
 /// Makes and registers families.
 pub(super) struct Make<'r>(&'r Registry);
 
 impl Make<'_> {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         let made = IntCounter::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
@@ -348,8 +392,13 @@ impl Make<'_> {
         Ok(made)
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
-        let made = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
+        let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }
@@ -384,21 +433,24 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::record::Outcome;
     use crate::record::outcome::Code;
+    use crate::record::{ConnectionTotals, Outcome};
 
     #[test]
     fn a_hostile_client_cannot_grow_the_series() {
         let metrics = Metrics::new("1").unwrap();
-        let route = metrics.route("orders", "/orders");
+        let route = metrics.route("orders", "/orders", Scheme::Http);
         let round = |from: u32| {
             for at in from..from + 20_000 {
                 let method = Method::from_bytes(format!("M{at}").as_bytes()).unwrap();
                 let status = StatusCode::from_u16(100 + u16::try_from(at % 900).unwrap()).unwrap();
-                route.observe(Some(&method), Some(status), Duration::ZERO);
-                metrics
-                    .unrouted()
-                    .observe(Some(&method), Some(status), Duration::ZERO);
+                route.observe(Some(&method), Some(status), None, Duration::ZERO);
+                metrics.unrouted(Scheme::Http).observe(
+                    Some(&method),
+                    Some(status),
+                    None,
+                    Duration::ZERO,
+                );
                 route.count(Outcome::Success, Code::None);
             }
             metrics.text().lines().count()
@@ -410,11 +462,16 @@ mod tests {
     #[test]
     fn the_text_names_the_families() {
         let metrics = Metrics::new("1.2.3").unwrap();
-        let route = metrics.route("orders", "/orders");
+        let route = metrics.route("orders", "/orders", Scheme::Http);
         route.count(Outcome::Denied, Code::Cause(Cause::TokenInvalid));
         metrics.denied(Cause::TokenInvalid);
-        metrics.show_connections(2, 1, 0);
-        metrics.show_connections(3, 1, 0);
+        let totals = ConnectionTotals {
+            open: 3,
+            refused_per_ip: 1,
+            ..ConnectionTotals::default()
+        };
+        metrics.show_connections(totals);
+        metrics.show_connections(totals);
         let text = metrics.text();
         for line in [
             "outrider_build_info{version=\"1.2.3\"} 1",

@@ -2,17 +2,29 @@
 //! written by a thread of its own. Never decides, and never holds a query, a token, a header value but the host, or
 //! a body.
 
+mod actor;
 mod body;
+mod collector;
 mod disk;
+mod durations;
 mod event;
+mod exchange;
+mod exchange_metrics;
+mod folds;
 mod key_metrics;
 mod metrics;
 mod open;
+mod otlp;
 mod outcome;
+mod own;
+mod pin_metrics;
 mod recovery;
 mod redact;
 mod route_metrics;
+mod secrets;
 pub mod segment;
+mod shown;
+mod spans;
 mod spool;
 mod told;
 mod writer;
@@ -22,7 +34,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -32,17 +44,26 @@ use crate::model::clock::{Clock, Now};
 use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
-pub use event::{ConfigLoaded, ConfigRejected};
+pub use exchange::{ExchangeTold, Execution};
+pub use exchange_metrics::{BudgetShown, ClockShown, ExchangeMetrics};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;
+pub use otlp::{SpanExport, TraceSettings, tracing};
 pub use outcome::Outcome;
+pub use own::{AdminOrder, ConfigLoaded, ConfigRejected, PinMismatch};
+pub use pin_metrics::EndpointShown;
 pub use recovery::{Previous, Recovery, list as list_segments};
-pub use route_metrics::RouteMetrics;
-pub use told::{ByteCounter, Trace};
+pub use route_metrics::{RouteMetrics, Scheme};
+pub use secrets::SecretRead;
+pub use shown::{ClientMetrics, ConnectionTotals};
+pub use spans::{Sampler, Tracer};
+pub use told::ByteCounter;
 
 use disk::Disk;
-use event::{Own, Source, Split};
+use event::{Source, Split};
+use folds::Folds;
+use own::Own;
 use spool::{Refused, Spool, Wait};
 use writer::Writer;
 
@@ -52,10 +73,12 @@ pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     spool: Arc<Spool>,
+    folds: Arc<Folds>,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     source: Arc<Source>,
     epoch: Uuid,
+    tracer: OnceLock<Tracer>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as this process may write into the folder.
     _lock: File,
@@ -123,18 +146,22 @@ impl Recorder {
             metrics.audit().clone(),
         );
         let source = Arc::new(Source::new(service, epoch, version));
+        let folds = Arc::new(Folds::new(settings.refusals_per_minute));
         let writer = Writer {
             spool: Arc::clone(&spool),
+            folds: Arc::clone(&folds),
             disk,
             source: Arc::clone(&source),
             clock: Arc::clone(&clock),
         };
         let recorder = Self(Arc::new(Inner {
             spool,
+            folds,
             metrics,
             clock,
             source,
             epoch,
+            tracer: OnceLock::new(),
             writer: Mutex::new(None),
             _lock: lock,
         }));
@@ -148,8 +175,19 @@ impl Recorder {
     }
 
     /// Opens the record of one request. From here on exactly one `http.request` follows, whatever happens.
-    pub fn open(&self, now: Now, request_id: Uuid, peer: SocketAddr) -> OpenRecord {
-        OpenRecord::new(self.clone(), now, request_id, peer)
+    pub fn open(&self, now: Now, request_id: Uuid, peer: SocketAddr, scheme: Scheme) -> OpenRecord {
+        OpenRecord::new(self.clone(), now, request_id, peer, scheme)
+    }
+
+    /// Traces requests from now on. The first tracer stays.
+    pub fn trace_with(&self, tracer: Tracer) {
+        // A second one is dropped, and its exporter ends.
+        drop(self.0.tracer.set(tracer));
+    }
+
+    /// Records what somebody ordered on the admin listener, and whether it was done.
+    pub fn admin(&self, order: &AdminOrder<'_>) {
+        self.write_own(&Own::Admin(order));
     }
 
     /// Records that a configuration is in force.
@@ -160,6 +198,16 @@ impl Recorder {
     /// Records that a configuration was refused.
     pub fn config_rejected(&self, rejected: &ConfigRejected<'_>) {
         self.write_own(&Own::ConfigReject(rejected));
+    }
+
+    /// Records that a secret was read for the configuration that is in force from now on.
+    pub fn secret_read(&self, read: &SecretRead<'_>) {
+        self.write_own(&Own::Secret(read));
+    }
+
+    /// Records that a server was met whose certificate is good, but none of whose keys is pinned.
+    pub fn pin_mismatch(&self, missed: &PinMismatch<'_>) {
+        self.write_own(&Own::PinMismatch(missed));
     }
 
     /// Whether new requests should be refused, because their records may find no room.
@@ -191,28 +239,40 @@ impl Recorder {
         reached(self.0.spool.barrier(), deadline).await
     }
 
-    /// Writes `audit.stop` and ends the writer. What is recorded later is counted as dropped.
+    /// Writes what was only counted and `audit.stop`, and ends the writer. What is recorded later is counted as dropped.
     pub async fn stop(&self, deadline: Duration) -> Result<(), SpoolError> {
+        self.0.tell_folded();
         let mut out = Vec::new();
-        let split = self.build_own(&mut out, &Own::Stop);
+        let split = self.0.build_own(&mut out, &Own::Stop);
         let wait = self.0.spool.stop(Some((&out, split)));
         reached(wait, deadline).await
     }
 
     fn write_own(&self, own: &Own<'_>) {
-        let mut out = Vec::new();
-        let split = self.build_own(&mut out, own);
-        // An event that finds no room is counted and told by the spool.
-        self.0.spool.append(&out, split).ok();
-    }
-
-    fn build_own(&self, out: &mut Vec<u8>, own: &Own<'_>) -> Split {
-        let now = self.0.clock.now();
-        event::own(out, own, new_id(now), now, &self.0.source)
+        self.0.write_own(own);
     }
 }
 
 impl Inner {
+    fn write_own(&self, own: &Own<'_>) {
+        let mut out = Vec::new();
+        let split = self.build_own(&mut out, own);
+        // An event that finds no room is counted and told by the spool.
+        self.spool.append(&out, split).ok();
+    }
+
+    fn build_own(&self, out: &mut Vec<u8>, own: &Own<'_>) -> Split {
+        let now = self.clock.now();
+        own::own(out, own, new_id(now), now, &self.source)
+    }
+
+    /// Tells of refusals that were counted so far.
+    fn tell_folded(&self) {
+        for folded in self.folds.rest() {
+            self.write_own(&Own::Folded(&folded));
+        }
+    }
+
     fn writer(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,6 +281,7 @@ impl Inner {
 impl Drop for Inner {
     /// What is queued reaches the disk also when nobody stopped the recorder; the missing `audit.stop` tells it.
     fn drop(&mut self) {
+        self.tell_folded();
         drop(self.spool.stop(None));
         let thread = self.writer().take();
         if let Some(thread) = thread {

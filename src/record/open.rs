@@ -14,14 +14,18 @@ use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::Facts;
+use crate::model::traceparent::Traceparent;
 
 use super::Recorder;
 use super::event::{self, Moment, Split};
+use super::exchange::ExchangeTold;
 use super::metrics::Stage;
 use super::outcome::Outcome;
 use super::redact;
-use super::route_metrics::RouteMetrics;
-use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told, Trace};
+use super::route_metrics::{RouteMetrics, Scheme};
+use super::shown::ClientMetrics;
+use super::spans::FinishedSpan;
+use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told};
 
 /// How long a request waits for its intent to be durable.
 const INTENT_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -42,10 +46,16 @@ pub struct OpenRecord {
 }
 
 impl OpenRecord {
-    pub(super) fn new(recorder: Recorder, now: Now, request_id: Uuid, peer: SocketAddr) -> Self {
+    pub(super) fn new(
+        recorder: Recorder,
+        now: Now,
+        request_id: Uuid,
+        peer: SocketAddr,
+        scheme: Scheme,
+    ) -> Self {
         Self {
             recorder,
-            told: Told::new(request_id, now, peer),
+            told: Told::new(request_id, now, peer, scheme),
             open: true,
         }
     }
@@ -80,9 +90,17 @@ impl OpenRecord {
         }));
     }
 
-    /// The `traceparent` that the client sent. One that is not valid is ignored, as the standard says.
-    pub fn traceparent(&mut self, value: &HeaderValue) {
-        self.told.trace = Trace::parse(value);
+    /// The client's trace, if it named one. Where requests are traced, a span begins here.
+    pub fn traceparent(&mut self, sent: Option<Traceparent>) {
+        let tracer = self.recorder.0.tracer.get();
+        self.told.span = tracer.map(|tracer| tracer.begin(sent));
+        self.told.trace = self.told.span.map(|span| span.own).or(sent);
+    }
+
+    /// What the service gets as `traceparent`: a child of our span; nothing if requests are not traced.
+    #[must_use]
+    pub fn child_of(&self) -> Option<HeaderValue> {
+        self.told.span.and_then(|span| span.own.header())
     }
 
     /// Who is calling.
@@ -93,6 +111,16 @@ impl OpenRecord {
     /// The route that matched.
     pub fn route(&mut self, route: &Arc<RouteMetrics>) {
         self.told.route = Some(Arc::clone(route));
+    }
+
+    /// The request is on its way out, to this exchange.
+    pub fn exchange(&mut self, told: ExchangeTold) {
+        self.told.exchange = Some(Box::new(told));
+    }
+
+    /// What is told of the exchange, to be told more.
+    pub fn exchange_mut(&mut self) -> Option<&mut ExchangeTold> {
+        self.told.exchange.as_deref_mut()
     }
 
     /// Refusals that were only noted.
@@ -112,18 +140,30 @@ impl OpenRecord {
         self.told.preflight = Some(Box::new(verdict.clone()));
     }
 
-    /// The request is handed to the service from now on.
-    pub fn forwarded(&mut self, now: Now) {
-        self.told.forwarded = Some(now);
+    /// The request has waited for somebody else, from `since` to this moment.
+    pub fn waited(&mut self, stage: Stage, since: Now) {
+        let took = self.recorder.0.clock.now().since(since);
+        self.told.waited = self.told.waited.saturating_add(took);
+        self.recorder.0.metrics.stage(stage, took);
+    }
+
+    /// The request is handed to the service from now on; `service` counts how long that takes.
+    pub fn forwarded(&mut self, now: Now, service: &Arc<ClientMetrics>) {
+        self.told.forwarded = Some((now, Arc::clone(service)));
         let took = now.since(self.told.opened);
-        self.recorder.0.metrics.stage(Stage::Decide, took);
+        let own = took.saturating_sub(self.told.waited);
+        self.recorder.0.metrics.stage(Stage::Decide, own);
     }
 
     /// The head of the answer is known: the service's, or our own.
     pub fn answered(&mut self, now: Now, status: StatusCode) {
-        if let (Some(forwarded), None) = (self.told.forwarded, self.told.status) {
-            let took = now.since(forwarded);
+        if let (Some((forwarded, service)), None) = (&self.told.forwarded, self.told.status) {
+            let took = now.since(*forwarded);
             self.recorder.0.metrics.stage(Stage::Upstream, took);
+            let cause = self.cause();
+            // What is answered for the service is not the service's status.
+            let own = Some(status).filter(|_| cause.is_none());
+            service.observe(self.told.method(), own, cause, took);
         }
         self.told.status = Some(status);
     }
@@ -161,8 +201,7 @@ impl OpenRecord {
             Ok(Err(_)) => Err(unavailable("the writer has ended")),
             Err(_) => Err(unavailable("the spool did not answer in time")),
         };
-        let took = self.recorder.0.clock.now().since(asked);
-        self.recorder.0.metrics.stage(Stage::Intent, took);
+        self.waited(Stage::Intent, asked);
         result
     }
 
@@ -188,6 +227,11 @@ impl OpenRecord {
         self.open = false;
         if let Moment::Closed(outcome) = moment {
             self.count(outcome, now);
+            self.end_span(outcome, now);
+            if self.is_folded(outcome, now) {
+                self.recorder.0.spool.metrics().folded.inc();
+                return;
+            }
         }
         with_scratch(|out| {
             let split = self.build(out, moment, now);
@@ -196,23 +240,57 @@ impl OpenRecord {
         });
     }
 
+    /// Whether the record is one of a flood: then it is counted with those that are like it.
+    fn is_folded(&self, outcome: Outcome, now: Now) -> bool {
+        match (outcome, self.cause()) {
+            (Outcome::Denied, Some(cause)) if self.told.is_strangers() => {
+                let ip = self.told.client_ip();
+                !self.recorder.0.folds.records(cause, ip, now)
+            }
+            _ => false,
+        }
+    }
+
     fn count(&self, outcome: Outcome, now: Now) {
         let metrics = &self.recorder.0.metrics;
-        let cause = self.told.reason.as_ref().map(|reason| reason.cause);
+        let cause = self.cause();
         let route = self
             .told
             .route
             .as_ref()
-            .unwrap_or_else(|| metrics.unrouted());
+            .unwrap_or_else(|| metrics.unrouted(self.told.scheme));
         route.count(outcome, self.told.code());
         let took = now.since(self.told.opened);
-        route.observe(self.told.method(), self.told.status, took);
+        route.observe(self.told.method(), self.told.status, cause, took);
         if let Some(cause) = cause {
             metrics.denied(cause);
         }
         for noted in &self.told.shadow {
             metrics.shadow_denied(noted);
         }
+    }
+
+    fn end_span(&self, outcome: Outcome, now: Now) {
+        let (Some(tracer), Some(span)) = (self.recorder.0.tracer.get(), self.told.span) else {
+            return;
+        };
+        if span.own.sampled() {
+            tracer.ended(FinishedSpan {
+                span,
+                route: self.told.route.clone(),
+                scheme: self.told.scheme,
+                method: self.told.method().cloned(),
+                status: self.told.status,
+                cause: self.cause(),
+                outcome,
+                began: self.told.opened,
+                took: now.since(self.told.opened),
+            });
+        }
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        self.told.reason.as_ref().map(|reason| reason.cause)
     }
 
     fn build(&self, out: &mut Vec<u8>, moment: Moment, now: Now) -> Split {

@@ -89,6 +89,10 @@ pub(super) fn outcome(code: Code, status: Option<StatusCode>) -> Outcome {
                 Cause::UpstreamUnreachable
                 | Cause::UpstreamBroken
                 | Cause::UpstreamTimeout
+                | Cause::ExchangeNotSent
+                | Cause::ExchangeUnknown
+                | Cause::UpstreamUntrusted
+                | Cause::PinMismatch
                 | Cause::Internal,
             ),
             _,
@@ -109,8 +113,8 @@ mod tests {
     #[test]
     fn every_cause_is_a_refusal_or_an_error() {
         for cause in Cause::ALL {
-            let expected = match cause.status().as_u16() {
-                500 | 502 | 504 => Outcome::Error,
+            let expected = match (cause, cause.status().as_u16()) {
+                (Cause::ExchangeNotSent, _) | (_, 500 | 502 | 504) => Outcome::Error,
                 _ => Outcome::Denied,
             };
             assert_eq!(outcome(Code::Cause(*cause), None), expected, "{cause:?}");

@@ -12,6 +12,8 @@ use crate::model::clock::SystemClock;
 use crate::model::denial::{Cause, Denial, RuleId};
 use crate::model::facts::{Authority, Credentials, Facts, Framing};
 use crate::model::path::JudgedPath;
+use crate::model::traceparent::Traceparent;
+use crate::model::pins::{PinMode, SpkiPin};
 use crate::model::units::ByteSize;
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
@@ -31,6 +33,7 @@ impl Bench {
             segment_bytes_max: ByteSize(1 << 20),
             spool_bytes_max: ByteSize(1 << 24),
             buffer_bytes_max: ByteSize(1 << 20),
+            refusals_per_minute: 300,
         };
         let clock = Arc::new(SystemClock::new());
         let metrics = Metrics::new("1").unwrap();
@@ -44,7 +47,17 @@ impl Bench {
     fn open(&self) -> OpenRecord {
         let recorder = self.recorder.as_ref().unwrap();
         let now = recorder.0.clock.now();
-        recorder.open(now, new_id(now), "192.0.2.9:4711".parse().unwrap())
+        recorder.open(
+            now,
+            new_id(now),
+            "192.0.2.9:4711".parse().unwrap(),
+            Scheme::Http,
+        )
+    }
+
+    fn service(&self) -> Arc<ClientMetrics> {
+        let metrics = &self.recorder.as_ref().unwrap().0.metrics;
+        Arc::new(metrics.client("127.0.0.1", "3000"))
     }
 
     fn now(&self) -> Now {
@@ -125,13 +138,13 @@ fn a_whole_request_has_every_field_and_no_canary() {
     let mut record = bench.open();
     record.facts(&facts(&format!("/api/v1/orders?token={CANARY}")));
     record.caller(&caller("trader-00042"));
-    record.route(&metrics.route("place-order", "/api/v1/orders"));
+    record.route(&metrics.route("place-order", "/api/v1/orders", Scheme::Http));
     record.shadow(&[*denial()]);
-    record.traceparent(&HeaderValue::from_static(
+    record.traceparent(Traceparent::parse(&HeaderValue::from_static(
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    ));
+    )));
     record.receiving().add(512);
-    record.forwarded(bench.now());
+    record.forwarded(bench.now(), &bench.service());
     record.answered(bench.now(), StatusCode::CREATED);
     record.sent(230);
     record.close(bench.now());
@@ -174,6 +187,71 @@ fn a_whole_request_has_every_field_and_no_canary() {
     ));
 }
 
+/// A server whose keys are not pinned, met twice.
+fn missed(bench: &Bench) {
+    let recorder = bench.recorder.as_ref().unwrap();
+    for mode in [PinMode::Enforce, PinMode::Report] {
+        recorder.pin_mismatch(&PinMismatch {
+            upstream: "binance",
+            host: "api.example",
+            port: 443,
+            mode,
+            keys: &[
+                ("leaf", SpkiPin::of_digest([1; 32])),
+                ("root", SpkiPin::of_digest([2; 32])),
+            ],
+        });
+    }
+}
+
+#[test]
+fn a_server_whose_keys_are_not_pinned_is_told_with_the_keys_it_has() {
+    let mut bench = Bench::new();
+    missed(&bench);
+    let events = bench.requests();
+    for (event, (mode, outcome)) in events
+        .iter()
+        .zip([("enforce", "denied"), ("report", "success")])
+    {
+        assert_eq!(event["action"]["type"], "upstream.pin_mismatch");
+        assert_eq!(
+            (&event["pins"]["mode"], &event["outcome"]),
+            (&mode.into(), &outcome.into())
+        );
+        assert_eq!(event["pins"]["host"], "api.example");
+        let keys = event["pins"]["keys"].as_array().unwrap();
+        let leaf = SpkiPin::of_digest([1; 32]).to_string();
+        assert_eq!(
+            (&keys[0]["level"], &keys[0]["pin"]),
+            (&"leaf".into(), &leaf.into())
+        );
+        assert_eq!(keys.len(), 2);
+    }
+    assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn what_is_waited_for_is_not_our_own_time() {
+    let bench = Bench::new();
+    let metrics = bench.recorder.as_ref().unwrap().metrics().clone();
+    let mut record = bench.open();
+    let long_ago = Now {
+        mono_ns: 0,
+        unix_us: 0,
+    };
+    record.waited(Stage::Body, long_ago);
+    record.forwarded(bench.now(), &bench.service());
+    record.close_now();
+    let text = metrics.text();
+    for line in [
+        "outrider_stage_duration_seconds_count{stage=\"body\"} 1\n",
+        "outrider_stage_duration_seconds_count{stage=\"decide\"} 1\n",
+        "outrider_stage_duration_seconds_sum{stage=\"decide\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
 #[test]
 fn the_bytes_are_those_of_a_canonical_serialisation() {
     let mut bench = Bench::new();
@@ -183,6 +261,7 @@ fn the_bytes_are_those_of_a_canonical_serialisation() {
     record.denied(&denial());
     record.close(bench.now());
     drop(bench.open());
+    missed(&bench);
     for text in bench.texts() {
         let event: Value = serde_json::from_str(&text).unwrap();
         // serde_json's map is sorted and its escapes are those of RFC 8785.
@@ -257,7 +336,7 @@ fn answered(bench: &Bench, method: Method, status: StatusCode) -> OpenRecord {
     let mut facts = facts("/orders");
     facts.method = method;
     record.facts(&facts);
-    record.forwarded(bench.now());
+    record.forwarded(bench.now(), &bench.service());
     record.answered(bench.now(), status);
     record
 }
@@ -367,4 +446,54 @@ fn epochs_sort_although_the_clock_was_set_back() {
     };
     assert!(new_epoch(at(1_700_000_000_000_000), Some(previous)) > first);
     assert!(new_epoch(at(1_800_000_000_000_000), Some(previous)) > first);
+}
+
+#[test]
+fn a_flood_of_strangers_is_one_event_and_known_callers_have_one_each() {
+    let mut bench = Bench::new();
+    let metrics = bench.recorder.as_ref().unwrap().metrics().clone();
+    let refuse = |cause, who: Option<&str>| {
+        let mut record = bench.open();
+        record.facts(&facts("/orders"));
+        if let Some(who) = who {
+            record.caller(&caller(who));
+        }
+        record.denied(&Denial::new(cause, "as often as you like"));
+        record.close(bench.now());
+    };
+    for _ in 0..500 {
+        refuse(Cause::TokenInvalid, None);
+    }
+    for _ in 0..50 {
+        refuse(Cause::PermissionMissing, Some("alice"));
+    }
+    refuse(Cause::Path, None);
+    let answered = bench.open();
+    answered.close(bench.now());
+    let events = bench.requests();
+    for (at, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], at + 1, "numbered without gaps");
+    }
+    let of = |kind: &str, code: &str| {
+        let like =
+            |event: &&Value| event["action"]["type"] == kind && event["reason"]["code"] == code;
+        events.iter().filter(like).collect::<Vec<_>>()
+    };
+    // A hundred of a minute's 300, and a tenth of those for one address and cause.
+    assert_eq!(of("http.request", "authn.invalid_token").len(), 10);
+    assert_eq!(of("http.request", "authz.insufficient_scope").len(), 50);
+    assert_eq!(of("http.request", "request.path").len(), 1);
+    let folded = of("http.refusals", "authn.invalid_token");
+    assert_eq!(folded.len(), 1);
+    assert_eq!(folded[0]["folded"]["count"], 490);
+    assert_eq!(folded[0]["actor"]["ip"], "198.51.100.7");
+    assert_eq!(folded[0]["outcome"], "denied");
+    let told = |name: &str| folded[0]["folded"][name].as_str().unwrap().to_owned();
+    assert!(told("first") <= told("last") && told("last").ends_with('Z'));
+    assert_eq!(events.len(), 10 + 50 + 1 + 1 + 1);
+    let page = metrics.text();
+    assert!(
+        page.contains("outrider_audit_refusals_folded_total 490"),
+        "{page}"
+    );
 }

@@ -1,9 +1,10 @@
 //! What a record is told of one request while it is under way. Holds no query, no header value but the host, no body
 //! and no token; never decides anything.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -15,9 +16,13 @@ use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::Facts;
+use crate::model::traceparent::Traceparent;
 
+use super::exchange::ExchangeTold;
 use super::outcome::Code;
-use super::route_metrics::RouteMetrics;
+use super::route_metrics::{RouteMetrics, Scheme};
+use super::shown::ClientMetrics;
+use super::spans::Span;
 
 /// Everything known so far.
 pub(super) struct Told {
@@ -26,6 +31,7 @@ pub(super) struct Told {
     pub(super) id: Uuid,
     pub(super) opened: Now,
     pub(super) peer: SocketAddr,
+    pub(super) scheme: Scheme,
     pub(super) asked: Asked,
     pub(super) caller: Caller,
     pub(super) route: Option<Arc<RouteMetrics>>,
@@ -33,34 +39,45 @@ pub(super) struct Told {
     pub(super) reason: Option<Box<Reason>>,
     /// What a preflight came to, if the request was one that we answered.
     pub(super) preflight: Option<Box<PreflightVerdict>>,
-    pub(super) forwarded: Option<Now>,
+    /// How long it has waited for others before it was handed on.
+    pub(super) waited: Duration,
+    /// When it was handed to the service, and what counts the way there.
+    pub(super) forwarded: Option<(Now, Arc<ClientMetrics>)>,
     pub(super) status: Option<StatusCode>,
     pub(super) received: ByteCount,
     pub(super) sent_bytes: u64,
-    pub(super) trace: Option<Trace>,
+    /// The trace that the evidence names: ours if requests are traced, else the client's.
+    pub(super) trace: Option<Traceparent>,
+    pub(super) span: Option<Span>,
     /// Whether an intent was written: such a record belongs to the class `security`.
     pub(super) intended: bool,
+    /// On the way out, what there is to tell of the exchange.
+    pub(super) exchange: Option<Box<ExchangeTold>>,
 }
 
 impl Told {
-    pub(super) fn new(id: Uuid, opened: Now, peer: SocketAddr) -> Self {
+    pub(super) fn new(id: Uuid, opened: Now, peer: SocketAddr, scheme: Scheme) -> Self {
         Self {
             config: None,
             id,
             opened,
             peer,
+            scheme,
             asked: Asked::Nothing,
             caller: Caller::Anonymous,
             route: None,
             shadow: Vec::new(),
             reason: None,
             preflight: None,
+            waited: Duration::ZERO,
             forwarded: None,
             status: None,
             received: ByteCount::Known(0),
             sent_bytes: 0,
             trace: None,
+            span: None,
             intended: false,
+            exchange: None,
         }
     }
 
@@ -71,6 +88,29 @@ impl Told {
             (None, Some(PreflightVerdict::Granted)) => Code::PreflightGranted,
             (None, Some(PreflightVerdict::Refused(_))) => Code::PreflightRefused,
             (None, None) => Code::None,
+        }
+    }
+
+    /// Whether nobody is known to have asked, and nothing was forwarded.
+    pub(super) fn is_strangers(&self) -> bool {
+        matches!(self.caller, Caller::Anonymous)
+            && self.certificate().is_none()
+            && !self.intended
+            && self.forwarded.is_none()
+    }
+
+    /// On whose behalf, as far as it is known.
+    pub(super) fn client_ip(&self) -> IpAddr {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => self.peer.ip().to_canonical(),
+            Asked::Judged(judged) => judged.client_ip,
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.asked {
+            Asked::Nothing | Asked::Raw(_) => None,
+            Asked::Judged(judged) => judged.certificate.as_deref(),
         }
     }
 
@@ -102,7 +142,7 @@ pub(super) struct Judged {
     pub(super) method: Method,
     pub(super) target: PathAndQuery,
     pub(super) host: HeaderValue,
-    pub(super) client_ip: std::net::IpAddr,
+    pub(super) client_ip: IpAddr,
     pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
@@ -173,69 +213,5 @@ impl ByteCounter {
     /// Counts further bytes.
     pub fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-/// The identifiers of a W3C `traceparent` that a client sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trace {
-    trace: [u8; 32],
-    span: [u8; 16],
-}
-
-impl Trace {
-    /// Reads a `traceparent` (W3C Trace Context section 3.2); `None` if it is not one.
-    #[must_use]
-    pub fn parse(value: &HeaderValue) -> Option<Self> {
-        let (version, rest) = value.as_bytes().split_first_chunk::<3>()?;
-        let (trace, rest) = rest.split_first_chunk::<32>()?;
-        let (span, rest) = rest.strip_prefix(b"-")?.split_first_chunk::<16>()?;
-        let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let flags = rest.strip_prefix(b"-")?;
-        let sound = version == b"00-"
-            && flags.len() == 2
-            && trace.iter().chain(span).chain(flags).all(hex)
-            && trace.iter().any(|byte| *byte != b'0')
-            && span.iter().any(|byte| *byte != b'0');
-        sound.then_some(Self {
-            trace: *trace,
-            span: *span,
-        })
-    }
-
-    /// The trace's identifier, 32 hex digits.
-    #[must_use]
-    pub fn trace(&self) -> &str {
-        str::from_utf8(&self.trace).unwrap_or_default()
-    }
-
-    /// The client's span, 16 hex digits.
-    #[must_use]
-    pub fn span(&self) -> &str {
-        str::from_utf8(&self.span).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn traceparent_is_read_strictly() {
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let trace = Trace::parse(&HeaderValue::from_static(good)).unwrap();
-        assert_eq!(trace.trace(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(trace.span(), "00f067aa0ba902b7");
-        for bad in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-        ] {
-            assert_eq!(Trace::parse(&HeaderValue::from_static(bad)), None, "{bad}");
-        }
     }
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use crate::model::clock::{Clock, Now, SystemClock};
 
 use super::disk::Disk;
-use super::event::{self, Own, Source};
+use super::event::Source;
+use super::folds::Folds;
 use super::new_id;
+use super::own::{self, Own};
 use super::spool::{Spool, Waiter};
 
 /// How often the queue is taken while events come.
@@ -28,6 +30,7 @@ const RETRY_LAST: Duration = Duration::from_secs(1);
 /// The thread's state.
 pub(super) struct Writer {
     pub(super) spool: Arc<Spool>,
+    pub(super) folds: Arc<Folds>,
     pub(super) disk: Disk,
     pub(super) source: Arc<Source>,
     /// For the times in events.
@@ -69,6 +72,7 @@ impl Writer {
             }
             answer(taken.waiters, &result);
             self.tell_losses();
+            self.tell_folded();
             if failed {
                 self.spool.pause(pace.back_off());
             } else {
@@ -134,11 +138,23 @@ impl Writer {
         }
     }
 
+    /// Tells, as events, of refusals that were only counted.
+    fn tell_folded(&self) {
+        let now = self.clock.now();
+        for folded in self.folds.due(now) {
+            let mut out = Vec::new();
+            let told = Own::Folded(&folded);
+            let split = own::own(&mut out, &told, new_id(now), now, &self.source);
+            // An event that finds no room is counted and told by the spool.
+            self.spool.append(&out, split).ok();
+        }
+    }
+
     fn tell_loss(&self, count: u64, why: &'static str) -> bool {
         let mut out = Vec::new();
         let told = Own::Dropped { count, why };
         let now = self.clock.now();
-        let split = event::own(&mut out, &told, new_id(now), now, &self.source);
+        let split = own::own(&mut out, &told, new_id(now), now, &self.source);
         self.spool.append(&out, split).is_ok()
     }
 }

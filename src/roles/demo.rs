@@ -1,27 +1,36 @@
 //! `outrider demo`: a stand-in trading service, a token issuer and a real sidecar between them, on this machine and free
 //! ports. With `--check` it walks its own story and says whether each answer is the right one.
 
-use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cli::exit;
-use crate::model::secret::Secret;
 use crate::runtime::drain::Drain;
 use crate::runtime::signals::StopSignals;
 
+mod authority;
 mod client;
+pub mod exchange;
+mod files;
+mod invitation;
 mod issuer;
+mod listener;
 mod service;
 mod sidecar;
 mod story;
+mod wait;
 
-use issuer::Issuer;
+use authority::{Authority, Pair};
+use files::Folder;
+use issuer::{Closed, Issuer};
 use sidecar::Sidecar;
 
 /// The order that the story and the lines to paste place.
 const ORDER: &str = r#"{"symbol":"BTCUSDT","side":"BUY","quantity":"0.015"}"#;
+
+/// Who the trading bot is, in its certificate.
+const BOT_ID: &str = "spiffe://desk.demo/bot";
 
 /// The arguments of `demo`.
 #[derive(clap::Args, Debug)]
@@ -35,11 +44,24 @@ pub struct DemoArgs {
 }
 
 /// Everything that the demo has started.
-pub(super) struct Stage {
-    folder: PathBuf,
+struct Stage {
+    folder: Folder,
     service: SocketAddr,
+    issuer: Issuer,
     issuer_address: SocketAddr,
+    trust: Trust,
     sidecar: Sidecar,
+}
+
+/// Who vouches for whom.
+struct Trust {
+    /// Issued the sidecar's certificate.
+    sidecars: Authority,
+    /// Issued the token issuer's certificate.
+    issuers: Authority,
+    /// Issued the bot's certificate.
+    clients: Authority,
+    bot: Pair,
 }
 
 /// Runs until it is told to stop, or until the story is told.
@@ -63,125 +85,98 @@ pub fn run(args: &DemoArgs) -> u8 {
 async fn play(args: &DemoArgs, out: &mut dyn Write) -> io::Result<u8> {
     let drain = Drain::new();
     let folder = folder(args)?;
-    writeln!(
-        out,
-        "Outrider demo. Its files are in {}\n",
-        folder.display()
-    )?;
-    let stage = set_up(&folder, &drain, out).await?;
+    let shown = folder.path().display();
+    writeln!(out, "Outrider demo. Its files are in {shown}\n")?;
+    let (stage, closed) = set_up(folder, &drain, out).await?;
     if args.check {
-        return story::check(stage, out).await;
+        return story::check(stage, closed, &drain, out).await;
     }
     let mut signals = StopSignals::install()?;
-    invite(&stage, out)?;
+    closed.open(&stage.issuer, &drain)?;
+    stage.sidecar.ready().await?;
+    invitation::invite(&stage, out)?;
     signals.next().await;
     writeln!(out, "\nstopping")?;
     stage.sidecar.stop().map(|_| exit::OK)
 }
 
-fn folder(args: &DemoArgs) -> io::Result<PathBuf> {
-    let folder = match &args.folder {
+fn folder(args: &DemoArgs) -> io::Result<Folder> {
+    let path = match &args.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("outrider-demo-{}", std::process::id())),
     };
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
+    Folder::create(path)
 }
 
-async fn set_up(folder: &Path, drain: &Drain, out: &mut dyn Write) -> io::Result<Stage> {
+/// Starts all but the token issuer, whose port is closed until the story opens it.
+async fn set_up(folder: Folder, drain: &Drain, out: &mut dyn Write) -> io::Result<(Stage, Closed)> {
+    let trust = Trust::new()?;
     let service = service::start(drain).await?;
-    writeln!(
+    let issuer = Issuer::new(&trust.issuers.server("token issuer")?)?;
+    let closed = Closed::reserve()?;
+    write_files(&folder, &trust, &issuer, &configuration(service, &closed))?;
+    let sidecar = Sidecar::start(&folder).await?;
+    let (inbound, health) = (sidecar.inbound, sidecar.health);
+    let issuer_address = closed.address;
+    write!(
         out,
-        "  trading service  http://{service}   (a stand-in; it trusts whoever reaches it)"
+        "  trading service  http://{service}    a stand-in; it trusts whoever reaches it
+  token issuer     https://{issuer_address}   a stand-in; its keys were made just now
+  outrider         https://{inbound}   in front of the service
+  its health       http://{health}    /livez /readyz /metrics
+
+"
     )?;
-    let issuer = Issuer::new()?;
-    let issuer_address = issuer::start(&issuer, drain).await?;
-    writeln!(
-        out,
-        "  token issuer     http://{issuer_address}   (a stand-in; its key was made just now)"
-    )?;
-    fs::write(folder.join("keys.json"), issuer.jwks())?;
-    fs::write(folder.join("sidecar.yaml"), configuration(service))?;
-    for user in issuer::USERS {
-        write_token(
-            &folder.join(format!("{}.jwt", user.name)),
-            &issuer.token(user)?,
-        )?;
-    }
-    let sidecar = Sidecar::start(folder).await?;
-    writeln!(
-        out,
-        "  outrider         http://{}   in front of the service",
-        sidecar.inbound
-    )?;
-    writeln!(
-        out,
-        "  its health       http://{}   /livez /readyz /metrics\n",
-        sidecar.health
-    )?;
-    Ok(Stage {
-        folder: folder.to_owned(),
+    let stage = Stage {
+        folder,
         service,
+        issuer,
         issuer_address,
+        trust,
         sidecar,
-    })
+    };
+    Ok((stage, closed))
+}
+
+impl Trust {
+    fn new() -> io::Result<Self> {
+        let clients = Authority::new("demo CA of clients")?;
+        Ok(Self {
+            sidecars: Authority::new("demo CA of sidecars")?,
+            issuers: Authority::new("demo CA of token issuers")?,
+            bot: clients.client("trading bot", BOT_ID)?,
+            clients,
+        })
+    }
+}
+
+fn write_files(
+    folder: &Folder,
+    trust: &Trust,
+    issuer: &Issuer,
+    configuration: &str,
+) -> io::Result<()> {
+    folder.put(files::CONFIGURATION, configuration)?;
+    folder.put_pair(files::SIDECAR, &trust.sidecars.server("order gateway")?)?;
+    folder.put(files::CLIENTS_CA, trust.clients.pem())?;
+    folder.put(files::ISSUER_CA, trust.issuers.pem())?;
+    folder.put(files::SIDECAR_CA, trust.sidecars.pem())?;
+    folder.put_pair(files::BOT, &trust.bot)?;
+    folder.put(files::KEYS, &issuer.jwks())?;
+    for user in issuer::USERS {
+        let token = issuer.token(&user)?;
+        folder.put_secret(&format!("{}.jwt", user.name), token.expose_secret())?;
+    }
+    Ok(())
 }
 
 /// The configuration of the demo: what a platform team would write.
-fn configuration(service: SocketAddr) -> String {
+fn configuration(service: SocketAddr, issuer: &Closed) -> String {
+    let keys = format!("https://{}{}", issuer.address, issuer::KEYS_PATH);
     format!(
         include_str!("demo/sidecar.yaml.in"),
         service = service,
-        issuer = issuer::NAME
-    )
-}
-
-fn write_token(path: &Path, token: &Secret<String>) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(token.expose_secret().as_bytes())
-}
-
-/// Lines to paste into a shell, and what to expect of each.
-fn invite(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
-    let (proxy, issuer) = (stage.sidecar.inbound, stage.issuer_address);
-    let folder = stage.folder.display();
-    let program = std::env::current_exe()?;
-    let program = program.display();
-    let json = "-H 'content-type: application/json'";
-    write!(
-        out,
-        "Paste these into another terminal:
-
-  # a trader places an order: 201, and the service is told who it was
-  TRADER=$(curl -s http://{issuer}/token/trader)
-  curl -i http://{proxy}/api/v1/orders -H \"authorization: Bearer $TRADER\" {json} -d '{ORDER}'
-
-  # no token: 401
-  curl -i http://{proxy}/api/v1/orders {json} -d '{ORDER}'
-
-  # a viewer may look, but not place orders: 200, then 403
-  VIEWER=$(curl -s http://{issuer}/token/viewer)
-  curl -i http://{proxy}/api/v1/positions -H \"authorization: Bearer $VIEWER\"
-  curl -i http://{proxy}/api/v1/orders -H \"authorization: Bearer $VIEWER\" {json} -d '{ORDER}'
-
-  # five orders at once (the one above counts), one more every two seconds: 429 when they are spent
-  for n in 1 2 3 4 5 6 7; do curl -s -o /dev/null -w '%{{http_code}} ' http://{proxy}/api/v1/orders \\
-    -H \"authorization: Bearer $TRADER\" {json} -d '{ORDER}'; done; echo
-
-  # why was the viewer refused?
-  {program} explain -c {folder}/sidecar.yaml --method POST --path /api/v1/orders --token {folder}/viewer.jwt
-
-  # every decision is on record
-  {program} audit tail {folder}/audit
-
-Ctrl-C ends the demo.
-"
+        issuer = issuer::NAME,
+        keys = keys,
     )
 }

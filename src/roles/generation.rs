@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use crate::accept::http::Http;
-use crate::config::{Config, Loaded, Report, Workers};
+use crate::config::{Config, Contents, Loaded, Outbound, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
-use crate::model::fault::{Fault, Severity};
+use crate::model::fault::{Fault, Faults, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
-use crate::record::Metrics;
+use crate::record::{ClientMetrics, Metrics};
+use crate::secrets::Secrets;
 
 use super::certificates;
 use super::changes::Settings;
 use super::keys::KeySource;
 use super::load::{self, Basis, Before};
+use super::ways_out::{self, Reached};
 
 /// Idle connections to the service that a worker keeps.
 const IDLE_MAX: u32 = 64;
@@ -34,16 +36,23 @@ pub(super) struct Generation {
     pub(super) live: Arc<Live>,
     /// What the configuration goes by in evidence.
     pub(super) fingerprint: String,
+    /// All that it was read from, secrets too, to see whether anything has changed.
+    pub(super) contents: Option<Contents>,
     /// What it was read from.
     pub(super) files: Vec<FileRead>,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) limits: AcceptLimits,
     pub(super) timeouts: Timeouts,
     /// Where keys come from, if they are fetched.
     pub(super) key_source: Option<Arc<KeySource>>,
+    /// The interfaces of exchanges, with their pools.
+    reached: Vec<Reached>,
     upstream: Upstream,
     basis: Option<Basis>,
     fixed: Vec<String>,
     settings: Settings,
+    /// Every setting with its origin, for people.
+    pub(super) effective: Vec<Setting>,
 }
 
 impl Generation {
@@ -83,16 +92,25 @@ impl Generation {
         };
         let rewritten = self.files.iter().skip(1).filter(known);
         changes.extend(rewritten.map(|file| format!("file {}", file.path.display())));
+        let accesses = self.secrets.accesses(Some(&before.secrets));
+        let replaced = accesses.filter(|access| access.changed);
+        changes.extend(replaced.map(|access| format!("secret {}", access.name)));
         changes
     }
 
     fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
-        let settings = Settings::new(&loaded.effective());
+        let effective = loaded.effective();
+        let settings = Settings::new(&effective);
         let fixed = fixed_values(&loaded.config);
         let Loaded {
             config, warnings, ..
         } = loaded;
-        let inbound = config.inbound;
+        let now = parts.clock.now();
+        let secrets =
+            Secrets::following(&config.secrets, before.map(|old| old.secrets.as_ref()), now);
+        let Config {
+            inbound, outbound, ..
+        } = config;
         let (limits, timeouts) = (inbound.limits.clone(), inbound.timeouts.clone());
         let upstream = inbound.upstream.clone();
         let tls = inbound.tls.as_ref();
@@ -118,21 +136,54 @@ impl Generation {
             }
             Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
         };
+        let known = before.map_or(&[][..], |before| &before.reached);
+        let mut faults = Faults::default();
+        let (ways_out, reached) = ways_out::make(outbound, known, parts, &mut faults);
+        if faults.any_error() {
+            let faults = faults.into_sorted().into_iter();
+            return Err(Box::new(faults.fold(warnings, Report::with)));
+        }
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
-        let live = Live::new(number, made.snapshot, http, tls, ways, &parts.metrics);
+        let metrics = &parts.metrics;
+        let service = Arc::new(client_metrics(metrics, &upstream));
+        let live = Live::new(
+            number,
+            made.snapshot,
+            http,
+            tls,
+            ways,
+            ways_out,
+            service,
+            metrics,
+        );
         Ok(Self {
             live: Arc::new(live),
             fingerprint: warnings.fingerprint().to_owned(),
+            contents: warnings.contents(),
             files: warnings.files().to_vec(),
+            secrets: Arc::new(secrets),
             limits,
             timeouts,
             key_source: made.key_source,
+            reached,
             upstream,
             basis: made.basis,
             fixed,
             settings,
+            effective,
         })
+    }
+}
+
+/// The counters of the way to the service, by the address as it is written.
+fn client_metrics(metrics: &Metrics, upstream: &Upstream) -> ClientMetrics {
+    match upstream {
+        Upstream::Tcp { authority, .. } => {
+            let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+            metrics.client(host, port)
+        }
+        Upstream::Unix(path) => metrics.client(&path.display().to_string(), ""),
     }
 }
 
@@ -168,7 +219,25 @@ const FIXED: &[Fixed] = &[
     ("inbound.bounds.connections_max", |config| {
         config.inbound.limits.connections_max.to_string()
     }),
+    ("outbound", |config| {
+        let shown = |one: &Outbound| {
+            let connections = one.limits.connections_max;
+            format!(
+                "{} on {} with {connections} connections",
+                one.name, one.listen
+            )
+        };
+        let listeners: Vec<String> = config.outbound.iter().map(shown).collect();
+        match listeners.as_slice() {
+            [] => "nothing".to_owned(),
+            listeners => listeners.join(", "),
+        }
+    }),
     ("health.listen", |config| config.health.listen.to_string()),
+    ("admin.listen", |config| {
+        let listen = config.admin.map(|admin| admin.listen.to_string());
+        listen.unwrap_or_else(|| "none".to_owned())
+    }),
     ("workers", |config| match config.workers {
         Workers::Auto => "auto".to_owned(),
         Workers::Count(count) => count.to_string(),
@@ -184,6 +253,9 @@ const FIXED: &[Fixed] = &[
     }),
     ("audit.buffer_bytes_max", |config| {
         config.audit.buffer_bytes_max.0.to_string()
+    }),
+    ("audit.refusals_per_minute", |config| {
+        config.audit.refusals_per_minute.to_string()
     }),
 ];
 

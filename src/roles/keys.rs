@@ -1,5 +1,6 @@
 //! The one fetcher of keys in the process: it keeps a keyring filled from its URL, and tells when that fails and when
-//! it works again. Never empties the keyring; what is there stays until something better comes or it is too old.
+//! it works again. What is there stays until something better comes or it is too old; never
+//! does the fetcher empty the keyring, but of keys on probation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,8 +14,9 @@ use crate::model::settings::RemoteKeys;
 use crate::record::{KeyRefresh, Metrics};
 use crate::runtime::drain::Drain;
 use crate::runtime::fetch::{self, Fetched};
-use crate::runtime::get::{GetError, Getter, Got, Unfit};
+use crate::runtime::get::{GetError, Getter, Got};
 use crate::runtime::readiness::Said;
+use crate::runtime::trust::Unfit;
 
 /// Where a keyring's keys come from.
 #[derive(Debug)]
@@ -148,6 +150,13 @@ impl KeySource {
             }
             Err(failure) => {
                 metrics.keys_refreshed(failure.outcome);
+                if self.keyring.fetch_failed() {
+                    let url = self.origin.as_str();
+                    tracing::warn!(
+                        url,
+                        "keys that only distrusted certificates vouch for are dropped"
+                    );
+                }
                 self.failed(&failure);
                 Fetched::Failed
             }

@@ -15,7 +15,7 @@ use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{self, Allowance, RemoteKeys, RoleMap, TokenSettings};
 use crate::model::units::Rate;
 use crate::pipeline::Snapshot;
-use crate::runtime::get::Unfit;
+use crate::runtime::trust::Unfit;
 use crate::transform::Answers;
 
 use super::keys::KeySource;
@@ -182,8 +182,8 @@ fn verifier(basis: &Basis, before: Option<Before<'_>>) -> Result<Made, Box<Fault
     })
 }
 
-/// The source of before, if it is the same. Its keys, if only the pace has changed. Keys of another source are not
-/// believed in the name of this one: it begins without any.
+/// The source of before, if it is the same. Its keys, if only the pace has changed; on probation, if other certificates
+/// are trusted. Keys of another URL are not believed in the name of this one: it begins without any.
 fn key_source(
     settings: &TokenSettings,
     remote: &RemoteKeys,
@@ -200,6 +200,9 @@ fn key_source(
         Some((old, source)) if old.is_like(remote) => return Ok(Arc::clone(source)),
         Some((old, source)) if old.trusts_like(remote) => {
             Keyring::following(source.keyring(), remote.stale_max)
+        }
+        Some((old, source)) if old.url == remote.url => {
+            Keyring::following_on_probation(source.keyring(), remote.stale_max)
         }
         Some(_) | None => Keyring::remote(remote.stale_max),
     };

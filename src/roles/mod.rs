@@ -1,11 +1,17 @@
 //! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
 
+mod admin;
 pub mod certificates;
 mod changes;
 pub mod demo;
+pub mod exchanges;
 mod generation;
 pub mod keys;
 pub mod load;
+mod observe;
+mod outlets;
 pub mod proxy;
 mod reload;
+mod traces;
+mod ways_out;
 mod workers;

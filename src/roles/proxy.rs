@@ -1,5 +1,6 @@
 //! `outrider proxy`: the sidecar next to one service, from its configuration to its last record. Wiring only.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -8,26 +9,32 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::accept::listener::Gate;
 use crate::cli::exit;
 use crate::config::{self, Report, Workers};
+use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::settings::{SpoolSettings, Timeouts};
+use crate::pipeline::outbound::OutboundPipeline;
 use crate::pipeline::{Live, Pipeline, Streams};
-use crate::record::{Metrics, Recorder};
+use crate::record::{ConnectionTotals, Metrics, Recorder, SpanExport};
 use crate::runtime::drain::{Drain, Drained};
-use crate::runtime::health::{self, Shown};
+use crate::runtime::health::Shown;
 use crate::runtime::readiness::{Readiness, Said};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
-use crate::runtime::telemetry;
+use crate::runtime::telemetry::{self, LogLevel};
 
+use super::admin::{ConfigInForce, Subject};
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
+use super::observe;
+use super::outlets::{self, Listening, Wanted};
 use super::reload::Reloader;
+use super::traces;
 use super::workers::{self, Shared};
 
 /// A worker's thread.
@@ -51,7 +58,7 @@ pub struct ProxyArgs {
 }
 
 /// Why the sidecar did not start, or did not end well.
-struct Failure {
+pub(super) struct Failure {
     code: u8,
     message: String,
 }
@@ -65,7 +72,7 @@ impl Failure {
     }
 
     /// An address that could not be bound.
-    fn unbound(key: &str, address: SocketAddr, error: &io::Error) -> Self {
+    pub(super) fn unbound(key: &str, address: impl fmt::Display, error: &io::Error) -> Self {
         let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
         let code = if forbidden {
             exit::PERMISSION
@@ -132,6 +139,14 @@ struct Sidecar {
     first: Generation,
     listen: SocketAddr,
     health: SocketAddr,
+    outlets: Vec<Wanted>,
+    admin: Option<SocketAddr>,
+    /// What the admin listener tells of the configuration.
+    config: Arc<ArcSwap<ConfigInForce>>,
+    logs: LogLevel,
+    spans: Option<SpanExport>,
+    /// Notified when a reload is ordered on the admin listener.
+    ordered: Arc<Notify>,
 }
 
 impl Sidecar {
@@ -141,7 +156,7 @@ impl Sidecar {
             |report: Box<Report>| Failure::new(exit::CONFIGURATION, report.refusal(false));
         let loaded = config::load(&args.config, std::env::vars_os()).map_err(refused)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        begin_logs(&loaded.config.service, &clock)?;
+        let logs = begin_logs(&loaded.config.service, &clock)?;
         let metrics = Metrics::new(VERSION)
             .map_err(|error| Failure::new(exit::FAILURE, format!("metrics: {error}")))?;
         let upstream = Drain::new();
@@ -154,8 +169,13 @@ impl Sidecar {
         };
         let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
         let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
+        let outlets = loaded.config.outbound.iter().map(Wanted::of).collect();
+        let admin = loaded.config.admin.map(|admin| admin.listen);
         let first = Generation::first(loaded, &parts).map_err(refused)?;
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
+        let spans = traces::begin(&recorder, &metrics, &service, VERSION)
+            .map_err(|message| Failure::new(exit::USAGE, message))?;
+        let config = ConfigInForce::of(&first, clock.now());
         Ok(Self {
             path: args.config.clone(),
             recorder,
@@ -169,21 +189,30 @@ impl Sidecar {
             first,
             listen,
             health,
+            outlets,
+            admin,
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            logs,
+            spans,
+            ordered: Arc::default(),
         })
     }
 
     /// Binds, serves until a signal, and ends in order: readiness first, the last record last. What runs here runs
     /// beside the workers, so that a metrics scrape or a reload cannot delay an order.
-    async fn serve(self, signals: Signals) -> Result<(), Failure> {
+    async fn serve(mut self, signals: Signals) -> Result<(), Failure> {
         let Signals { mut stop, reload } = signals;
         let (bound, sockets) = workers::bind(self.listen, self.parts.workers)
             .map_err(|error| Failure::unbound("inbound.listen", self.listen, &error))?;
         let health = tokio::net::TcpListener::bind(self.health)
             .await
             .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
+        let mut listening = self.listen_out()?;
+        let admin = observe::bind_admin(self.admin).await?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
         let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
+        let (outlets, orders) = (Drain::new(), Drain::new());
         let (newest, renewed) = watch::channel(self.first.live.generation);
         let (key_source, in_force) = watch::channel(self.first.key_source.clone());
         let (finish, finished) = watch::channel(false);
@@ -191,19 +220,19 @@ impl Sidecar {
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
             upstream: upstream.clone(),
+            outlets: outlets.clone(),
             newest: renewed,
             finished,
         };
-        let (threads, mut ended) = self.start_workers(sockets, shared)?;
+        let (threads, mut ended) = self.start_workers(sockets, &mut listening, &orders, shared)?;
         let readiness = self.readiness(in_force.clone());
         let shown = Shown {
             readiness: readiness.clone(),
-            metrics: self.shown_metrics(),
+            metrics: self.shown_metrics(&readiness),
         };
-        let stopping = helpers.clone();
-        helpers.spawn(health::serve(health, shown, async move {
-            stopping.draining().await
-        }));
+        observe::answer_probes(health, shown, &helpers);
+        observe::administer(admin, self.subject(&readiness), &helpers);
+        observe::export(self.spans.take(), &helpers);
         let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
         helpers.spawn(sweep(live, clock, helpers.clone()));
         let (clock, metrics) = (Arc::clone(&self.clock), self.metrics.clone());
@@ -228,7 +257,8 @@ impl Sidecar {
         readiness.set_draining();
         reloading.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
-        leave(&connections, &timeouts, lost, &mut stop).await;
+        let end = leave(&connections, &timeouts, lost, &mut stop).await;
+        leave_out(&outlets, &orders, end, &mut stop).await;
         upstream.drain(Duration::ZERO).await;
         finish.send_replace(true);
         join(threads);
@@ -248,11 +278,23 @@ impl Sidecar {
     fn start_workers(
         &self,
         sockets: Vec<TcpListener>,
+        listening: &mut [Listening],
+        orders: &Drain,
         shared: Shared,
     ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
         let shared = Arc::new(shared);
         let (tell, ended) = mpsc::channel(sockets.len());
-        let start = |(worker, socket)| {
+        let outlet = |index, worker, bound| OutboundPipeline {
+            live: Arc::clone(&self.live),
+            index,
+            bound,
+            recorder: self.recorder.clone(),
+            clock: Arc::clone(&self.clock),
+            worker,
+            orders: orders.clone(),
+        };
+        let outlets = outlets::share_out(listening, sockets.len(), outlet);
+        let start = |(worker, (socket, outlets))| {
             let pipeline = Pipeline {
                 live: Arc::clone(&self.live),
                 recorder: self.recorder.clone(),
@@ -260,11 +302,50 @@ impl Sidecar {
                 worker,
                 streams: Arc::clone(&self.streams),
             };
-            workers::start(socket, Arc::clone(&shared), pipeline, tell.clone())
+            workers::start(socket, Arc::clone(&shared), pipeline, outlets, tell.clone())
                 .map_err(|error| Failure::new(exit::FAILURE, error.to_string()))
         };
-        let threads: Result<Vec<_>, _> = sockets.into_iter().enumerate().map(start).collect();
+        let threads: Result<Vec<_>, _> = sockets
+            .into_iter()
+            .zip(outlets)
+            .enumerate()
+            .map(start)
+            .collect();
         Ok((threads?, ended))
+    }
+
+    /// Binds the listeners of the ways out.
+    fn listen_out(&self) -> Result<Vec<Listening>, Failure> {
+        let workers = self.parts.workers;
+        let bind = |wanted: &Wanted| {
+            let bound = wanted.bind(workers);
+            bound.map_err(|error| Failure::unbound(&wanted.title(), wanted, &error))
+        };
+        let listening = self
+            .outlets
+            .iter()
+            .map(bind)
+            .collect::<Result<Vec<_>, _>>()?;
+        for (wanted, listening) in self.outlets.iter().zip(&listening) {
+            let (listener, address) = (wanted.title(), &listening.shown);
+            tracing::info!(listener, address = %address, workers, "listening");
+        }
+        Ok(listening)
+    }
+
+    /// What operators look at and order by.
+    fn subject(&self, readiness: &Readiness) -> Subject {
+        Subject {
+            version: VERSION,
+            started: self.clock.now(),
+            clock: Arc::clone(&self.clock),
+            config: Arc::clone(&self.config),
+            live: Arc::clone(&self.live),
+            recorder: self.recorder.clone(),
+            readiness: readiness.clone(),
+            logs: self.logs.clone(),
+            ordered: Arc::clone(&self.ordered),
+        }
     }
 
     fn reloader(
@@ -283,6 +364,8 @@ impl Sidecar {
             gate: self.gate,
             recorder: self.recorder,
             clock: self.clock,
+            config: self.config,
+            ordered: self.ordered,
             refused: None,
         }
     }
@@ -315,14 +398,24 @@ impl Sidecar {
     }
 
     /// The text of `/metrics`, with what is only counted elsewhere.
-    fn shown_metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+    fn shown_metrics(&self, readiness: &Readiness) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (metrics, live) = (self.metrics.clone(), Arc::clone(&self.live));
-        let gate = Arc::clone(&self.gate);
+        let (gate, readiness) = (Arc::clone(&self.gate), readiness.clone());
         let clock = Arc::clone(&self.clock);
         Arc::new(move || {
-            live.load().show(&metrics, clock.now());
+            let live = live.load();
+            live.show(&metrics, clock.now());
             let counts = gate.counts();
-            metrics.show_connections(gate.taken_places(), counts.refused_per_peer, counts.errors);
+            metrics.show_connections(ConnectionTotals {
+                open: gate.taken_places(),
+                accepted: counts.accepted,
+                waited: counts.waited,
+                refused_per_ip: counts.refused_per_peer,
+                refused_by_system: counts.errors,
+            });
+            let open = live.ways.iter().map(Forwarder::open).sum();
+            metrics.show_upstream(open, live.ways.iter().map(Forwarder::idle).sum());
+            metrics.show_draining(readiness.is_draining());
             metrics.text()
         })
     }
@@ -345,26 +438,50 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
     }
 }
 
-/// The way out: connections are still taken in for a moment, because clients do not know yet; then requests in flight
-/// may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no pause.
+/// The end of the way in: connections are still taken in for a moment, because clients do not know yet; then requests in
+/// flight may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no
+/// pause. Says when all has to be over.
 async fn leave(
     connections: &Drain,
     timeouts: &Timeouts,
     lost: Option<usize>,
     stop: &mut StopSignals,
-) {
+) -> Instant {
     let end = Instant::now() + timeouts.drain;
     let pause = match lost {
         Some(_) => Duration::ZERO,
         None => timeouts.drain_pause.min(timeouts.drain),
     };
-    let drained = tokio::select! {
+    let (drained, end) = tokio::select! {
         drained = async {
             tokio::time::sleep(pause).await;
             connections.drain(end.saturating_duration_since(Instant::now())).await
-        } => drained,
-        _again = stop.next() => connections.drain(Duration::ZERO).await,
+        } => (drained, end),
+        _again = stop.next() => (connections.drain(Duration::ZERO).await, Instant::now()),
     };
+    tell(&drained);
+    end
+}
+
+/// What the ways out are given when the way in has taken all the time: an answer that is on its way arrives in it.
+const LEAVE_OUT_MIN: Duration = Duration::from_secs(2);
+
+/// The end of the ways out, after that of the way in: as long as requests were under way, the service could still cancel.
+/// What was sent is seen to its end, so that its record is written.
+async fn leave_out(outlets: &Drain, orders: &Drain, end: Instant, stop: &mut StopSignals) {
+    let left = end
+        .saturating_duration_since(Instant::now())
+        .max(LEAVE_OUT_MIN);
+    let drained = tokio::select! {
+        drained = async { tokio::join!(outlets.drain(left), orders.drain(left)).0 } => drained,
+        _again = stop.next() => {
+            tokio::join!(outlets.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
+        }
+    };
+    tell(&drained);
+}
+
+fn tell(drained: &Drained) {
     match drained {
         Drained::Finished => tracing::info!("every connection ended by itself"),
         Drained::Aborted(count) => tracing::warn!(count, "connections were cut off"),
@@ -372,16 +489,16 @@ async fn leave(
 }
 
 /// Logs by `RUST_LOG`, panics included.
-fn begin_logs(service: &str, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+fn begin_logs(service: &str, clock: &Arc<dyn Clock>) -> Result<LogLevel, Failure> {
     #[expect(
         clippy::disallowed_methods,
         reason = "roles read the environment, once, at start"
     )]
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    telemetry::init(&filter, service, Arc::clone(clock))
+    let logs = telemetry::init(&filter, service, Arc::clone(clock))
         .map_err(|message| Failure::new(exit::USAGE, message))?;
     telemetry::log_panics();
-    Ok(())
+    Ok(logs)
 }
 
 /// Opens the spool.

@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::accept::listener::Gate;
-use crate::config::{self, Report};
+use crate::config::{self, Contents, Report};
 use crate::model::clock::Clock;
 use crate::model::fault::Severity;
 use crate::pipeline::{Live, Streams};
-use crate::record::{ConfigLoaded, ConfigRejected, Metrics, Recorder};
+use crate::record::{ConfigLoaded, ConfigRejected, Metrics, Recorder, SecretRead};
 use crate::runtime::drain::Drain;
 use crate::runtime::reload::Watch;
 use crate::runtime::signals::ReloadSignal;
 
+use super::admin::ConfigInForce;
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::KeySource;
@@ -37,8 +38,12 @@ pub(super) struct Reloader {
     pub(super) gate: Arc<Gate>,
     pub(super) recorder: Recorder,
     pub(super) clock: Arc<dyn Clock>,
-    /// The fingerprint of the configuration that was refused last, as long as it stands.
-    pub(super) refused: Option<String>,
+    /// What the admin listener shows of it.
+    pub(super) config: Arc<ArcSwap<ConfigInForce>>,
+    /// Notified when somebody orders a reload there.
+    pub(super) ordered: Arc<Notify>,
+    /// What the configuration that was refused last was read from, as long as it stands.
+    pub(super) refused: Option<Contents>,
 }
 
 impl Reloader {
@@ -49,6 +54,7 @@ impl Reloader {
             let asked = tokio::select! {
                 () = drain.draining() => return,
                 () = asked.next() => true,
+                () = self.ordered.notified() => true,
                 () = watch.changed() => false,
             };
             self.reload(&mut watch, asked);
@@ -67,6 +73,26 @@ impl Reloader {
             previous: None,
             changes: &[],
         });
+        self.tell_secrets(&self.current, None);
+    }
+
+    /// Tells which secrets a generation was made with; never a value.
+    fn tell_secrets(&self, generation: &Generation, before: Option<&Generation>) {
+        let metrics = self.recorder.metrics();
+        let since = generation.secrets.since();
+        metrics.secrets(since.map(|(name, since)| (name, since.unix_seconds())));
+        let before = before.map(|before| before.secrets.as_ref());
+        for access in generation.secrets.accesses(before) {
+            if access.changed {
+                metrics.secret_changed();
+            }
+            self.recorder.secret_read(&SecretRead {
+                name: access.name,
+                source: access.source,
+                version: access.version,
+                changed: access.changed,
+            });
+        }
     }
 
     /// Reads everything again. What is read as it was before is left alone, unless somebody asked.
@@ -75,7 +101,7 @@ impl Reloader {
             Ok(loaded) => loaded,
             Err(report) => return self.refuse(&report, watch, asked),
         };
-        let same = loaded.warnings.fingerprint() == self.current.fingerprint;
+        let same = loaded.warnings.contents() == self.current.contents;
         if same && self.refused.is_none() && !asked {
             return;
         }
@@ -99,8 +125,10 @@ impl Reloader {
             source.clone_from(&next.key_source);
             !same
         });
+        let config = ConfigInForce::of(&next, now);
+        self.config.store(Arc::new(config));
         self.gate.retune(&next.limits, next.timeouts.response_idle);
-        let cut = self.streams.judge(&next.live.snapshot, now);
+        let cut = self.streams.judge(&next.live, now);
         let metrics = self.recorder.metrics();
         metrics.config_in_force(now);
         metrics.config_reloaded(true);
@@ -112,6 +140,7 @@ impl Reloader {
             previous: Some(&self.current.fingerprint),
             changes: &changes,
         });
+        self.tell_secrets(&next, Some(&self.current));
         tracing::info!(
             generation = next.live.generation,
             digest = next.fingerprint,
@@ -128,7 +157,7 @@ impl Reloader {
     /// Keeps what is in force. The same faulty text is told once, however often it is read, unless somebody asked.
     fn refuse(&mut self, report: &Report, watch: &mut Watch, asked: bool) {
         watch.also(report.files());
-        if !asked && self.refused.as_deref() == Some(report.fingerprint()) {
+        if !asked && self.refused.is_some() && self.refused == report.contents() {
             return;
         }
         self.recorder.metrics().config_reloaded(false);
@@ -149,7 +178,7 @@ impl Reloader {
             "the configuration is refused, the one before stays in force:\n{}",
             report.render(false).trim_end()
         );
-        self.refused = Some(report.fingerprint().to_owned());
+        self.refused = report.contents();
     }
 }
 

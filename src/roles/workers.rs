@@ -9,16 +9,21 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 
 use crate::accept::http::{Handler as _, HeadRefusal};
 use crate::accept::listener::{self, Gate, PortUse};
+use crate::forward::{Forwarder, RequestBody};
+use crate::model::exchange::Role;
 use crate::model::facts::Connection;
 use crate::pipeline::{Live, Pipeline};
 use crate::runtime::crypto;
 use crate::runtime::drain::Drain;
+
+use super::outlets::Outlet;
 
 /// What all workers share.
 pub(super) struct Shared {
@@ -27,6 +32,8 @@ pub(super) struct Shared {
     pub(super) drain: Drain,
     /// The connections to the service, and what looks after them.
     pub(super) upstream: Drain,
+    /// The connections of the ways out, which stay open while the way in ends.
+    pub(super) outlets: Drain,
     /// Told when something else is live.
     pub(super) newest: watch::Receiver<u64>,
     /// Turns true when every connection is done with, and the threads may end.
@@ -60,6 +67,7 @@ pub(super) fn start(
     socket: TcpListener,
     shared: Arc<Shared>,
     pipeline: Pipeline,
+    outlets: Vec<Outlet>,
     ended: mpsc::Sender<usize>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -68,7 +76,7 @@ pub(super) fn start(
         crypto::warm();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            serve(listener, shared, Arc::new(pipeline)).await;
+            serve(listener, shared, Arc::new(pipeline), outlets).await;
             Ok(())
         })
     })
@@ -95,17 +103,33 @@ fn told(
     })
 }
 
-async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, pipeline: Arc<Pipeline>) {
-    let tending = tend(Arc::clone(&shared), Arc::clone(&pipeline));
+async fn serve(
+    listener: tokio::net::TcpListener,
+    shared: Arc<Shared>,
+    pipeline: Arc<Pipeline>,
+    outlets: Vec<Outlet>,
+) {
+    let (live, worker) = (Arc::clone(&pipeline.live), pipeline.worker);
+    let service = move |live: &Live| live.ways.get(worker).cloned();
+    let tending = tend(Arc::clone(&shared), Arc::clone(&live), service);
     shared.upstream.spawn(tending);
+    for outlet in outlets {
+        let index = outlet.pipeline.index;
+        for role in Role::ALL {
+            let way = move |live: &Live| live.ways_out.get(index)?.way(role, worker).cloned();
+            let tending = tend(Arc::clone(&shared), Arc::clone(&live), way);
+            shared.upstream.spawn(tending);
+        }
+        shared.outlets.spawn(outlet.run(shared.outlets.clone()));
+    }
     let (gate, drain) = (Arc::clone(&shared.gate), shared.drain.clone());
+    let mut finished = shared.finished.clone();
     let accepting = listener::run(listener, gate, drain, |stream, peer| {
         let (shared, pipeline) = (Arc::clone(&shared), Arc::clone(&pipeline));
         async move { converse(stream, peer, &shared, &pipeline).await }
     });
     accepting.await;
     // Connections of this worker still run on this runtime; it ends when all are done with.
-    let mut finished = shared.finished.clone();
     let _ended = finished.wait_for(|finished| *finished).await;
 }
 
@@ -155,11 +179,15 @@ async fn converse_secretly(
     }
 }
 
-/// Looks after the worker's idle connections to the service. A way that another one follows is closed as soon as it is
+/// Looks after the worker's idle connections to one upstream. A way that another one follows is closed as soon as it is
 /// idle; requests on it come to their end.
-async fn tend(shared: Arc<Shared>, pipeline: Arc<Pipeline>) {
+async fn tend<B: RequestBody>(
+    shared: Arc<Shared>,
+    live: Arc<ArcSwap<Live>>,
+    way: impl Fn(&Live) -> Option<Forwarder<B>>,
+) {
     let mut newest = shared.newest.clone();
-    let current = || pipeline.live.load().ways.get(pipeline.worker).cloned();
+    let current = || way(&live.load());
     while !shared.upstream.is_draining() {
         // What comes after this look is a change.
         newest.mark_unchanged();

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, ETAG, HOST, IF_NONE_MATCH, USER_AGENT};
@@ -13,16 +12,15 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::model::settings::KeysUrl;
+
+use super::trust::{self, Unfit};
 
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -101,29 +99,6 @@ impl fmt::Display for GetError {
 
 impl std::error::Error for GetError {}
 
-/// Why nothing can ever be fetched so.
-#[derive(Debug)]
-pub enum Unfit {
-    /// The text of certificates holds none, or one that is none.
-    Certificates(String),
-    /// TLS cannot be set up at all.
-    Tls(rustls::Error),
-    /// The host is no name that a certificate can be for.
-    Host(InvalidDnsNameError),
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Certificates(why) => out.write_str(why),
-            Self::Tls(error) => write!(out, "TLS cannot be set up: {error}"),
-            Self::Host(error) => write!(out, "no certificate can be for this host: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Unfit {}
-
 impl Getter {
     /// Prepares TLS. `ca` is the PEM text of the authorities to trust, instead of the public ones.
     ///
@@ -141,13 +116,14 @@ impl Getter {
             (Err(_), false) => Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             (Err(_), true) => Host::Name,
         };
-        let roots = ca.map(roots).transpose()?;
-        let tls = match url.https {
-            true => {
+        // Certificates that are named are judged even where they are not needed.
+        let connector = (url.https || ca.is_some()).then(|| trust::connector(ca));
+        let tls = match connector.transpose()?.filter(|_| url.https) {
+            Some(connector) => {
                 let name = ServerName::try_from(url.host.clone()).map_err(Unfit::Host)?;
-                Some((connector(roots.unwrap_or_else(public_roots))?, name))
+                Some((connector, name))
             }
-            false => None,
+            None => None,
         };
         Ok(Self {
             url: url.clone(),
@@ -289,39 +265,6 @@ fn fresh(headers: &HeaderMap) -> Option<Duration> {
         .ok()
         .filter(|age| *age > 0)
         .map(Duration::from_secs)
-}
-
-fn roots(pem: &str) -> Result<RootCertStore, Unfit> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let refused =
-            |why: String| Unfit::Certificates(format!("a certificate is malformed: {why}"));
-        let certificate = certificate.map_err(|error| refused(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| refused(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(Unfit::Certificates(
-            "there is no certificate in it".to_owned(),
-        ));
-    }
-    Ok(roots)
-}
-
-fn public_roots() -> RootCertStore {
-    let known = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-    known.collect()
-}
-
-fn connector(roots: RootCertStore) -> Result<TlsConnector, Unfit> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(Unfit::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]

@@ -3,17 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
 use crate::model::settings::FileRead;
 
@@ -28,6 +29,9 @@ const SETTLE_ROUNDS_MAX: u32 = 20;
 
 /// How often it is looked without an event: network and bind mounts may tell of none.
 const POLL_EVERY: Duration = Duration::from_secs(30);
+
+/// Bytes of a file that are looked at together.
+const PIECE_BYTES: usize = 4096;
 
 /// Files under watch. The folders they are in are watched, never the files: a Kubernetes volume replaces a symbolic link
 /// beside them, and an editor the file.
@@ -214,8 +218,18 @@ fn or_here(folder: &Path) -> PathBuf {
 
 /// SHA-256 of as much of a file as was read at load; `None` if it cannot be read.
 fn digest_of(path: &Path, bytes_max: u64) -> Option<[u8; 32]> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(bytes_max).read_to_end(&mut bytes).ok()?;
-    digest(&SHA256, &bytes).as_ref().try_into().ok()
+    // Nobody waits for what another program may write into a pipe.
+    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let mut file = File::open(path).ok()?.take(bytes_max);
+    let mut context = Context::new(&SHA256);
+    // The file may hold secrets.
+    let mut piece = Zeroizing::new([0; PIECE_BYTES]);
+    loop {
+        match file.read(piece.as_mut_slice()) {
+            Ok(0) => return context.finish().as_ref().try_into().ok(),
+            Ok(read) => context.update(piece.get(..read)?),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
 }

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::model::clock::Clock;
 use crate::model::json::{push_plain, push_raw, push_text};
@@ -21,11 +21,36 @@ const TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
 const TEXT_BYTES_MAX: usize = 2048;
 const FIELDS_MAX: usize = 32;
 
+/// Changes what is logged while the process runs. Cheap to clone.
+#[derive(Clone)]
+pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
+
+/// What can be logged, from nothing to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl LogLevel {
+    /// Logs this program at `level` from now on, in the place of what was said before. What it is built on never tells
+    /// more than `info`: below that it may write what it reads.
+    ///
+    /// # Errors
+    /// It is not a level.
+    pub fn set(&self, level: &str) -> Result<(), String> {
+        let directives = match level {
+            "debug" | "trace" => format!("info,outrider={level}"),
+            known if LEVELS.contains(&known) => known.to_owned(),
+            _ => return Err(format!("level must be one of {}", LEVELS.join(", "))),
+        };
+        let filter = EnvFilter::try_new(directives).map_err(|error| error.to_string())?;
+        self.0.reload(filter).map_err(|error| error.to_string())
+    }
+}
+
 /// Begins to log. `filter` is written as in `RUST_LOG`; empty means `info`. Fails if the filter cannot be read or
 /// logging has begun already.
-pub fn init(filter: &str, service: &str, clock: Arc<dyn Clock>) -> Result<(), String> {
+pub fn init(filter: &str, service: &str, clock: Arc<dyn Clock>) -> Result<LogLevel, String> {
     let wanted = if filter.is_empty() { "info" } else { filter };
     let filter = EnvFilter::try_new(wanted).map_err(|error| format!("RUST_LOG: {error}"))?;
+    let (filter, handle) = reload::Layer::new(filter);
     let lines = JsonLines {
         service: service.to_owned(),
         clock,
@@ -34,7 +59,8 @@ pub fn init(filter: &str, service: &str, clock: Arc<dyn Clock>) -> Result<(), St
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .try_init()
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(LogLevel(handle))
 }
 
 /// Tells of every panic in the log: where it was, and the text if the program's own source holds it. A text that was put
@@ -211,7 +237,7 @@ mod tests {
             mono_ns: 0,
             unix_us: 0,
         }));
-        let error = init("outrider=loud", "s", clock).unwrap_err();
+        let error = init("outrider=loud", "s", clock).err().unwrap();
         assert!(error.starts_with("RUST_LOG: "), "{error}");
     }
 }

@@ -5,9 +5,12 @@ mod answer;
 mod cors;
 mod deprecation;
 mod hop_by_hop;
+pub mod outbound;
 mod problem;
 mod quota;
 mod request;
+pub mod signers;
+mod signing;
 mod trace_context;
 
 #[cfg(test)]

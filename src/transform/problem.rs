@@ -14,7 +14,7 @@ use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::units::seconds_up;
 
 /// Where each code is explained. With the code behind it, the `type` of a problem.
-const PROBLEMS: &str = "https://outrider.dev/problems/";
+pub(super) const PROBLEMS: &str = "https://outrider.dev/problems/";
 
 /// The methods of `Allow` for a method that is refused wherever it goes.
 const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -105,7 +105,7 @@ fn problem(cause: Cause, request_id: &HeaderValue, retry_after: Option<u64>) -> 
 }
 
 /// When to try again: as advised, or for a cause that passes by itself a guess on the short side.
-fn wait_seconds(denial: &Denial) -> Option<u64> {
+pub(super) fn wait_seconds(denial: &Denial) -> Option<u64> {
     match &denial.advice {
         Advice::RetryAfter(wait) => return Some(seconds_up(*wait)),
         Advice::Quota(spent) => return Some(seconds_up(spent.more_in)),

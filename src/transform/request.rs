@@ -90,19 +90,26 @@ const CLIENT_MUST_NOT_SAY: &[&str] = &[
 ];
 
 /// What the pipeline knows beside the facts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stamp<'a> {
     /// The request's id.
     pub request_id: &'a HeaderValue,
     /// Whether the client came over TLS.
     pub secure: bool,
+    /// Our own span, where requests are traced; else the client's own stays.
+    pub traceparent: Option<HeaderValue>,
 }
 
-/// A request ready for the service. Only [`prepare`] makes one, and it asks for a permit.
+/// A request ready for the service. Only [`prepare`] and, on the way out, [`super::outbound::sign`] make one, and they ask for a permit.
 #[derive(Debug)]
 pub struct Outbound<B>(Request<B>);
 
 impl<B> Outbound<B> {
+    /// What [`super::outbound::sign`] has made; it asks for a permit too.
+    pub(super) const fn of(request: Request<B>) -> Self {
+        Self(request)
+    }
+
     /// The request as it goes onto the wire: version 1.1, origin form.
     pub(crate) fn into_request(self) -> Request<B> {
         self.0
@@ -134,6 +141,7 @@ pub fn prepare<B: Body>(
     let proto = if stamp.secure { "https" } else { "http" };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
     headers.insert(REQUEST_ID, stamp.request_id.clone());
+    trace_context::set(&mut headers, stamp.traceparent.as_ref());
     headers.append(VIA, via(head.version));
 
     let mut request = Request::new(body);
@@ -215,7 +223,7 @@ fn set_certificate(headers: &mut HeaderMap, facts: &Facts) {
     }
 }
 
-fn client_must_not_say(name: &str) -> bool {
+pub(super) fn client_must_not_say(name: &str) -> bool {
     CLIENT_MUST_NOT_SAY.iter().any(|entry| {
         let told = if entry.ends_with('-') {
             name.as_bytes().get(..entry.len())

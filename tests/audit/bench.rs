@@ -9,7 +9,7 @@ use outrider::model::settings::SpoolSettings;
 use outrider::model::units::ByteSize;
 use outrider::record::segment::{self, Header, Next};
 use outrider::record::{
-    Metrics, OpenRecord, Recorder, Recovery, SpoolError, list_segments, new_id,
+    Metrics, OpenRecord, Recorder, Recovery, Scheme, SpoolError, list_segments, new_id,
 };
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ pub(crate) fn settings(folder: &Path) -> SpoolSettings {
         segment_bytes_max: ByteSize(1 << 20),
         spool_bytes_max: ByteSize(1 << 30),
         buffer_bytes_max: ByteSize(8 << 20),
+        refusals_per_minute: 300,
     }
 }
 
@@ -31,7 +32,7 @@ pub(crate) fn start(settings: &SpoolSettings) -> Result<(Recorder, Recovery), Sp
 pub(crate) fn open(recorder: &Recorder) -> OpenRecord {
     let now = SystemClock::new().now();
     let peer = "192.0.2.1:1".parse().expect("an address");
-    recorder.open(now, new_id(now), peer)
+    recorder.open(now, new_id(now), peer, Scheme::Http)
 }
 
 /// Every event of a folder, as text, in order; a later segment has the last word.

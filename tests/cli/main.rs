@@ -7,8 +7,10 @@
 mod tokens;
 
 mod audit;
+mod demo;
 mod explain;
 mod folder;
 mod others;
+mod pin;
 mod proxy;
 mod suites;

@@ -95,3 +95,22 @@ fn the_command_line_itself() {
     assert_eq!(folder.run("proxy -c", &[]).code, 2);
     assert_eq!(folder.run("proxy -c none.yaml", &[]).code, 78);
 }
+
+#[test]
+fn check_warns_of_a_count_that_strangers_share() {
+    let folder = Folder::new();
+    let counted = |per: &str| {
+        let yaml = crate::folder::SIDECAR.replace("per: client_ip", &format!("per: {per}"));
+        folder.write("sidecar.yaml", &yaml);
+        folder.run("check sidecar.yaml", &[]).out
+    };
+    for per in ["user", "claim:desk"] {
+        let told = counted(per);
+        assert!(told.contains("they share one count"), "{told}");
+        assert!(told.contains("--> sidecar.yaml:12:"), "{told}");
+        assert!(told.ends_with("ok, 3 routes, 1 warning\n"), "{told}");
+    }
+    for per in ["client_ip", "all", "route"] {
+        assert!(counted(per).ends_with("0 warnings\n"));
+    }
+}

@@ -67,6 +67,24 @@ fn every_broken_file_is_refused_in_the_words_on_record() {
 }
 
 #[test]
+fn no_message_shows_a_value_that_may_be_a_secret() {
+    let mut seen = 0;
+    for file in files() {
+        let bytes = fs::read(&file).unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if !name.starts_with("secret-") {
+            continue;
+        }
+        seen += 1;
+        let refused = config::load_bytes(name, &bytes, &here(FOLDER), environment(&bytes));
+        let report = refused.expect_err(name);
+        let told = format!("{}{}", report.render(true), report.to_json());
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    assert!(seen >= 10, "{seen} files");
+}
+
+#[test]
 fn a_file_with_five_faults_names_all_five_at_once() {
     let (code, text) = check(&here(FOLDER).join("five-faults.yaml"), &[]);
     assert_eq!(code, exit::CONFIGURATION);

@@ -54,8 +54,10 @@ inbound:
       match: { method: GET, path: /open, host: b.example }
       anonymous: true
       cors: { origins: ["https://other.example"] }
-audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB }
+audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB, refusals_per_minute: 60 }
+secrets: [{ env: { prefix: TRADING_ } }, { dotenv: .env }, { files: secrets }]
 health: { listen: 127.0.0.1:9000 }
+admin: { listen: 127.0.0.1:9001 }
 workers: 2
 "#;
 
@@ -163,6 +165,8 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             "/certificate",
             "/key",
             "/client_ca",
+            "/dotenv",
+            "/files",
         ];
         if found.value.is_object() || found.value.is_array() {
             return None;

@@ -147,3 +147,47 @@ fn a_reload_that_is_refused_keeps_the_keys_and_certificates_are_watched() {
     assert_eq!(status(&sidecar, &token(&issuer)), 200);
     assert_eq!(server.connections(), 1);
 }
+
+#[test]
+fn certificates_of_the_source_are_rolled_under_load() {
+    let (old, new, issuer) = (Authority::new(), Authority::new(), Issuer::new(2048));
+    let server = KeyServer::start(&old, Answer::Document(set(&[&issuer])));
+    let (sidecar, _origin) = launch(&server.url(), &old.pem(), "refresh: 1s");
+    wait_for_line(&sidecar, "[+]keys ok");
+    let (done, token) = (AtomicBool::new(false), token(&issuer));
+    let roll = |pem: &str| {
+        let (before, asked) = (taken(&sidecar), server.connections());
+        fs::write(sidecar.folder().join("fresh"), pem).unwrap();
+        fs::rename(
+            sidecar.folder().join("fresh"),
+            sidecar.folder().join("ca.pem"),
+        )
+        .unwrap();
+        sidecar.wait_until("reloaded", || taken(&sidecar) > before);
+        sidecar.wait_until("fetched", || server.connections() > asked);
+        wait_for_line(&sidecar, "[+]keys ok");
+    };
+    thread::scope(|scope| {
+        let client = scope.spawn(|| ask_until(&done, &sidecar, &token));
+        roll(&format!("{}{}", old.pem(), new.pem()));
+        server.show(&new);
+        roll(&new.pem());
+        done.store(true, Ordering::SeqCst);
+        assert!(client.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn keys_that_only_a_distrusted_authority_vouched_for_are_dropped() {
+    let (old, new, issuer) = (Authority::new(), Authority::new(), Issuer::new(2048));
+    let server = KeyServer::start(&old, Answer::Document(set(&[&issuer])));
+    let (sidecar, _origin) = launch(&server.url(), &old.pem(), "refresh: 1h");
+    wait_for_line(&sidecar, "[+]keys ok");
+    assert_eq!(status(&sidecar, &token(&issuer)), 200);
+    fs::write(sidecar.folder().join("ca.pem"), new.pem()).unwrap();
+    wait_for_line(&sidecar, "[-]keys waiting for");
+    assert_eq!(status(&sidecar, &token(&issuer)), 503);
+    server.show(&new);
+    wait_for_line(&sidecar, "[+]keys ok");
+    assert_eq!(status(&sidecar, &token(&issuer)), 200);
+}

@@ -71,11 +71,13 @@ impl Authority {
 /// A running key server. Its thread ends with the process.
 pub struct KeyServer {
     address: SocketAddr,
+    names: Vec<&'static str>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     answer: Mutex<Answer>,
+    config: Mutex<Arc<ServerConfig>>,
     connections: AtomicUsize,
     requests: AtomicUsize,
     confirmed: AtomicUsize,
@@ -88,12 +90,12 @@ impl KeyServer {
     }
 
     /// The same with a certificate for these names.
-    pub fn start_as(authority: &Authority, answer: Answer, names: &[&str]) -> Self {
+    pub fn start_as(authority: &Authority, answer: Answer, names: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let config = Arc::new(authority.config(names));
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
+            config: Mutex::new(Arc::new(authority.config(names))),
             connections: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             confirmed: AtomicUsize::new(0),
@@ -101,11 +103,16 @@ impl KeyServer {
         let server = Arc::clone(&shared);
         thread::spawn(move || {
             for socket in listener.incoming().map_while(Result::ok) {
-                let (server, config) = (Arc::clone(&server), Arc::clone(&config));
+                let server = Arc::clone(&server);
+                let config = Arc::clone(&server.config.lock().unwrap());
                 thread::spawn(move || server.serve(socket, config));
             }
         });
-        Self { address, shared }
+        Self {
+            address,
+            names: names.to_vec(),
+            shared,
+        }
     }
 
     /// For `url`.
@@ -121,6 +128,11 @@ impl KeyServer {
     /// From now on.
     pub fn answer(&self, answer: Answer) {
         *self.shared.answer.lock().unwrap() = answer;
+    }
+
+    /// Shows a certificate of this authority from now on.
+    pub fn show(&self, authority: &Authority) {
+        *self.shared.config.lock().unwrap() = Arc::new(authority.config(&self.names));
     }
 
     /// How many came.

@@ -15,6 +15,7 @@
 mod support;
 
 mod crowd;
+mod memory;
 mod panic;
 mod reload;
 mod rotation;

@@ -54,7 +54,17 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
     let way = Forwarder::new(inbound.upstream.clone(), &inbound.timeouts, limits, spawner);
     let http = Http::new(&inbound.limits, &inbound.timeouts);
     let snapshot = load::snapshot(inbound).unwrap().snapshot;
-    let live = Live::new(1, snapshot, http.clone(), None, vec![way], &metrics);
+    let service = Arc::new(metrics.client("127.0.0.1", "1"));
+    let live = Live::new(
+        1,
+        snapshot,
+        http.clone(),
+        None,
+        vec![way],
+        Vec::new(),
+        service,
+        &metrics,
+    );
     let pipeline = Pipeline {
         live: Arc::new(ArcSwap::from_pointee(live)),
         recorder: recorder.clone(),

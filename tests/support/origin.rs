@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use super::wire::{dechunk, head_length, header_line};
 
 /// What the service received, one complete request.
@@ -128,6 +130,27 @@ impl Origin {
         });
         Self {
             url: format!("http://{address}"),
+            address: Some(address),
+            socket: None,
+            shared,
+        }
+    }
+
+    /// The same behind TLS, for clients that name `localhost`.
+    pub fn start_secret(config: Arc<ServerConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Shared::new();
+        let server = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let server = Arc::clone(&server);
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                thread::spawn(move || server.serve(StreamOwned::new(connection, stream)));
+            }
+        });
+        Self {
+            url: format!("https://localhost:{}", address.port()),
             address: Some(address),
             socket: None,
             shared,
@@ -289,17 +312,25 @@ impl Shared {
 }
 
 trait Stream: Read + Write {
-    fn end(&self);
+    fn end(&mut self);
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn end(&mut self) {
+        self.conn.send_close_notify();
+        let _told = self.flush();
+        let _gone = self.sock.shutdown(Shutdown::Both);
+    }
 }
 
 impl Stream for TcpStream {
-    fn end(&self) {
+    fn end(&mut self) {
         let _gone = self.shutdown(Shutdown::Both);
     }
 }
 
 impl Stream for UnixStream {
-    fn end(&self) {
+    fn end(&mut self) {
         let _gone = self.shutdown(Shutdown::Both);
     }
 }

@@ -42,8 +42,11 @@ pub struct Setup<'a> {
     pub env: &'a [(&'a str, &'a str)],
 }
 
-/// Tests do not wait for clients that are not there.
-const NO_PAUSE: &[(&str, &str)] = &[("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s")];
+/// Tests do not wait for clients that are not there, and look for every record.
+const FOR_TESTS: &[(&str, &str)] = &[
+    ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s"),
+    ("OUTRIDER_AUDIT__REFUSALS_PER_MINUTE", "1000000"),
+];
 
 impl<'a> Setup<'a> {
     /// One worker, nothing beside the configuration.
@@ -57,7 +60,7 @@ impl<'a> Setup<'a> {
             listen: "127.0.0.1:0",
             files: &[],
             open_files: None,
-            env: NO_PAUSE,
+            env: FOR_TESTS,
         }
     }
 
@@ -91,7 +94,10 @@ impl<'a> Setup<'a> {
     }
 
     fn lay_out(&self) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
+        self.lay_out_in(tempfile::tempdir().unwrap())
+    }
+
+    fn lay_out_in(&self, folder: TempDir) -> TempDir {
         for (name, text) in self.files {
             fs::write(folder.path().join(name), text).unwrap();
         }
@@ -100,7 +106,8 @@ impl<'a> Setup<'a> {
         folder
     }
 
-    fn yaml(&self, spool: &Path) -> String {
+    /// The text of the configuration.
+    pub fn yaml(&self, spool: &Path) -> String {
         format!(
             "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n\
              inbound:\n  listen: {}\n  forward_to: {}\n{}\n",
@@ -150,9 +157,19 @@ impl Sidecar {
         sidecar
     }
 
+    /// The same in a folder that has files already.
+    pub fn start_in(setup: &Setup<'_>, folder: TempDir) -> Self {
+        let sidecar = Self::launch_in(setup, setup.lay_out_in(folder));
+        sidecar.wait_until("ready", || sidecar.ask_health("/readyz").status == 200);
+        sidecar
+    }
+
     /// Starts one and waits until it listens.
     pub fn launch(setup: &Setup<'_>) -> Self {
-        let folder = setup.lay_out();
+        Self::launch_in(setup, setup.lay_out())
+    }
+
+    fn launch_in(setup: &Setup<'_>, folder: TempDir) -> Self {
         let mut child = setup.command(&folder).spawn().unwrap();
         let output = Arc::new(Output::default());
         output.collect(child.stdout.take().unwrap(), |texts| &mut texts.stdout);
@@ -202,6 +219,12 @@ impl Sidecar {
         let host = self.health;
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         wire.ask(request).unwrap()
+    }
+
+    /// Where another listener is, by its name in the log.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let text = self.stdout();
+        listener(&text, name).unwrap()
     }
 
     /// The text of `/metrics`.
@@ -266,7 +289,8 @@ impl Sidecar {
     /// Open sockets of the process, listeners included.
     pub fn sockets(&self) -> usize {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {
-            return 0;
+            // Only root may look into the process; it counts for everybody else.
+            return self.metric("process_open_fds", &[]) as usize;
         };
         let targets = entries
             .flatten()
@@ -424,12 +448,8 @@ impl Output {
         let until = Instant::now() + START;
         let mut texts = self.text.lock().unwrap();
         loop {
-            let lines = texts.stdout.lines();
-            let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found =
-                lines.find(|line| line["msg"] == "listening" && line["listener"] == listener);
-            if let Some(line) = found {
-                return line["address"].as_str().unwrap().parse().unwrap();
+            if let Some(address) = self::listener(&texts.stdout, listener) {
+                return address;
             }
             let ended = child.try_wait().unwrap();
             let waits = Instant::now() < until && ended.is_none();
@@ -442,6 +462,14 @@ impl Output {
             texts = self.changed.wait_timeout(texts, pause).unwrap().0;
         }
     }
+}
+
+/// The address that a log names for a listener.
+fn listener(log: &str, name: &str) -> Option<SocketAddr> {
+    let lines = log.lines();
+    let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let found = lines.find(|line| line["msg"] == "listening" && line["listener"] == name)?;
+    found["address"].as_str()?.parse().ok()
 }
 
 /// What `outrider audit tail` prints of a spool.

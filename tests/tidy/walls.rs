@@ -27,14 +27,24 @@ const ROOMS: &[Room] = &[
             "decide::Permit",
             "decide::Preflight",
             "decide::policy",
+            "decide::outbound",
         ],
     ),
     room(
         "forward",
-        &["model", "runtime", "decide::Permit", "transform::Outbound"],
+        &[
+            "model",
+            "runtime",
+            "decide::Permitted",
+            "transform::Outbound",
+        ],
     ),
     room("record", &["model", "runtime"]),
-    room("config", &["model", "decide", "ledger"]),
+    room("secrets", &["model"]),
+    room(
+        "config",
+        &["model", "decide", "ledger", "secrets", "transform::signers"],
+    ),
     room(
         "pipeline",
         &[

@@ -34,11 +34,13 @@ pub(crate) struct Said<'s> {
     /// Days from now.
     pub(crate) from: i64,
     pub(crate) until: i64,
+    /// Seconds from now, instead of days.
+    pub(crate) until_seconds: Option<u64>,
 }
 
 impl Authority {
     pub(crate) fn new(common_name: &str) -> Self {
-        let mut params = params(common_name, -1, 365);
+        let mut params = params(common_name, in_days(-1), in_days(365));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
@@ -76,6 +78,7 @@ pub(crate) fn server_of<'s>(hosts: &[&'s str]) -> Said<'s> {
         purpose: ExtendedKeyUsagePurpose::ServerAuth,
         from: -1,
         until: 60,
+        until_seconds: None,
     }
 }
 
@@ -92,6 +95,7 @@ pub(crate) fn client_of(name: &str) -> Said<'_> {
         purpose: ExtendedKeyUsagePurpose::ClientAuth,
         from: -1,
         until: 60,
+        until_seconds: None,
     }
 }
 
@@ -119,7 +123,9 @@ impl Made {
 }
 
 fn prepared(said: Said<'_>) -> (CertificateParams, KeyPair) {
-    let mut params = params(said.common_name, said.from, said.until);
+    let until = said.until_seconds.map(|seconds| now() + seconds);
+    let until = until.unwrap_or_else(|| in_days(said.until));
+    let mut params = params(said.common_name, in_days(said.from), until);
     params.subject_alt_names = said.names;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -128,18 +134,24 @@ fn prepared(said: Said<'_>) -> (CertificateParams, KeyPair) {
     (params, KeyPair::generate().unwrap())
 }
 
-fn params(common_name: &str, from: i64, until: i64) -> CertificateParams {
+fn params(common_name: &str, from: u64, until: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "JTS, Inc.");
     subject.push(DnType::CommonName, common_name);
     params.distinguished_name = subject;
-    let today = SystemClock::new().now().unix_seconds().unsigned_abs();
-    let day = |days: i64| {
-        let seconds = today.checked_add_signed(days * DAY.cast_signed()).unwrap();
-        date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
-    };
-    params.not_before = day(from);
-    params.not_after = day(until);
+    let at = |seconds| date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+    params.not_before = at(from);
+    params.not_after = at(until);
     params
+}
+
+fn now() -> u64 {
+    SystemClock::new().now().unix_seconds().unsigned_abs()
+}
+
+/// Seconds since 1970.
+fn in_days(days: i64) -> u64 {
+    let seconds = now().checked_add_signed(days * DAY.cast_signed());
+    seconds.unwrap()
 }

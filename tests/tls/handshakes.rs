@@ -159,13 +159,14 @@ fn the_end_of_a_certificate_is_told() {
     authority.make(soon).write(folder.path(), "tls");
     let tls = "  tls: { certificate: tls.crt, key: tls.key }\n";
     let sidecar = Sidecar::start(folder, &format!("{tls}  {OPEN}"));
-    let ready = sidecar.page("/readyz?verbose");
-    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    let ready = sidecar.ask_health("/readyz?verbose");
+    assert_eq!(ready.status, 200);
+    let ready = ready.text();
     assert!(
         ready.contains("[+]certificates warning: tls.crt ends in "),
         "{ready}"
     );
-    let metrics = sidecar.page("/metrics");
+    let metrics = sidecar.metrics();
     let line = "outrider_tls_cert_expiry_timestamp_seconds{certificate=\"tls.crt\"} ";
     assert!(metrics.contains(line), "{metrics}");
 }

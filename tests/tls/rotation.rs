@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::authority::{Authority, Made, server_of};
 use crate::client::Client;
 use crate::sidecar::Sidecar;
+use crate::support::origin::{Act, Origin, send};
 
 const HOST: &str = "orders.jts.local";
 const ROTATIONS: u32 = 100;
@@ -34,14 +35,14 @@ fn mutual(authority: &Authority) -> Sidecar {
 }
 
 /// How many reloads came to this: `success` or `rejected`.
-fn reloads(sidecar: &Sidecar, outcome: &str) -> u64 {
+pub(crate) fn reloads(sidecar: &Sidecar, outcome: &str) -> u64 {
     let name = format!("outrider_config_reloads_total{{outcome=\"{outcome}\"}} ");
-    let page = sidecar.page("/metrics");
+    let page = sidecar.metrics();
     let count = page.lines().find_map(|line| line.strip_prefix(&name));
     count.unwrap().trim().parse().unwrap()
 }
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..LOOKS {
         if done() {
             return;
@@ -162,7 +163,7 @@ fn a_torn_pair_changes_nothing_until_it_is_whole() {
         client.send(sidecar.inbound, "/", &[]).unwrap().shown
     };
     let ends = || -> Vec<String> {
-        let page = sidecar.page("/metrics");
+        let page = sidecar.metrics();
         let lines = page.lines().filter(|line| line.contains("cert_expiry"));
         lines.map(str::to_owned).collect()
     };
@@ -174,9 +175,9 @@ fn a_torn_pair_changes_nothing_until_it_is_whole() {
     fs::write(sidecar.folder().join("tls.crt"), &next.certificate).unwrap();
     wait_until("the refusal", || reloads(&sidecar, "rejected") == 1);
     assert_eq!((shown(), ends()), (first, before.clone()));
-    let log = sidecar.log();
+    let log = sidecar.stdout();
     assert!(log.contains("does not belong to"), "{log}");
-    assert!(log.contains("sidecar.yaml:5:"), "the line is named: {log}");
+    assert!(log.contains("sidecar.yaml:9:"), "the line is named: {log}");
 
     fs::write(sidecar.folder().join("tls.key"), &next.key).unwrap();
     wait_until("the reload", || reloads(&sidecar, "success") == 1);
@@ -198,6 +199,92 @@ fn a_client_ca_that_is_taken_away_takes_its_sessions_with_it() {
 }
 
 #[test]
+fn a_kept_connection_is_asked_again_who_issued_its_certificate() {
+    let (authority, next) = (Authority::new("ca"), Authority::new("next"));
+    let (old, new) = (authority.client("bot"), next.client("bot"));
+    let sidecar = mutual(&authority);
+    let mut kept = Client::new(&authority, HOST, Some(&old))
+        .open(sidecar.inbound)
+        .unwrap();
+    assert_eq!(kept.ask("/").unwrap().status(), "200");
+    let both = format!("{}{}", authority.pem, next.pem);
+    fs::write(sidecar.folder().join("ca.crt"), both).unwrap();
+    wait_until("the reload", || reloads(&sidecar, "success") == 1);
+    assert_eq!(kept.ask("/").unwrap().status(), "200", "one CA more");
+    assert_eq!(kept.ask("/").unwrap().status(), "200");
+    let renewed = Client::new(&authority, HOST, Some(&new));
+    let mut renewed = renewed.open(sidecar.inbound).unwrap();
+    assert_eq!(renewed.ask("/").unwrap().status(), "200");
+
+    fs::write(sidecar.folder().join("ca.crt"), &next.pem).unwrap();
+    wait_until("the reload", || reloads(&sidecar, "success") == 2);
+    let refused = kept.ask("/").unwrap();
+    assert_eq!(refused.status(), "403", "{}", refused.text);
+    assert!(refused.text.contains("tls.client_certificate"));
+    assert!(kept.ask("/").is_err(), "the connection is closed");
+    assert_eq!(renewed.ask("/").unwrap().status(), "200");
+}
+
+/// A piece every 20 ms for about ten seconds.
+fn streaming() -> Origin {
+    let origin = Origin::start();
+    origin.answer(|_| {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let piece = [send("3\r\nabc\r\n"), Act::Pause(Duration::from_millis(20))];
+        let pieces = (0..500).flat_map(|_| piece.clone());
+        std::iter::once(send(head)).chain(pieces).collect()
+    });
+    origin
+}
+
+#[test]
+fn an_open_answer_ends_when_nobody_vouches_for_its_client_any_more() {
+    let (authority, next) = (Authority::new("ca"), Authority::new("next"));
+    let (bot, desk) = (authority.client("bot"), next.client("desk"));
+    let folder = tempfile::tempdir().unwrap();
+    authority.server(&[HOST]).write(folder.path(), "tls");
+    let both = format!("{}{}", authority.pem, next.pem);
+    fs::write(folder.path().join("ca.crt"), both).unwrap();
+    let sidecar = Sidecar::before(&streaming(), folder, MUTUAL);
+    let open = |own| {
+        let client = Client::new(&authority, HOST, Some(own));
+        let mut kept = client.open(sidecar.inbound).unwrap();
+        kept.send("/").unwrap();
+        assert!(kept.flows());
+        kept
+    };
+    let (mut cut, mut stays) = (open(&bot), open(&desk));
+    fs::write(sidecar.folder().join("ca.crt"), &next.pem).unwrap();
+    wait_until("the reload", || reloads(&sidecar, "success") == 1);
+    assert!(cut.ends(), "it went on");
+    assert!(stays.flows(), "a certificate that is still good");
+    drop(stays);
+    let told = crate::sidecar::refusals(&sidecar.events());
+    let why = "`client_ca` does not vouch for the certificate any more".to_owned();
+    assert_eq!(told, [("tls.client_certificate".to_owned(), why)]);
+}
+
+#[test]
+fn an_open_answer_ends_with_the_certificate_of_its_client() {
+    let authority = Authority::new("ca");
+    let mut short = crate::authority::client_of("bot");
+    short.until_seconds = Some(6);
+    let own = authority.make(short);
+    let folder = tempfile::tempdir().unwrap();
+    authority.server(&[HOST]).write(folder.path(), "tls");
+    fs::write(folder.path().join("ca.crt"), &authority.pem).unwrap();
+    let sidecar = Sidecar::before(&streaming(), folder, MUTUAL);
+    let client = Client::new(&authority, HOST, Some(&own));
+    let mut kept = client.open(sidecar.inbound).unwrap();
+    kept.send("/").unwrap();
+    assert!(kept.flows());
+    assert!(kept.ends(), "it went on");
+    let told = crate::sidecar::refusals(&sidecar.events());
+    let why = "the client certificate ended while the answer was open".to_owned();
+    assert_eq!(told, [("tls.client_certificate".to_owned(), why)]);
+}
+
+#[test]
 fn tls_does_not_come_or_go_while_running() {
     let authority = Authority::new("ca");
     let own = authority.client("bot");
@@ -210,7 +297,7 @@ fn tls_does_not_come_or_go_while_running() {
         .collect();
     fs::write(&file, without.join("\n")).unwrap();
     wait_until("the refusal", || reloads(&sidecar, "rejected") == 1);
-    let log = sidecar.log();
+    let log = sidecar.stdout();
     let told = "`inbound.tls` cannot change while running: it is TLS, not clear text";
     assert!(log.contains(told), "{log}");
     let client = Client::new(&authority, HOST, Some(&own));

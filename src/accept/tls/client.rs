@@ -9,6 +9,7 @@ use x509_parser::prelude::{
 };
 
 use crate::model::certificate::{CertificateNames, ClientCertificate, Fingerprint};
+use crate::model::json::misleads;
 
 /// Names of one certificate, subject apart.
 const NAMES_MAX: usize = 64;
@@ -81,7 +82,8 @@ fn check(text: &str) -> Result<(), &'static str> {
 }
 
 /// A name as RFC 4514 writes it: the most specific part first, what could be misread escaped.
-fn rfc4514(name: &X509Name<'_>) -> String {
+#[must_use]
+pub fn rfc4514(name: &X509Name<'_>) -> String {
     let parts: Vec<String> = name.iter_rdn().map(part).collect();
     let reversed: Vec<&str> = parts.iter().rev().map(String::as_str).collect();
     reversed.join(",")
@@ -115,13 +117,13 @@ fn attribute(pair: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
-/// RFC 4514 section 2.4. Control characters are escaped too, which it allows and a terminal needs.
+/// RFC 4514 section 2.4. Characters that steer a terminal are escaped too, which it allows.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let last = text.chars().count().saturating_sub(1);
     for (at, letter) in text.chars().enumerate() {
         let edge = (at == 0 && matches!(letter, ' ' | '#')) || (at == last && letter == ' ');
-        let steers = letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+        let steers = letter.is_control() || misleads(letter);
         if steers {
             let mut bytes = [0; 4];
             for byte in letter.encode_utf8(&mut bytes).bytes() {
@@ -166,6 +168,7 @@ mod tests {
             ("a\u{0}b", "a\\00b"),
             ("a\u{1b}[2J", "a\\1B[2J"),
             ("a\u{2028}", "a\\E2\\80\\A8"),
+            ("a\u{202e}", "a\\E2\\80\\AE"),
             ("Zoë", "Zoë"),
             ("", ""),
         ] {

@@ -100,15 +100,15 @@ fn key(file: &FileSetting, faults: &mut Faults) -> Option<PrivateKeyDer<'static>
         match found {
             Ok(mut keys) if keys.len() == 1 => return keys.pop(),
             Ok(keys) if keys.is_empty() => (
-                format!("the file `{name}` holds no private key"),
+                format!("`{name}` holds no private key"),
                 "it holds one block `-----BEGIN PRIVATE KEY-----`",
             ),
             Ok(_) => (
-                format!("the file `{name}` holds more than one private key"),
+                format!("`{name}` holds more than one private key"),
                 "keep the one that belongs to the certificate",
             ),
             Err(_) => (
-                format!("the file `{name}` is broken: a block of it is not PEM"),
+                format!("`{name}` is broken: a block of it is not PEM"),
                 "perhaps it was read while it was being written",
             ),
         }

@@ -2,14 +2,18 @@
 //! or a certificate out of date refuses the whole: then the state before stays.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
 use super::hosts::Hosts;
 use super::pair::{self, Pair};
+use crate::model::certificate::Chain;
 use crate::model::clock::Now;
 use crate::model::fault::Faults;
 use crate::model::settings::{ClientAuth, FileSetting, TlsSettings, TlsVersion};
@@ -21,13 +25,20 @@ pub struct TlsState {
     pub(super) config: Arc<ServerConfig>,
     pub(super) hosts: Arc<Hosts>,
     shown: Vec<Shown>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// Stands for the client CA: the same for the same certificates.
+    trust: u64,
 }
 
-/// A certificate file and when it ends.
+/// A certificate file in use: what it is for, and when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The file, as the configuration names it.
     pub name: String,
+    /// The hosts for which it is shown; none for the client CA, and for one that is for whoever names no host.
+    pub hosts: Vec<String>,
+    /// The file of its private key; none for the client CA.
+    pub key: Option<String>,
     /// The last second at which all of it is valid, since 1970.
     pub not_after: i64,
 }
@@ -52,23 +63,36 @@ impl TlsState {
             .zip(&pairs)
             .map(|(one, pair)| Shown {
                 name: one.certificate.name.clone(),
+                hosts: match one.hosts.is_empty() {
+                    true => pair.hosts.clone(),
+                    false => one.hosts.iter().map(|host| host.name.clone()).collect(),
+                },
+                key: Some(one.key.name.clone()),
                 not_after: pair.not_after,
             })
             .collect();
         let hosts = Arc::new(hosts(settings, &pairs, faults)?);
-        let verifier = match issuers {
+        let (verifier, trust) = match issuers {
             Some(issuers) => {
                 shown.push(issuers.shown);
-                verifier(settings, issuers.roots, &provider, faults)?
+                let trust = trust(&issuers.roots);
+                (verifier(settings, issuers.roots, &provider, faults)?, trust)
             }
-            None => WebPkiClientVerifier::no_client_auth(),
+            None => (WebPkiClientVerifier::no_client_auth(), 0),
         };
-        let config = config(settings, provider, verifier, Arc::clone(&hosts));
+        let config = config(
+            settings,
+            provider,
+            Arc::clone(&verifier),
+            Arc::clone(&hosts),
+        );
         match config {
             Ok(config) => Some(Self {
                 config: Arc::new(config),
                 hosts,
                 shown,
+                verifier,
+                trust,
             }),
             Err(error) => {
                 let place = &settings.certificates.first()?.certificate.place;
@@ -83,6 +107,56 @@ impl TlsState {
     pub fn shown(&self) -> &[Shown] {
         &self.shown
     }
+
+    /// A chain that a handshake has just found good.
+    pub(super) fn chain(&self, shown: &[CertificateDer<'_>]) -> Chain {
+        let shown = shown.iter().map(|one| one.to_vec());
+        Chain::new(shown.collect(), self.trust)
+    }
+
+    /// Whether a handshake would find the chain good now. Asked again only where other certificates are trusted than
+    /// when it was asked last.
+    pub(super) fn trusts(&self, chain: &Chain, now: Now) -> bool {
+        if chain.is_good_for(self.trust) {
+            return true;
+        }
+        let mut shown = chain
+            .certificates
+            .iter()
+            .map(|one| CertificateDer::from(one.as_slice()));
+        // A verifier that asks for none cannot judge any.
+        let (true, Some(own)) = (self.verifier.offer_client_auth(), shown.next()) else {
+            return false;
+        };
+        let between: Vec<_> = shown.collect();
+        let seconds = u64::try_from(now.unix_seconds()).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let good = self
+            .verifier
+            .verify_client_cert(&own, &between, now)
+            .is_ok();
+        if good {
+            chain.set_good_for(self.trust);
+        }
+        good
+    }
+}
+
+/// A number for these roots. Whoever could find two sets with one number chooses the roots anyway.
+fn trust(roots: &RootCertStore) -> u64 {
+    let mut context = Context::new(&SHA256);
+    for root in &roots.roots {
+        for part in [&root.subject, &root.subject_public_key_info] {
+            context.update(&part.len().to_be_bytes());
+            context.update(part);
+        }
+        let names = root.name_constraints.as_deref().unwrap_or_default();
+        context.update(&names.len().to_be_bytes());
+        context.update(names);
+    }
+    let digest = context.finish();
+    let first = digest.as_ref().first_chunk();
+    first.map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 struct Issuers {
@@ -116,7 +190,12 @@ fn issuers(file: &FileSetting, now: Now, faults: &mut Faults) -> Option<Issuers>
     let name = file.name.clone();
     Some(Issuers {
         roots,
-        shown: Shown { name, not_after },
+        shown: Shown {
+            name,
+            hosts: Vec::new(),
+            key: None,
+            not_after,
+        },
     })
 }
 

@@ -117,3 +117,25 @@ fn tokens_without_a_name_are_good_while_the_only_key_is_the_only_one() {
     assert!(!nameless.is_in_force());
     assert!(standing(&keyring, None).is_none());
 }
+
+#[test]
+fn keys_on_probation_go_with_the_first_failure_and_stay_with_the_first_success() {
+    let before = Keyring::remote(STALE_MAX);
+    let one = key("one");
+    before.replace(&set(&[&one]), at(0)).unwrap();
+    let known = standing(&before, Some("one")).unwrap();
+    assert!(!before.fetch_failed(), "not on probation");
+
+    let kept = Keyring::following_on_probation(&before, STALE_MAX);
+    assert_eq!((kept.available(at(1)), kept.key_count()), (Ok(()), 1));
+    assert!(!kept.replace(&set(&[&one]), at(1)).unwrap().changed);
+    assert!(!kept.fetch_failed() && known.is_in_force());
+
+    let dropped = Keyring::following_on_probation(&kept, STALE_MAX);
+    // Whoever follows inherits the doubt.
+    let dropped = Keyring::following(&dropped, STALE_MAX);
+    assert!(dropped.fetch_failed());
+    assert_eq!(dropped.available(at(1)), Err(Unavailable::NeverLoaded));
+    assert!(!known.is_in_force(), "tokens of them are not remembered");
+    assert!(!dropped.fetch_failed(), "once");
+}

@@ -119,6 +119,14 @@ impl KeySet {
         self.nameless.retire();
     }
 
+    /// Every key is out of force.
+    pub(super) fn retire_all(&self) {
+        for key in self.keys.values() {
+            key.standing.retire();
+        }
+        self.nameless.retire();
+    }
+
     /// The names of the keys, sorted.
     #[must_use]
     pub fn kids(&self) -> Vec<&str> {

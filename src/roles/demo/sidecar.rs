@@ -3,17 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
+use http::{Request, Response};
 use serde_json::Value;
 
-/// How often the log is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How often it is looked at before the demo gives up.
-const LOOKS_MAX: u32 = 500;
+use super::client::Client;
+use super::files::{CONFIGURATION, Folder};
+use super::wait::until;
 
 /// A running sidecar. Killed when dropped, so that a failing demo leaves nothing behind.
 pub(super) struct Sidecar {
@@ -25,39 +23,63 @@ pub(super) struct Sidecar {
 
 impl Sidecar {
     /// Starts `outrider proxy` on the folder's configuration and waits until it listens.
-    pub(super) async fn start(folder: &Path) -> io::Result<Self> {
-        let log = folder.join("sidecar.log");
+    pub(super) async fn start(folder: &Folder) -> io::Result<Self> {
+        let log = folder.at("sidecar.log");
         let out = File::create(&log)?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["proxy", "-c"])
-            .arg(folder.join("sidecar.yaml"))
+            .arg(folder.at(CONFIGURATION))
             .stdin(Stdio::null())
             .stderr(out.try_clone()?)
             .stdout(out)
             .spawn()?;
-        for _ in 0..LOOKS_MAX {
+        let bound = until("the sidecar", async || {
             let text = std::fs::read_to_string(&log)?;
-            if let (Some(inbound), Some(health)) =
-                (listening(&text, "inbound"), listening(&text, "health"))
-            {
-                return Ok(Self {
-                    child,
-                    inbound,
-                    health,
-                    log,
-                });
+            let bound = listening(&text, "inbound").zip(listening(&text, "health"));
+            if bound.is_none() && child.try_wait()?.is_some() {
+                return Err(io::Error::other(format!(
+                    "the sidecar did not start:\n{text}"
+                )));
             }
-            if child.try_wait()?.is_some() {
-                break;
+            Ok(bound)
+        });
+        match bound.await {
+            Ok((inbound, health)) => Ok(Self {
+                child,
+                inbound,
+                health,
+                log,
+            }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error)
             }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
-        child.kill()?;
-        child.wait()?;
-        Err(io::Error::other(format!(
-            "the sidecar did not start:\n{}",
-            std::fs::read_to_string(&log)?
-        )))
+    }
+
+    /// A page of its health listener.
+    pub(super) async fn page(&self, path: &str) -> io::Result<Response<String>> {
+        let request = Request::get(path).body(String::new());
+        let client = Client::clear(self.health);
+        client.send(request.map_err(io::Error::other)?).await
+    }
+
+    /// The value of a metric that is written just so, with its labels; nothing if it is not there.
+    pub(super) async fn metric(&self, name: &str) -> io::Result<f64> {
+        let page = self.page("/metrics").await?;
+        let mut lines = page.body().lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Ok(value.unwrap_or_default())
+    }
+
+    /// Waits until it says that it is ready.
+    pub(super) async fn ready(&self) -> io::Result<Response<String>> {
+        until("readiness", async || {
+            let page = self.page("/readyz?verbose").await?;
+            Ok(Some(page).filter(|page| page.status().is_success()))
+        })
+        .await
     }
 
     /// Asks it to stop as Kubernetes would, and waits until it has.

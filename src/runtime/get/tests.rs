@@ -143,14 +143,3 @@ fn max_age_is_read_where_it_means_something() {
         assert_eq!(fresh(&headers), seconds.map(Duration::from_secs), "{line}");
     }
 }
-
-#[test]
-fn a_file_without_certificates_is_told_at_load() {
-    for text in [
-        "nothing",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    ] {
-        assert!(roots(text).is_err(), "{text}");
-    }
-    assert!(public_roots().len() > 100);
-}

@@ -1,8 +1,10 @@
 //! The health listener over a socket.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use super::super::pages::{CONNECTIONS_MAX, HEAD_TIMEOUT};
 use super::*;
 
 async fn ask(address: std::net::SocketAddr, head: &str) -> String {

@@ -18,6 +18,7 @@ fn known(path: &Path) -> FileRead {
         path: path.to_owned(),
         bytes_max: 1000,
         digest: digest_of(path, 1000),
+        secret: false,
     }
 }
 

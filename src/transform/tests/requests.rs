@@ -14,6 +14,7 @@ fn sent_by(lines: &[(&str, &str)], caller: &Caller, forward_token: bool) -> Head
     let stamp = Stamp {
         request_id: &ID,
         secure: false,
+        traceparent: None,
     };
     let (head, ()) = with_lines(Request::builder(), lines)
         .body(())
@@ -251,6 +252,7 @@ fn via_keeps_what_came_and_names_the_version_that_was_received() {
     let stamp = Stamp {
         request_id: &ID,
         secure: true,
+        traceparent: None,
     };
     let facts = facts(Method::GET, "/", Framing::None);
     let body = Full::new(Bytes::new());

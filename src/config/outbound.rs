@@ -1,0 +1,381 @@
+//! Section `outbound`: one entry for each exchange that the service may reach, with where it listens, what may be called
+//! and how the exchange is known. Never opens a socket, never holds a key.
+
+mod endpoints;
+mod listen;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::decide::outbound::{AllowLine, ExchangePolicy, Names};
+use crate::model::decode::{Decode, Fields, Placed, decode_scalar, one_of, suggest};
+use crate::model::endpoint::Endpoint;
+use crate::model::exchange::{CUSTOM, Catalogue, PRESETS, Preset, Role};
+use crate::model::fault::Faults;
+use crate::model::node::{Node, Place};
+use crate::model::outbound::{ClientCredentials, LocalListen};
+use crate::model::pins::PinSettings;
+use crate::model::settings::{AcceptLimits, Timeouts};
+use crate::model::units::ByteSize;
+
+use super::addresses::collide;
+use super::files::Files;
+use super::names::Label;
+use super::numbers::{Count, HOUR, Size, Time};
+use super::section_or_defaults;
+
+use endpoints::Endpoints;
+use listen::{LocalAddress, SocketMode};
+
+/// One way out, to one exchange.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is written.
+    pub place: Place,
+    /// Where the service reaches it.
+    pub listen: LocalListen,
+    /// Where the exchange is, by interface.
+    pub endpoints: Vec<(Role, Endpoint)>,
+    /// What may be called.
+    pub policy: Arc<ExchangePolicy>,
+    /// What becomes of credentials that clients send by themselves.
+    pub client_credentials: ClientCredentials,
+    /// What is taken in at most.
+    pub limits: AcceptLimits,
+    /// How long anything waits.
+    pub timeouts: Timeouts,
+}
+
+/// An entry before files were read.
+pub(super) struct Draft {
+    pub(super) listen: Placed<LocalListen>,
+    endpoints: Endpoints,
+    pins: Option<PinSettings>,
+    outbound: Outbound,
+}
+
+impl Draft {
+    /// Reads the CA files.
+    pub(super) fn load(self, files: &mut Files<'_>, faults: &mut Faults) -> Option<Outbound> {
+        let Self {
+            endpoints,
+            pins,
+            outbound,
+            ..
+        } = self;
+        let (name, preset) = (&outbound.name, outbound.policy.preset);
+        let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults)?;
+        Some(Outbound {
+            endpoints,
+            ..outbound
+        })
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let place = fields.place();
+        let doc = "its name in audit and metrics: a to z, 0 to 9 and -";
+        let name: Option<Label> = fields.required("name", doc);
+        let listen = read_listen(fields);
+        let doc = "the exchange, by the name of a preset; or custom, and then `endpoints` say where it is";
+        let exchange: Option<Exchange> = fields.required("exchange", doc);
+        let preset = exchange.map_or(&CUSTOM, |exchange| exchange.0);
+        let endpoints = Endpoints::read(fields, preset, exchange.is_some());
+        let pins = PinSettings::read(fields);
+        let doc = "what may be called, a line each: GET /api/v3/**, POST /api/v3/order, WS order.place, STREAM **; everything else may not";
+        let allow: Option<Vec<Allow>> = fields.required("allow", doc);
+        let allow: Vec<AllowLine> = allow?.into_iter().map(|line| line.0).collect();
+        if exchange.is_some() {
+            warn_of_lines(fields, preset, &allow);
+        }
+        let doc = "what becomes of a key, a time and a signature that clients send by themselves: replace or refuse";
+        let client_credentials = fields.or(
+            "client_credentials",
+            doc,
+            "replace",
+            ClientCredentials::Replace,
+        );
+        let doc = "what the listener takes in at most";
+        let limits = section_or_defaults(fields, "bounds", doc, read_bounds);
+        let doc = "how long the listener and the way to the exchange wait";
+        let timeouts = section_or_defaults(fields, "timeouts", doc, read_timeouts);
+        let (name, listen) = (name?, listen?);
+        let name: Arc<str> = Arc::from(name.0);
+        exchange?;
+        Some(Self {
+            endpoints: endpoints?,
+            pins,
+            outbound: Outbound {
+                name: Arc::clone(&name),
+                place,
+                listen: listen.value.clone(),
+                endpoints: Vec::new(),
+                policy: Arc::new(ExchangePolicy {
+                    name,
+                    preset,
+                    allow,
+                }),
+                client_credentials,
+                limits: limits?,
+                timeouts: timeouts?,
+            },
+            listen,
+        })
+    }
+}
+
+/// Reads the list; without one there is no way out.
+pub(super) fn read(fields: &mut Fields<'_>) -> Option<Vec<Draft>> {
+    let doc = "the ways out: exchanges that the service may reach, each over a listener of its own on this machine";
+    let written = fields.has("outbound");
+    let read = fields.list_of("outbound", doc, Draft::read);
+    if !written {
+        return Some(Vec::new());
+    }
+    let drafts = read?;
+    refuse_doubles(fields, &drafts);
+    Some(drafts)
+}
+
+fn read_listen(fields: &mut Fields<'_>) -> Option<Placed<LocalListen>> {
+    let doc = "where the service reaches it: 127.0.0.1:PORT, or unix:/PATH; never an address of the network";
+    let address: Option<Placed<LocalAddress>> = fields.required("listen", doc);
+    let doc = "who may connect to the socket: \"0600\" the same user only, \"0660\" its group too";
+    let mode: Option<SocketMode> = fields.optional("socket_mode", doc);
+    let Placed { value, place } = address?;
+    let listen = value.into_listen(mode.unwrap_or_default());
+    if mode.is_some() && matches!(listen, LocalListen::Tcp(_)) {
+        let at = fields.place_of("socket_mode");
+        let help = "leave it out, or listen on unix:/PATH";
+        fields.error(&at, "`socket_mode` is for sockets in the file system", help);
+    }
+    Some(Placed {
+        value: listen,
+        place,
+    })
+}
+
+/// Names and listeners are there once each.
+fn refuse_doubles(fields: &mut Fields<'_>, drafts: &[Draft]) {
+    let mut names = BTreeMap::new();
+    for (at, draft) in drafts.iter().enumerate() {
+        let name = &draft.outbound.name;
+        if names.insert(Arc::clone(name), at).is_some() {
+            let message = format!("two entries of `outbound` are called `{name}`");
+            fields.error(
+                &draft.outbound.place,
+                message,
+                "give one of them another name",
+            );
+        }
+        let same = |other: &Draft| same_listener(&other.listen.value, &draft.listen.value);
+        if drafts.iter().take(at).any(same) {
+            let message = format!("two entries of `outbound` listen on {}", draft.listen.value);
+            let help = "give one of them another port or path";
+            fields.error(&draft.listen.place, message, help);
+        }
+    }
+}
+
+fn same_listener(one: &LocalListen, other: &LocalListen) -> bool {
+    match (one, other) {
+        (LocalListen::Tcp(one), LocalListen::Tcp(other)) => collide(*one, *other),
+        (LocalListen::Unix { path: one, .. }, LocalListen::Unix { path: other, .. }) => {
+            one == other
+        }
+        (LocalListen::Tcp(_), LocalListen::Unix { .. })
+        | (LocalListen::Unix { .. }, LocalListen::Tcp(_)) => false,
+    }
+}
+
+/// Refuses ways out that listen where another listener does.
+pub(super) fn compare(fields: &mut Fields<'_>, drafts: &[Draft], name: &str, other: SocketAddr) {
+    for draft in drafts {
+        let LocalListen::Tcp(own) = draft.listen.value else {
+            continue;
+        };
+        if collide(own, other) {
+            let outbound = &draft.outbound.name;
+            let message = format!("`{outbound}` ({own}) and `{name}` ({other}) are one address");
+            let help = "give one of them another port";
+            fields.error(&draft.listen.place, message, help);
+        }
+    }
+}
+
+/// A line that no call of the preset meets was probably meant otherwise.
+fn warn_of_lines(fields: &mut Fields<'_>, preset: &Preset, allow: &[AllowLine]) {
+    for line in allow {
+        let met = match (line.names(), preset.catalogue) {
+            (Names::Rest(_), Catalogue::Complete(calls)) => calls.iter().any(|call| {
+                let method = http::Method::from_bytes(call.method.as_bytes());
+                method.is_ok_and(|method| line.allows_call(&method, call.path))
+            }),
+            (Names::Ws, _) => {
+                let mut methods = preset.ws_methods.iter();
+                methods.any(|method| line.allows_frame(method.name))
+            }
+            (Names::Rest(_), Catalogue::Sketch { .. }) => true,
+            (Names::Stream, _) => preset.streams.is_some(),
+        };
+        if met {
+            continue;
+        }
+        let (message, help) = match line.is_exact() {
+            true => (
+                format!(
+                    "`{}` opens a call that `{}` does not know",
+                    line.text, preset.name
+                ),
+                "it is signed and sent as it comes; make sure that this is meant",
+            ),
+            false => (
+                format!("`{}` meets no call that `{}` knows", line.text, preset.name),
+                "what the preset does not know is opened only by its exact method and path",
+            ),
+        };
+        fields.warning(&line.place, message, help);
+    }
+}
+
+fn read_bounds(fields: &mut Fields<'_>) -> AcceptLimits {
+    let connections = fields.or(
+        "connections_max",
+        "connections at once, over all workers",
+        "256",
+        // One service and its tools; a client library keeps some ten.
+        Count::<1, 1_000_000>(256),
+    );
+    let body = fields.or(
+        "body_bytes_max",
+        "bytes of a request body, which is held whole to be judged and signed",
+        "256KiB",
+        // A batch of orders has a few KiB.
+        Size::<0, 16_777_216>(ByteSize(256 << 10)),
+    );
+    AcceptLimits {
+        connections_max: connections.0,
+        connections_per_ip_max: connections.0,
+        head_bytes_max: ByteSize(32 << 10),
+        headers_max: 64,
+        target_bytes_max: ByteSize(16 << 10),
+        body_bytes_max: body.0,
+        whole_body_bytes_max: ByteSize(body.0.0.saturating_mul(u64::from(connections.0))),
+    }
+}
+
+type Wait = Time<1, HOUR>;
+
+const fn seconds(count: u64) -> Wait {
+    Time(Duration::from_secs(count))
+}
+
+fn read_timeouts(fields: &mut Fields<'_>) -> Timeouts {
+    let doc = "for a connection to the exchange, its name's resolution included";
+    // Half-way round the world and one lost packet.
+    let connect = fields.or("connect", doc, "3s", seconds(3)).0;
+    let doc = "for the TLS handshake with the exchange";
+    let handshake = fields.or("handshake", doc, "3s", seconds(3)).0;
+    let doc = "from the request sent to the head of the exchange's answer";
+    // Binance itself gives up after ten seconds and says so (-1007); that is worth waiting for.
+    let response_head = fields.or("response_head", doc, "15s", seconds(15)).0;
+    let doc = "between two pieces of an answer's body";
+    let response_idle = fields.or("response_idle", doc, "15s", seconds(15)).0;
+    let doc = "for a whole request, from its head to the end of the answer";
+    let total = fields.or("total", doc, "60s", seconds(60)).0;
+    let doc =
+        "how long an idle connection to the exchange is kept; less than the exchange keeps it";
+    // CloudFront, which stands before most exchanges, keeps them for a minute.
+    let upstream_idle = fields.or("upstream_idle", doc, "30s", seconds(30)).0;
+    for (key, part) in [
+        ("connect", connect),
+        ("handshake", handshake),
+        ("response_head", response_head),
+        ("response_idle", response_idle),
+    ] {
+        if part > total {
+            let place = fields.place_of(if fields.has(key) { key } else { "total" });
+            let message = format!("`{key}` ({part:?}) is longer than `total` ({total:?})");
+            fields.error(&place, message, format!("lower `{key}`, or raise `total`"));
+        }
+    }
+    Timeouts {
+        handshake,
+        head: Duration::from_secs(60),
+        body_idle: Duration::from_secs(10),
+        connect,
+        response_head,
+        response_idle,
+        total,
+        upstream_idle,
+        // The way out of the whole process is told by the way in.
+        drain: Duration::ZERO,
+        drain_pause: Duration::ZERO,
+    }
+}
+
+/// The name of a preset.
+#[derive(Clone, Copy)]
+struct Exchange(&'static Preset);
+
+impl Decode for Exchange {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let mut names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+        names.push(CUSTOM.name);
+        let text = crate::model::decode::scalar(node, "the name of an exchange", faults)?;
+        let found = match text == CUSTOM.name {
+            true => Some(&CUSTOM),
+            false => Preset::named(text),
+        };
+        if found.is_none() {
+            let message = format!("no exchange is called `{text}`");
+            faults.error_with_help(&node.place, message, suggest(text, &names));
+        }
+        found.map(Self)
+    }
+
+    fn schema() -> Json {
+        let mut names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+        names.push(CUSTOM.name);
+        json!({"enum": names})
+    }
+}
+
+/// A line of `allow`.
+struct Allow(AllowLine);
+
+impl Decode for Allow {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let expected = "a line such as `GET /api/v3/**`";
+        decode_scalar(node, expected, faults, |text| {
+            AllowLine::parse(text, &node.place).map(Self)
+        })
+    }
+
+    fn schema() -> Json {
+        json!({
+            "type": "string",
+            "pattern": "^((GET|POST|PUT|PATCH|DELETE|[*]) +/|(WS|STREAM) +)[^ ]*$",
+            "examples": ["GET /api/v3/**", "POST /api/v3/order", "WS order.place", "STREAM **"],
+        })
+    }
+}
+
+impl Decode for ClientCredentials {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let table = [("replace", Self::Replace), ("refuse", Self::Refuse)];
+        one_of(node, faults, &table)
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["replace", "refuse"]})
+    }
+}
+
+#[cfg(test)]
+mod tests;

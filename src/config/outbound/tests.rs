@@ -1,0 +1,120 @@
+use std::path::Path;
+
+use crate::config::{Loaded, load_bytes};
+
+fn load(outbound: &str) -> Result<Loaded, String> {
+    let text = format!(
+        "service: a\naudit: {{ spool: ./s }}\ninbound:\n  listen: 127.0.0.1:8080\n  forward_to: http://127.0.0.1:3000\n  \
+         routes: [{{ name: a, match: {{ path: /a }}, anonymous: true }}]\noutbound:\n{outbound}"
+    );
+    let loaded = load_bytes("a.yaml", text.as_bytes(), Path::new(""), []);
+    loaded.map_err(|report| report.render(false))
+}
+
+const SPOT: &str = "  - name: binance\n    listen: 127.0.0.1:9101\n    exchange: binance-spot\n    allow: [\"GET /api/v3/**\"]\n";
+
+#[test]
+fn a_preset_says_where_the_exchange_is() {
+    let loaded = load(SPOT).unwrap();
+    let [outbound] = loaded.config.outbound.as_slice() else {
+        panic!("not one")
+    };
+    let hosts: Vec<&str> = outbound
+        .endpoints
+        .iter()
+        .map(|(_, endpoint)| endpoint.host.as_str())
+        .collect();
+    assert_eq!(
+        hosts,
+        [
+            "api.binance.com",
+            "ws-api.binance.com",
+            "stream.binance.com"
+        ]
+    );
+    assert_eq!(outbound.policy.allow.len(), 1);
+}
+
+#[test]
+fn what_would_open_the_way_to_others_is_refused() {
+    let table = [
+        (
+            "listen: 127.0.0.1:9101",
+            "listen: 0.0.0.0:9101",
+            "other machines",
+        ),
+        (
+            "listen: 127.0.0.1:9101",
+            "listen: 127.0.0.1:8080",
+            "one address",
+        ),
+        (
+            "listen: 127.0.0.1:9101",
+            "listen: 127.0.0.1:9912",
+            "one address",
+        ),
+        (
+            "binance-spot",
+            "binance-sopt",
+            "did you mean `binance-spot`",
+        ),
+        ("binance-spot", "custom", "where the exchange is"),
+        ("GET /api/v3/**", "GET api/v3", "not a path"),
+        (
+            "    allow",
+            "    endpoints: { rest: { url: \"https://evil.example\" } }\n    allow",
+            "no host of `binance-spot`",
+        ),
+        (
+            "    allow",
+            "    endpoints: { rest: { url: \"https://testnet.binance.vision\" } }\n    allow",
+            "no host of `binance-spot`",
+        ),
+        (
+            "    allow",
+            "    endpoints: { rest: { url: \"https://api1.binance.com\", stand_in: true } }\n    allow",
+            "not a stand-in",
+        ),
+        (
+            "    allow",
+            "    socket_mode: \"0660\"\n    allow",
+            "sockets in the file system",
+        ),
+        (
+            "    allow",
+            "    pin_mode: report\n    allow",
+            "there are no pins",
+        ),
+    ];
+    for (from, to, expected) in table {
+        let said = load(&SPOT.replace(from, to)).err().unwrap_or_default();
+        assert!(said.contains(expected), "{to}: {said}");
+    }
+    let twice = load(&format!("{SPOT}{SPOT}")).err().unwrap_or_default();
+    assert!(
+        twice.contains("called `binance`") && twice.contains("listen on"),
+        "{twice}"
+    );
+}
+
+#[test]
+fn a_stand_in_is_named_as_one() {
+    let stand_in =
+        "    endpoints: { rest: { url: \"https://127.0.0.1:9443\", stand_in: true } }\n    allow";
+    let loaded = load(&SPOT.replace("    allow", stand_in)).unwrap();
+    let (_, rest) = &loaded.config.outbound[0].endpoints[0];
+    assert_eq!((rest.host.as_str(), rest.port), ("127.0.0.1", 9443));
+}
+
+#[test]
+fn a_line_that_meets_nothing_is_told() {
+    for (line, expected) in [
+        ("GET /api/v3/oder", "does not know"),
+        ("GET /sapi/**", "meets no call"),
+        ("WS order.palce", "does not know"),
+    ] {
+        let loaded = load(&SPOT.replace("GET /api/v3/**", line)).unwrap();
+        let said = loaded.warnings.render(false);
+        assert!(said.contains(expected), "{line}: {said}");
+    }
+}

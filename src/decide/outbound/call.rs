@@ -1,0 +1,169 @@
+//! Step 1: may this be called at all? What the preset keeps back goes only by its exact name; the rest needs a line.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::model::denial::{Cause, Denial, RuleId};
+use crate::model::exchange::{Known, Reserve};
+
+use super::{AllowLine, ExchangePolicy};
+
+/// A call that a line of `allow` names.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) policy: Arc<ExchangePolicy>,
+    pub(super) line: usize,
+    pub(super) known: Known,
+}
+
+impl Call {
+    /// What is known of it.
+    #[must_use]
+    pub const fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// The position of the line that allows it.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.line
+    }
+
+    /// The line that allows it.
+    #[must_use]
+    pub fn line(&self) -> Option<&AllowLine> {
+        self.policy.allow.get(self.line)
+    }
+}
+
+/// Finds the line that allows a call. `of_all` says that the request names no symbol, and so asks for all of them.
+pub fn call(
+    policy: &Arc<ExchangePolicy>,
+    method: &Method,
+    path: &str,
+    of_all: bool,
+) -> Result<Call, Box<Denial>> {
+    let known = policy.preset.known(method, path, of_all);
+    let named = |line: &AllowLine| {
+        line.allows_call(method, path) && (known.reserve.is_none() || line.is_exact())
+    };
+    match policy.allow.iter().position(named) {
+        Some(line) => Ok(Call {
+            policy: Arc::clone(policy),
+            line,
+            known,
+        }),
+        None => Err(refusal(policy, method, path, known.reserve)),
+    }
+}
+
+fn refusal(
+    policy: &ExchangePolicy,
+    method: &Method,
+    path: &str,
+    reserve: Option<Reserve>,
+) -> Box<Denial> {
+    let covered = policy
+        .allow
+        .iter()
+        .find(|line| line.allows_call(method, path));
+    let (cause, detail) = match reserve {
+        Some(Reserve::MovesMoney) => (
+            Cause::ExchangeReserved,
+            "it moves money out or elsewhere, and no line of `allow` opens it by its exact name",
+        ),
+        // A line that covers it was probably meant for what is known.
+        Some(Reserve::Unknown) if covered.is_some() => (
+            Cause::ExchangeReserved,
+            "the preset does not know this call, and no line of `allow` opens it by its exact name",
+        ),
+        Some(Reserve::Unknown) | None => {
+            (Cause::ExchangeNotAllowed, "no line of `allow` names this")
+        }
+    };
+    let mut denial = Denial::new(cause, detail);
+    denial.rule = covered.map(|line| RuleId {
+        name: Arc::from(format!("{}/allow", policy.name)),
+        place: line.place.clone(),
+    });
+    denial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::exchange::{Effect, Preset, Security};
+    use crate::model::node::Place;
+
+    fn policy(lines: &[&str]) -> Arc<ExchangePolicy> {
+        let read = |line: &&str| AllowLine::parse(line, &Place::Default).unwrap();
+        Arc::new(ExchangePolicy {
+            name: Arc::from("binance"),
+            preset: Preset::named("binance-spot").unwrap(),
+            allow: lines.iter().map(read).collect(),
+        })
+    }
+
+    fn asked(lines: &[&str], method: Method, path: &str) -> Result<Known, Cause> {
+        let found = call(&policy(lines), &method, path, true);
+        found.map(|call| call.known).map_err(|denial| denial.cause)
+    }
+
+    #[test]
+    fn a_line_lets_a_known_call_pass() {
+        let known = asked(&["GET /api/v3/**"], Method::GET, "/api/v3/openOrders").unwrap();
+        assert_eq!(known.security, Security::Signed);
+        assert_eq!((known.effect, known.weight), (Effect::Read, 80));
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let all: &[&str] = &["* /**"];
+        let withdraw = "/sapi/v1/capital/withdraw/apply";
+        let table: [(&[&str], Method, &str, Cause); 6] = [
+            (&[], Method::GET, "/api/v3/time", Cause::ExchangeNotAllowed),
+            (
+                &["GET /api/v3/**"],
+                Method::POST,
+                "/api/v3/order",
+                Cause::ExchangeNotAllowed,
+            ),
+            (all, Method::POST, withdraw, Cause::ExchangeReserved),
+            (
+                &["POST /sapi/**"],
+                Method::POST,
+                withdraw,
+                Cause::ExchangeReserved,
+            ),
+            (
+                all,
+                Method::GET,
+                "/sapi/v1/account/status",
+                Cause::ExchangeReserved,
+            ),
+            (
+                &[],
+                Method::GET,
+                "/sapi/v1/account/status",
+                Cause::ExchangeNotAllowed,
+            ),
+        ];
+        for (lines, method, path, cause) in table {
+            assert_eq!(asked(lines, method, path), Err(cause), "{lines:?} {path}");
+        }
+    }
+
+    #[test]
+    fn an_exact_line_opens_what_is_kept_back() {
+        let withdraw = "/sapi/v1/capital/withdraw/apply";
+        let known = asked(
+            &["POST /sapi/v1/capital/withdraw/apply"],
+            Method::POST,
+            withdraw,
+        );
+        let known = known.unwrap();
+        assert_eq!(known.security, Security::Signed);
+        assert_eq!(known.effect, Effect::Change);
+    }
+}

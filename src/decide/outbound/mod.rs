@@ -1,0 +1,25 @@
+//! The way out: which requests a service may send to an exchange. What the preset keeps back comes first, then the lines
+//! of `allow`, then the exchange's own limits. Pure, as everything here.
+
+mod allow;
+mod call;
+mod permit;
+
+pub use allow::{AllowLine, Names};
+pub use call::{Call, call};
+pub use permit::{OutboundPermit, grant};
+
+use std::sync::Arc;
+
+use crate::model::exchange::Preset;
+
+/// What one outbound goes by.
+#[derive(Debug)]
+pub struct ExchangePolicy {
+    /// The outbound's name.
+    pub name: Arc<str>,
+    /// What is known of the exchange.
+    pub preset: &'static Preset,
+    /// What may be called; everything else may not.
+    pub allow: Vec<AllowLine>,
+}

@@ -1,0 +1,296 @@
+//! What an exchange lets us do: its limits and what is spent of them, known before it punishes, and its word when it
+//! says stop. Shared by all workers and kept over reloads. Never reads a clock, never waits.
+
+mod answer;
+mod breaker;
+mod interval;
+mod limits;
+mod meter;
+mod moment;
+mod reservation;
+mod scan;
+mod scope;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use answer::{Answer, Outcome};
+pub use breaker::{Halt, RetryAfter};
+pub use interval::{Interval, Unit};
+pub use limits::{Figure, LimitKind, RateLimit, Told, read_rate_limits};
+pub use moment::Moment;
+pub use reservation::{Reservation, Settled};
+pub use scan::{RateLimitsScan, ScanFault, Scanned, read_server_time};
+pub use settings::{BudgetSettings, BudgetSpec, ClockSettings};
+
+use super::exchange_clock::ExchangeClock;
+use scope::Scope;
+
+/// Names of scopes and clocks that are kept though nobody uses them, each. A configuration names a handful; many reloads
+/// with ever new names must not add up.
+const UNUSED_MAX: usize = 64;
+
+/// Every budget and clock of the process. Made once and kept over reloads, so that what is spent stays spent and a ban
+/// stays a ban, whatever the new configuration says.
+#[derive(Debug, Default)]
+pub struct ExchangeLedger {
+    scopes: Mutex<HashMap<ScopeName, Arc<Scope>>>,
+    clocks: Mutex<HashMap<Arc<str>, ExchangeClock>>,
+}
+
+/// By what a scope is found again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum ScopeName {
+    /// This machine's address at an exchange.
+    Address(Arc<str>),
+    /// An account at an exchange.
+    Account(Arc<str>, Arc<str>),
+}
+
+impl ExchangeLedger {
+    /// The budget for this, with everything that is known of its exchange and its account already.
+    #[must_use]
+    pub fn budget(&self, spec: &BudgetSpec) -> Budget {
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if scopes.len() > UNUSED_MAX {
+            scopes.retain(|_, scope| Arc::strong_count(scope) > 1);
+        }
+        let address = ScopeName::Address(Arc::clone(&spec.exchange));
+        let account = ScopeName::Account(Arc::clone(&spec.exchange), Arc::clone(&spec.account));
+        let [address, account] =
+            [address, account].map(|name| Arc::clone(scopes.entry(name).or_default()));
+        let budget = Budget {
+            address,
+            account,
+            settings: spec.settings,
+        };
+        for limit in &spec.limits {
+            budget.scope(limit.kind).state().learn_unknown(*limit);
+        }
+        budget
+    }
+
+    /// The clock of a host, with what is known of it already.
+    #[must_use]
+    pub fn clock(&self, host: &str, settings: ClockSettings) -> ExchangeClock {
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if clocks.len() > UNUSED_MAX {
+            clocks.retain(|_, clock| clock.is_shared());
+        }
+        match clocks.get(host) {
+            Some(clock) => clock.with(settings),
+            None => {
+                let clock = ExchangeClock::new(settings);
+                clocks.insert(Arc::from(host), clock.clone());
+                clock
+            }
+        }
+    }
+}
+
+/// What one account may spend at one exchange. Clones are the same budget.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    address: Arc<Scope>,
+    account: Arc<Scope>,
+    settings: BudgetSettings,
+}
+
+/// What a request costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Its weight.
+    pub weight: u32,
+    /// Requests: one.
+    pub raw: u32,
+    /// Orders that it places.
+    pub orders: u32,
+    /// Connections that it opens.
+    pub connections: u32,
+    /// Whether it weighs nothing once it has succeeded, as placing and cancelling do at Binance.
+    pub is_free_on_success: bool,
+}
+
+/// Which part of the budget a request may spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Everything but cancels.
+    Normal,
+    /// Cancels: also what is kept for them.
+    Cancel,
+}
+
+/// Refused here, so that the exchange need not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What stands in the way.
+    pub which: Which,
+    /// How long at most until it does not; then it is worth asking again.
+    pub wait: Duration,
+}
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// A limit is spent, as far as we may spend it.
+    Limit {
+        /// Of what.
+        kind: LimitKind,
+        /// Over which time.
+        interval: Interval,
+    },
+    /// The exchange said stop.
+    Halted(Halt),
+}
+
+/// How full a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Over which time.
+    pub interval: Interval,
+    /// Spent in the present window, in flight included.
+    pub used: u64,
+    /// The exchange's limit.
+    pub limit: u64,
+}
+
+/// What can be shown of a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BudgetState {
+    /// The weight that is nearest to its limit.
+    pub weight: Option<Usage>,
+    /// The orders that are nearest to their limit.
+    pub orders: Option<Usage>,
+    /// The stop in force, and how long it lasts at least.
+    pub halted: Option<(Halt, Duration)>,
+}
+
+impl Budget {
+    /// Takes what the request may cost, or says what stands in the way. Nothing may be sent without.
+    ///
+    /// # Errors
+    /// A limit has no room left for this lane, or the exchange said stop.
+    pub fn reserve(&self, charge: Charge, lane: Lane, at: Moment) -> Result<Reservation, Refused> {
+        // Always in this order, so that no two wait for each other.
+        let mut address = self.address.state();
+        let mut account = self.account.state();
+        let pass = address.breaker.admit(lane, at)?;
+        let full = [&mut address, &mut account]
+            .into_iter()
+            .filter_map(|state| state.full(&charge, lane, &self.settings, at))
+            .max_by_key(|refused| refused.wait);
+        if let Some(refused) = full {
+            return Err(refused);
+        }
+        address.take(&charge);
+        account.take(&charge);
+        address.breaker.pass(pass);
+        let epochs = [address.epoch(), account.epoch()];
+        drop((address, account));
+        Ok(Reservation::new(self.clone(), charge, pass, at, epochs))
+    }
+
+    /// What would stand in the way now. Takes nothing.
+    #[must_use]
+    pub fn refusal(&self, charge: Charge, lane: Lane, at: Moment) -> Option<Refused> {
+        let mut address = self.address.state();
+        let mut account = self.account.state();
+        let halted = address.breaker.admit(lane, at).err();
+        halted
+            .or_else(|| address.full(&charge, lane, &self.settings, at))
+            .or_else(|| account.full(&charge, lane, &self.settings, at))
+    }
+
+    /// Takes over the limits that the exchange tells.
+    pub fn learn(&self, limits: &[RateLimit]) {
+        for limit in limits {
+            self.scope(limit.kind).state().learn(*limit);
+        }
+    }
+
+    /// What can be shown of it.
+    #[must_use]
+    pub fn state(&self, at: Moment) -> BudgetState {
+        let mut address = self.address.state();
+        BudgetState {
+            weight: address.fullest(LimitKind::Weight, at),
+            halted: address.breaker.halted(at),
+            orders: self.account.state().fullest(LimitKind::Orders, at),
+        }
+    }
+
+    const fn scope(&self, kind: LimitKind) -> &Arc<Scope> {
+        match kind {
+            LimitKind::Weight | LimitKind::RawRequests | LimitKind::Connections => &self.address,
+            LimitKind::Orders => &self.account,
+        }
+    }
+}
+
+impl Charge {
+    /// A request of this weight.
+    #[must_use]
+    pub const fn request(weight: u32) -> Self {
+        Self {
+            weight,
+            raw: 1,
+            orders: 0,
+            connections: 0,
+            is_free_on_success: false,
+        }
+    }
+
+    /// A request of this weight that places so many orders.
+    #[must_use]
+    pub const fn orders(weight: u32, orders: u32) -> Self {
+        Self {
+            orders,
+            is_free_on_success: true,
+            ..Self::request(weight)
+        }
+    }
+
+    /// A request of this weight that cancels.
+    #[must_use]
+    pub const fn cancel(weight: u32) -> Self {
+        Self::orders(weight, 0)
+    }
+
+    /// A WebSocket connection whose opening has this weight.
+    #[must_use]
+    pub const fn connection(weight: u32) -> Self {
+        Self {
+            connections: 1,
+            ..Self::request(weight)
+        }
+    }
+
+    fn of(&self, kind: LimitKind) -> u64 {
+        u64::from(match kind {
+            LimitKind::Weight => self.weight,
+            LimitKind::RawRequests => self.raw,
+            LimitKind::Orders => self.orders,
+            LimitKind::Connections => self.connections,
+        })
+    }
+
+    /// What is left to pay when it has succeeded.
+    const fn after_success(mut self) -> Self {
+        if self.is_free_on_success {
+            self.weight = 0;
+        }
+        self
+    }
+}
+
+impl Usage {
+    /// How full, in millionths.
+    fn share(&self) -> u64 {
+        self.used.saturating_mul(1_000_000) / self.limit.max(1)
+    }
+}

@@ -1,0 +1,202 @@
+//! Binance spot: production, testnet and demo trading. One table of endpoints for all three.
+
+use super::{
+    Call, Catalogue, Credentials, Effect, Environment, Preset, Security, Site, WsMethod, public,
+    signed, site, ws, ws_places,
+};
+use Effect::{Cancel, Change, Read};
+use Security::{None as Open, Signed};
+
+pub(super) static PRODUCTION: Preset = Preset {
+    name: "binance-spot",
+    environment: Environment::Production,
+    rest: Site {
+        also: &[
+            "api-gcp.binance.com",
+            "api1.binance.com",
+            "api2.binance.com",
+            "api3.binance.com",
+            "api4.binance.com",
+        ],
+        ..site("api.binance.com", &[])
+    },
+    ws_api: Some(site("ws-api.binance.com", WS_API)),
+    streams: Some(Site {
+        also: &["data-stream.binance.vision"],
+        ..site("stream.binance.com", STREAMS)
+    }),
+    ..COMMON
+};
+
+pub(super) static TESTNET: Preset = Preset {
+    name: "binance-spot-testnet",
+    environment: Environment::Testnet,
+    rest: Site {
+        also: &["api1.testnet.binance.vision"],
+        ..site("testnet.binance.vision", &[])
+    },
+    ws_api: Some(site("ws-api.testnet.binance.vision", WS_API)),
+    streams: Some(site("stream.testnet.binance.vision", STREAMS)),
+    ..COMMON
+};
+
+pub(super) static DEMO: Preset = Preset {
+    name: "binance-spot-demo",
+    environment: Environment::Demo,
+    rest: site("demo-api.binance.com", &[]),
+    ws_api: Some(site("demo-ws-api.binance.com", WS_API)),
+    streams: Some(site("demo-stream.binance.com", STREAMS)),
+    ..COMMON
+};
+
+const WS_API: &[&str] = &["/ws-api"];
+const STREAMS: &[&str] = &["/ws", "/stream"];
+
+const COMMON: Preset = Preset {
+    name: "",
+    family: "binance",
+    environment: Environment::Testnet,
+    signer: "binance",
+    rest: site("", &[]),
+    ws_api: None,
+    streams: None,
+    time: Some("/api/v3/time"),
+    info: Some("/api/v3/exchangeInfo"),
+    catalogue: Catalogue::Complete(CALLS),
+    ws_methods: WS_METHODS,
+    refused: MOVES_MONEY,
+    credentials: CREDENTIALS,
+    speaks_codes: true,
+};
+
+/// What all of Binance's own clients send to be believed.
+pub(super) const CREDENTIALS: Credentials = Credentials {
+    headers: &["x-mbx-apikey"],
+    parameters: &["timestamp", "signature"],
+};
+
+/// Withdrawals, and transfers between wallets and accounts.
+pub(super) const MOVES_MONEY: &[&str] = &[
+    "/sapi/v1/capital/withdraw",
+    "/sapi/v1/capital/contract",
+    "/sapi/v1/localentity/withdraw",
+    "/sapi/v1/localentity/broker/withdraw",
+    "/sapi/v1/asset/transfer",
+    "/sapi/v1/asset/convert-transfer",
+    "/sapi/v1/futures/transfer",
+    "/sapi/v1/margin/transfer",
+    "/sapi/v1/margin/isolated/transfer",
+    "/sapi/v1/giftcard",
+    "/sapi/v1/pay",
+    "/sapi/v1/fiat",
+    "/sapi/v2/fiat",
+    "/sapi/v1/broker",
+    "/sapi/v1/sub-account",
+    "/sapi/v2/sub-account",
+    "/sapi/v3/sub-account",
+    "/sapi/v4/sub-account",
+    "/sapi/v1/managed-subaccount",
+    "/wapi",
+];
+
+const CALLS: &[Call] = &[
+    public("/api/v3/ping", 1),
+    public("/api/v3/time", 1),
+    public("/api/v3/exchangeInfo", 20),
+    public("/api/v3/depth", 5),
+    public("/api/v3/trades", 25),
+    public("/api/v3/historicalTrades", 25),
+    public("/api/v3/aggTrades", 4),
+    public("/api/v3/klines", 2),
+    public("/api/v3/uiKlines", 2),
+    public("/api/v3/avgPrice", 2),
+    public("/api/v3/ticker/24hr", 2).for_all(80),
+    public("/api/v3/ticker/tradingDay", 4).for_all(200),
+    public("/api/v3/ticker/price", 2).for_all(4),
+    public("/api/v3/ticker/bookTicker", 2).for_all(4),
+    public("/api/v3/ticker", 4).for_all(200),
+    signed("POST", "/api/v3/order", 1).places(1),
+    signed("POST", "/api/v3/order/test", 1).does(Read),
+    signed("GET", "/api/v3/order", 4),
+    signed("DELETE", "/api/v3/order", 1),
+    signed("DELETE", "/api/v3/openOrders", 1),
+    // It cancels, but then it places.
+    signed("POST", "/api/v3/order/cancelReplace", 1).places(1),
+    signed("PUT", "/api/v3/order/amend/keepPriority", 4),
+    signed("GET", "/api/v3/openOrders", 6).for_all(80),
+    signed("GET", "/api/v3/allOrders", 20),
+    signed("POST", "/api/v3/order/oco", 1).places(2),
+    signed("POST", "/api/v3/orderList/oco", 1).places(2),
+    signed("POST", "/api/v3/orderList/oto", 1).places(2),
+    signed("POST", "/api/v3/orderList/otoco", 1).places(3),
+    signed("POST", "/api/v3/orderList/opo", 1).places(2),
+    signed("POST", "/api/v3/orderList/opoco", 1).places(3),
+    signed("DELETE", "/api/v3/orderList", 1),
+    signed("GET", "/api/v3/orderList", 4),
+    signed("GET", "/api/v3/allOrderList", 20),
+    signed("GET", "/api/v3/openOrderList", 6),
+    signed("POST", "/api/v3/sor/order", 1).places(1),
+    signed("POST", "/api/v3/sor/order/test", 1).does(Read),
+    signed("GET", "/api/v3/account", 20),
+    signed("GET", "/api/v3/myTrades", 20),
+    signed("GET", "/api/v3/rateLimit/order", 40),
+    signed("GET", "/api/v3/myPreventedMatches", 20),
+    signed("GET", "/api/v3/myAllocations", 20),
+    signed("GET", "/api/v3/account/commission", 20),
+    signed("GET", "/api/v3/order/amendments", 4),
+    signed("GET", "/api/v3/myFilters", 40),
+];
+
+const WS_METHODS: &[WsMethod] = &[
+    ws("ping", Open, Read, 1),
+    ws("time", Open, Read, 1),
+    ws("exchangeInfo", Open, Read, 20),
+    ws("depth", Open, Read, 5),
+    ws("trades.recent", Open, Read, 25),
+    ws("trades.historical", Open, Read, 25),
+    ws("trades.aggregate", Open, Read, 4),
+    ws("klines", Open, Read, 2),
+    ws("uiKlines", Open, Read, 2),
+    ws("avgPrice", Open, Read, 2),
+    ws("ticker.24hr", Open, Read, 80),
+    ws("ticker.tradingDay", Open, Read, 200),
+    ws("ticker", Open, Read, 200),
+    ws("ticker.price", Open, Read, 4),
+    ws("ticker.book", Open, Read, 4),
+    ws("session.logon", Signed, Change, 2),
+    ws("session.status", Open, Read, 2),
+    ws("session.logout", Open, Change, 2),
+    ws_places("order.place", 1, 1),
+    ws("order.test", Signed, Read, 1),
+    ws("order.status", Signed, Read, 4),
+    ws("order.cancel", Signed, Cancel, 1),
+    ws_places("order.cancelReplace", 1, 1),
+    ws("order.amend.keepPriority", Signed, Change, 4),
+    ws("openOrders.status", Signed, Read, 80),
+    ws("openOrders.cancelAll", Signed, Cancel, 1),
+    ws_places("orderList.place", 1, 2),
+    ws_places("orderList.place.oco", 1, 2),
+    ws_places("orderList.place.oto", 1, 2),
+    ws_places("orderList.place.otoco", 1, 3),
+    ws_places("orderList.place.opo", 1, 2),
+    ws_places("orderList.place.opoco", 1, 3),
+    ws("orderList.status", Signed, Read, 4),
+    ws("orderList.cancel", Signed, Cancel, 1),
+    ws("openOrderLists.status", Signed, Read, 6),
+    ws_places("sor.order.place", 1, 1),
+    ws("sor.order.test", Signed, Read, 1),
+    ws("account.status", Signed, Read, 20),
+    ws("account.rateLimits.orders", Signed, Read, 40),
+    ws("account.commission", Signed, Read, 20),
+    ws("allOrders", Signed, Read, 20),
+    ws("allOrderLists", Signed, Read, 20),
+    ws("myTrades", Signed, Read, 20),
+    ws("myPreventedMatches", Signed, Read, 20),
+    ws("myAllocations", Signed, Read, 20),
+    ws("myFilters", Signed, Read, 40),
+    ws("order.amendments", Signed, Read, 4),
+    ws("userDataStream.subscribe", Open, Change, 2),
+    ws("userDataStream.subscribe.signature", Signed, Change, 2),
+    ws("userDataStream.unsubscribe", Open, Change, 2),
+    ws("session.subscriptions", Open, Read, 2),
+];

@@ -1,0 +1,144 @@
+use super::*;
+
+fn spot(method: &str, target: &str) -> Known {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    binance_spot::PRODUCTION.known(&method, path, !query.contains("symbol"))
+}
+
+#[test]
+fn the_table_tells_need_effect_and_cost() {
+    let table = [
+        ("GET", "/api/v3/time", Security::None, Effect::Read, 1, 0),
+        ("HEAD", "/api/v3/time", Security::None, Effect::Read, 1, 0),
+        (
+            "POST",
+            "/api/v3/order",
+            Security::Signed,
+            Effect::Change,
+            1,
+            1,
+        ),
+        (
+            "DELETE",
+            "/api/v3/order",
+            Security::Signed,
+            Effect::Cancel,
+            1,
+            0,
+        ),
+        (
+            "POST",
+            "/api/v3/order/test",
+            Security::Signed,
+            Effect::Read,
+            1,
+            0,
+        ),
+        (
+            "GET",
+            "/api/v3/openOrders?symbol=A",
+            Security::Signed,
+            Effect::Read,
+            6,
+            0,
+        ),
+        (
+            "GET",
+            "/api/v3/openOrders",
+            Security::Signed,
+            Effect::Read,
+            80,
+            0,
+        ),
+    ];
+    for (method, target, security, effect, weight, orders) in table {
+        let known = spot(method, target);
+        let expected = Known {
+            security,
+            effect,
+            weight,
+            orders,
+            reserve: None,
+        };
+        assert_eq!(known, expected, "{method} {target}");
+    }
+}
+
+#[test]
+fn what_is_unknown_or_moves_money_is_kept_back() {
+    for (method, path, reserve) in [
+        ("GET", "/sapi/v1/asset/tradeFee", Reserve::Unknown),
+        ("POST", "/api/v3/time", Reserve::Unknown),
+        ("GET", "/api/v3/time/", Reserve::Unknown),
+        ("GET", "/", Reserve::Unknown),
+        (
+            "POST",
+            "/sapi/v1/capital/withdraw/apply",
+            Reserve::MovesMoney,
+        ),
+        ("POST", "/sapi/v1/asset/transfer", Reserve::MovesMoney),
+    ] {
+        assert_eq!(spot(method, path).reserve, Some(reserve), "{method} {path}");
+        assert_eq!(spot(method, path).security, Security::Signed);
+    }
+}
+
+#[test]
+fn a_path_tells_the_interface() {
+    let preset = &binance_spot::PRODUCTION;
+    for (path, role) in [
+        ("/api/v3/order", Role::Rest),
+        ("/ws-api/v3", Role::WsApi),
+        ("/ws-apis", Role::Rest),
+        ("/ws", Role::Streams),
+        ("/ws/btcusdt@trade", Role::Streams),
+        ("/stream", Role::Streams),
+        ("/streams", Role::Rest),
+    ] {
+        assert_eq!(preset.role(path), role, "{path}");
+    }
+}
+
+#[test]
+fn sketches_know_what_is_public_and_what_cancels() {
+    let known = |method: &str, path: &str| {
+        others::KRAKEN.known(&Method::from_bytes(method.as_bytes()).unwrap(), path, true)
+    };
+    assert_eq!(known("GET", "/0/public/Time").security, Security::None);
+    assert_eq!(known("POST", "/0/public/Time").security, Security::Signed);
+    assert_eq!(known("POST", "/0/private/AddOrder").effect, Effect::Change);
+    assert_eq!(
+        known("POST", "/0/private/CancelOrder").effect,
+        Effect::Cancel
+    );
+    let withdraw = known("POST", "/0/private/Withdraw");
+    assert_eq!(withdraw.reserve, Some(Reserve::MovesMoney));
+}
+
+#[test]
+fn no_two_presets_or_endpoints_have_one_name_and_no_host_two_worlds() {
+    for (at, preset) in PRESETS.iter().enumerate() {
+        for other in &PRESETS[..at] {
+            assert_ne!(preset.name, other.name);
+            for role in Role::ALL {
+                let (Some(one), Some(two)) = (preset.site(role), other.site(role)) else {
+                    continue;
+                };
+                let shared = two.has(one.host) || one.also.iter().any(|host| two.has(host));
+                assert!(!shared || preset.environment == other.environment);
+            }
+        }
+        let Catalogue::Complete(endpoints) = preset.catalogue else {
+            continue;
+        };
+        for (at, one) in endpoints.iter().enumerate() {
+            let twice = |two: &Call| (one.method, one.path) == (two.method, two.path);
+            assert!(!endpoints[..at].iter().any(twice), "{one:?}");
+        }
+        for path in [preset.time, preset.info].into_iter().flatten() {
+            let known = preset.known(&Method::GET, path, true);
+            assert_eq!((known.security, known.reserve), (Security::None, None));
+        }
+    }
+}

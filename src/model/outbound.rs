@@ -1,0 +1,38 @@
+//! What the way out is told at load: where it listens, whom it takes requests of, where the exchange is. Plain data that
+//! `config` fills in; no defaults here.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where a service on this machine reaches the way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalListen {
+    /// On loopback, and nowhere else.
+    Tcp(SocketAddr),
+    /// On a socket in the file system.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Who may connect: the permission bits of the socket.
+        mode: u32,
+    },
+}
+
+impl fmt::Display for LocalListen {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(out),
+            Self::Unix { path, .. } => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// What becomes of the key header, the time and the signature that a client sends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCredentials {
+    /// They are taken off, and the sidecar's own are put in their place.
+    Replace,
+    /// The request is refused.
+    Refuse,
+}

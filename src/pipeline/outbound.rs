@@ -1,0 +1,408 @@
+//! The walk of a request on the way out, on one screen: the same six rooms. Never decides anything itself, and never sends
+//! a second time what may have been done once.
+
+mod answer;
+mod errand;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::accept::body::{self as bodies, BodyLimits, Need, WholeBodies};
+use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
+use crate::accept::outbound::{self as door, Bound, LocalFacts, LocalRules};
+use crate::decide::outbound::{self as decide, Call, ExchangePolicy};
+use crate::decide::policy::AuditMode;
+use crate::forward::Forwarder;
+use crate::identify::local;
+use crate::model::clock::{Clock, Now};
+use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::Role;
+use crate::model::secret::Secret;
+use crate::model::settings::Timeouts;
+use crate::model::traceparent::Traceparent;
+use crate::record::{
+    ClientMetrics, ExchangeTold, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme,
+    new_id,
+};
+use crate::runtime::drain::Drain;
+use crate::transform::RequestBody;
+use crate::transform::outbound::{self as transform, Draft, Target};
+use crate::transform::signers::Signer;
+
+use super::{Live, RequestId, caught, intend};
+
+pub use answer::OutboundBody;
+
+use errand::Errand;
+
+/// One way out, made at load and never changed; a reload makes another one.
+pub struct WayOut {
+    /// What may be called.
+    pub policy: Arc<ExchangePolicy>,
+    /// How heads and bodies are judged.
+    pub rules: LocalRules,
+    /// What callers have to show, if anything.
+    pub caller_token: Option<Secret<Vec<u8>>>,
+    /// Who signs, if anybody does.
+    pub signer: Option<Signer>,
+    /// The exchange's interfaces.
+    pub sites: Vec<Site>,
+    /// How connections are served.
+    pub http: Http,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// Bytes of a request body.
+    pub body_bytes_max: u64,
+    /// The account of bodies held whole.
+    pub whole_bodies: WholeBodies,
+    /// When the record of a request that changes something is written.
+    pub audit: AuditMode,
+    /// In the order of the lines of `allow`.
+    routes: Vec<Arc<RouteMetrics>>,
+    /// For what no line allows.
+    unallowed: Arc<RouteMetrics>,
+}
+
+/// One interface of an exchange, as it is reached.
+pub struct Site {
+    /// Which one.
+    pub role: Role,
+    /// Whom requests name.
+    pub target: Target,
+    /// The way there, one for each worker.
+    pub ways: Vec<Forwarder<Full<Bytes>>>,
+    /// The counters of the way there.
+    pub metrics: Arc<ClientMetrics>,
+}
+
+/// What a way out is made of, beside its counters.
+pub struct WayOutParts {
+    /// What may be called.
+    pub policy: Arc<ExchangePolicy>,
+    /// How heads and bodies are judged.
+    pub rules: LocalRules,
+    /// What callers have to show, if anything.
+    pub caller_token: Option<Secret<Vec<u8>>>,
+    /// Who signs, if anybody does.
+    pub signer: Option<Signer>,
+    /// The exchange's interfaces.
+    pub sites: Vec<Site>,
+    /// How connections are served.
+    pub http: Http,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// Bytes of a request body.
+    pub body_bytes_max: u64,
+    /// The account of bodies held whole.
+    pub whole_bodies: WholeBodies,
+    /// When the record of a request that changes something is written.
+    pub audit: AuditMode,
+}
+
+impl WayOut {
+    /// Makes its counters once, so that no request looks one up.
+    #[must_use]
+    pub fn new(parts: WayOutParts, metrics: &Metrics) -> Self {
+        let WayOutParts {
+            policy,
+            rules,
+            caller_token,
+            signer,
+            sites,
+            http,
+            timeouts,
+            body_bytes_max,
+            whole_bodies,
+            audit,
+        } = parts;
+        // The slash keeps it apart from every route of the way in.
+        let name = format!("outbound/{}", policy.name);
+        let lines = policy.allow.iter();
+        Self {
+            routes: lines
+                .map(|line| metrics.route(&name, line.pattern(), Scheme::Http))
+                .collect(),
+            unallowed: metrics.route(&name, "", Scheme::Http),
+            policy,
+            rules,
+            caller_token,
+            signer,
+            sites,
+            http,
+            timeouts,
+            body_bytes_max,
+            whole_bodies,
+            audit,
+        }
+    }
+
+    /// The way of one worker to an interface.
+    #[must_use]
+    pub fn way(&self, role: Role, worker: usize) -> Option<&Forwarder<Full<Bytes>>> {
+        let site = self.sites.iter().find(|site| site.role == role)?;
+        site.ways.get(worker)
+    }
+
+    fn site(&self, role: Role) -> Result<&Site, Box<Denial>> {
+        let site = self.sites.iter().find(|site| site.role == role);
+        site.ok_or_else(|| Denial::new(Cause::ExchangeNotAllowed, "no such interface here"))
+    }
+}
+
+/// The walk of one worker's requests to one exchange.
+pub struct OutboundPipeline {
+    /// What requests go by; each takes the newest at its start and keeps it to its end.
+    pub live: Arc<ArcSwap<Live>>,
+    /// Which way out, by its position.
+    pub index: usize,
+    /// Where it is bound.
+    pub bound: Bound,
+    /// Where requests are recorded.
+    pub recorder: Recorder,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// Which worker this is, from 0.
+    pub worker: usize,
+    /// Requests that change something: they are seen to their end, whoever hangs up.
+    pub orders: Drain,
+}
+
+/// One request on its walk.
+struct Visit {
+    id: HeaderValue,
+    now: Now,
+    /// Until somebody else sees it to its end.
+    record: Option<OpenRecord>,
+    body: RequestBody,
+}
+
+impl OutboundPipeline {
+    /// One request, from its head to the head of the answer. Read it from top to bottom: each step is a room.
+    async fn walk(
+        &self,
+        way: &Arc<WayOut>,
+        arrival: Arrival,
+        visit: &mut Visit,
+    ) -> Result<Response<OutboundBody>, Box<Denial>> {
+        let deadline = Instant::now() + way.timeouts.total;
+        let record = visit.record.as_mut().ok_or_else(unrecorded)?;
+        let (facts, mut head, body) = self.judge(way, arrival, record)?;
+        let on_socket = self.bound == Bound::Unix;
+        let caller = local::caller(facts.token.as_ref(), way.caller_token.as_ref(), on_socket)?;
+        record.caller(&caller);
+        let call = allowed(way, &facts, record)?;
+        let body = admit(way, &facts, body).await?;
+        visit.body = RequestBody::Settled;
+        record.received(body.len() as u64);
+        let permit = decide::grant(call)?;
+        if permit.known().effect.changes() {
+            intend(&self.recorder, way.audit, record).await?;
+        }
+        head.headers.reserve(HEADERS_OF_OURS);
+        let draft = Draft::new(&permit, &facts.facts, head, body);
+        let errand = Errand {
+            way: Arc::clone(way),
+            role: facts.role,
+            permit,
+            draft,
+            worker: self.worker,
+            clock: Arc::clone(&self.clock),
+            deadline,
+        };
+        match errand.changes() {
+            false => errand.ask(record).await,
+            true => self.detach(errand, visit).await,
+        }
+    }
+
+    /// Room 1: what is recorded of a head that is refused is the head as it came.
+    fn judge(
+        &self,
+        way: &WayOut,
+        arrival: Arrival,
+        record: &mut OpenRecord,
+    ) -> Result<(LocalFacts, http::request::Parts, Incoming), Box<Denial>> {
+        let Arrival {
+            request,
+            connection,
+            fault,
+        } = arrival;
+        let (mut head, body) = request.into_parts();
+        record.traceparent(Traceparent::sole(&head.headers));
+        let judged = match fault {
+            Some(fault) => Err(fault.denial()),
+            None => door::facts(&connection, &self.bound, &mut head, &way.rules),
+        };
+        match judged {
+            Ok(judged) => {
+                record.facts(&judged.facts);
+                Ok((judged, head, body))
+            }
+            Err(denial) => {
+                record.unjudged(Some(&head.method), head.uri.path().as_bytes());
+                Err(denial)
+            }
+        }
+    }
+
+    /// Sees a request that changes something to its end in a task of its own: from here on a client that hangs up takes
+    /// nothing back, and its record tells what became of it.
+    async fn detach(
+        &self,
+        errand: Errand,
+        visit: &mut Visit,
+    ) -> Result<Response<OutboundBody>, Box<Denial>> {
+        let mut record = visit.record.take().ok_or_else(unrecorded)?;
+        let (tell, told) = oneshot::channel();
+        let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
+        self.orders.spawn(async move {
+            let speaks_codes = errand.way.rules.preset.speaks_codes;
+            let answer = caught::caught(errand.order(&mut record)).await;
+            let answer = answer.unwrap_or_else(|denial| {
+                record.denied(&denial);
+                transform::refusal(&denial, speaks_codes, &id, RequestBody::Settled)
+            });
+            record.answered(clock.now(), answer.status());
+            record.sent(answer.body().len() as u64);
+            record.close(clock.now());
+            // Nobody is there to be told if the client has hung up.
+            tell.send(answer).ok();
+        });
+        let answer = told.await.map_err(|_| {
+            let why = "the task that saw to it is gone";
+            Denial::new(Cause::ExchangeUnknown, why)
+        })?;
+        Ok(answer.map(OutboundBody::whole))
+    }
+}
+
+/// Fields that are set on the way.
+const HEADERS_OF_OURS: usize = 8;
+
+impl Handler for OutboundPipeline {
+    type Body = RecordedBody<OutboundBody>;
+
+    async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
+        let live = self.live.load_full();
+        let now = self.clock.now();
+        let id = RequestId::choose(arrival.request.headers(), now);
+        let mut record = self
+            .recorder
+            .open(now, id.uuid, arrival.connection.peer, Scheme::Http);
+        record.config(live.generation);
+        let body = match arrival.request.body().is_end_stream() {
+            true => RequestBody::Settled,
+            false => RequestBody::Unread,
+        };
+        let mut visit = Visit {
+            id: id.header,
+            now,
+            record: Some(record),
+            body,
+        };
+        let Some(way) = live.ways_out.get(self.index) else {
+            let denial = Denial::new(Cause::Internal, "the listener has no way out");
+            return self.finish(Err(denial), visit, false);
+        };
+        if let Some(record) = &mut visit.record {
+            record.exchange(ExchangeTold::new(
+                Arc::clone(&way.policy.name),
+                way.rules.preset.name,
+            ));
+            record.route(&way.unallowed);
+        }
+        let answer = caught::caught(self.walk(way, arrival, &mut visit)).await;
+        self.finish(answer, visit, way.rules.preset.speaks_codes)
+    }
+
+    fn refused_head(&self, refusal: HeadRefusal) {
+        let now = self.clock.now();
+        let mut record = self
+            .recorder
+            .open(now, new_id(now), refusal.peer, Scheme::Http);
+        let live = self.live.load();
+        record.config(live.generation);
+        if let Some(way) = live.ways_out.get(self.index) {
+            record.exchange(ExchangeTold::new(
+                Arc::clone(&way.policy.name),
+                way.rules.preset.name,
+            ));
+        }
+        record.denied(&Denial::new(refusal.cause, refusal.detail));
+        record.close(now);
+    }
+}
+
+impl OutboundPipeline {
+    /// Shapes the answer, and gives it the record to close, unless somebody else has it.
+    fn finish(
+        &self,
+        answer: Result<Response<OutboundBody>, Box<Denial>>,
+        visit: Visit,
+        speaks_codes: bool,
+    ) -> Response<RecordedBody<OutboundBody>> {
+        let Visit {
+            id, record, body, ..
+        } = visit;
+        let shaped = match &answer {
+            Err(denial) => {
+                let refusal = transform::refusal(denial, speaks_codes, &id, body);
+                Some(refusal.map(OutboundBody::whole))
+            }
+            Ok(_) => None,
+        };
+        let Some(mut record) = record else {
+            let answer = shaped.or(answer.ok()).unwrap_or_default();
+            return transform::reply(answer, &id).map(RecordedBody::unrecorded);
+        };
+        if let Err(denial) = &answer {
+            record.denied(denial);
+        }
+        let answer = match shaped {
+            Some(refusal) => refusal,
+            None => transform::reply(answer.unwrap_or_default(), &id),
+        };
+        let status = answer.status();
+        record.answered(self.clock.now(), status);
+        answer.map(|body| RecordedBody::new(body, status, record))
+    }
+}
+
+/// Room 3, first step, and the counters of the line that allows it.
+fn allowed(way: &WayOut, facts: &LocalFacts, record: &mut OpenRecord) -> Result<Call, Box<Denial>> {
+    way.site(facts.role)?;
+    let LocalFacts { facts, of_all, .. } = facts;
+    let call = decide::call(&way.policy, &facts.method, facts.path.path(), *of_all)?;
+    if let Some(counters) = way.routes.get(call.position()) {
+        record.route(counters);
+    }
+    Ok(call)
+}
+
+/// The body, whole and without what the client put there to be believed.
+async fn admit(way: &WayOut, facts: &LocalFacts, body: Incoming) -> Result<Bytes, Box<Denial>> {
+    if door::is_bodiless(&facts.facts) {
+        let why = "exchanges read the parameters of a GET in its query";
+        return Err(Denial::new(Cause::BodyNotAllowed, why));
+    }
+    let limits = BodyLimits {
+        bytes_max: way.body_bytes_max,
+        idle: way.timeouts.body_idle,
+        total: way.timeouts.total,
+    };
+    let admitted = bodies::admit(body, Need::Whole(&way.whole_bodies), limits).await?;
+    let whole = admitted.whole().cloned().unwrap_or_default();
+    door::body(&facts.facts, whole, &way.rules)
+}
+
+fn unrecorded() -> Box<Denial> {
+    Denial::new(Cause::Internal, "the request has no record")
+}

@@ -1,0 +1,64 @@
+//! The body of an answer on the way out: the exchange's, passed on as it comes, or one at hand. Never buffers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+
+use crate::forward::{AnswerFault, ResponseBody};
+
+/// The body of an answer.
+pub enum OutboundBody {
+    /// The exchange's.
+    Reply(ResponseBody<Full<Bytes>>),
+    /// At hand: ours, or one that was read whole.
+    Whole(Full<Bytes>),
+}
+
+impl OutboundBody {
+    /// A body that is at hand.
+    #[must_use]
+    pub fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
+}
+
+impl Default for OutboundBody {
+    fn default() -> Self {
+        Self::whole(Bytes::new())
+    }
+}
+
+impl Body for OutboundBody {
+    type Data = Bytes;
+    type Error = AnswerFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        match self.get_mut() {
+            Self::Reply(reply) => Pin::new(reply).poll_frame(cx),
+            Self::Whole(whole) => {
+                let frame = Pin::new(whole).poll_frame(cx);
+                frame.map_err(|never| match never {})
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Reply(reply) => reply.is_end_stream(),
+            Self::Whole(whole) => whole.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Reply(reply) => reply.size_hint(),
+            Self::Whole(whole) => whole.size_hint(),
+        }
+    }
+}

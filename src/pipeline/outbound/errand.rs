@@ -1,0 +1,225 @@
+//! One permitted request on its way to an exchange and back. A request of which no byte left takes one fresh connection,
+//! stamped and signed anew; after a byte left, only what changes nothing is asked again. Never guesses what became of one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::OutboundBody;
+use super::{Site, WayOut};
+use crate::decide::outbound::OutboundPermit;
+use crate::forward::{Forwarder, ResponseBody, SendFault, Sent};
+use crate::model::clock::Clock;
+use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::{Role, Security};
+use crate::record::{Execution, OpenRecord};
+use crate::transform::outbound::{self as transform, Draft};
+use crate::transform::signers::Fresh;
+
+/// Bytes of an answer to a request that changes something; it is read whole.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// The most connections that one request takes.
+const ATTEMPTS_MAX: u32 = 2;
+
+/// A request that may leave.
+pub(super) struct Errand {
+    pub(super) way: Arc<WayOut>,
+    pub(super) role: Role,
+    pub(super) permit: OutboundPermit,
+    pub(super) draft: Draft,
+    pub(super) worker: usize,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadline: Instant,
+}
+
+type Reply = Response<ResponseBody<Full<Bytes>>>;
+
+impl Errand {
+    /// Whether a second one could do harm.
+    pub(super) const fn changes(&self) -> bool {
+        self.permit.known().effect.changes()
+    }
+
+    /// Asks something that changes nothing; the answer is passed on as it comes.
+    pub(super) async fn ask(
+        &self,
+        record: &mut OpenRecord,
+    ) -> Result<Response<OutboundBody>, Box<Denial>> {
+        let reply = self.send(record).await.map_err(|fault| fault.denial)?;
+        told(record, Execution::Answered);
+        Ok(reply.map(OutboundBody::Reply))
+    }
+
+    /// Sends something that changes something, and reads the answer to its end: only then is it known what became of it.
+    pub(super) async fn order(
+        &self,
+        record: &mut OpenRecord,
+    ) -> Result<Response<Bytes>, Box<Denial>> {
+        let reply = match self.send(record).await {
+            Ok(reply) => reply,
+            Err(fault) => return Err(self.came_to_nothing(fault, record)),
+        };
+        let (head, body) = reply.into_parts();
+        let whole = timeout_at(
+            self.deadline,
+            Limited::new(body, ANSWER_BYTES_MAX).collect(),
+        )
+        .await;
+        let Ok(Ok(whole)) = whole else {
+            return Err(unknown(record, "the answer broke off"));
+        };
+        let body = whole.to_bytes();
+        let code = error_code(&body);
+        if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
+            told.code = Some(code);
+        }
+        if is_unknown(head.status, code) {
+            let why = format!(
+                "the exchange answered {} and does not know itself",
+                head.status
+            );
+            return Err(unknown(record, &why));
+        }
+        told(record, Execution::Answered);
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// Sends on one connection, and on a second, fresh one where nothing can be done twice by that.
+    async fn send(&self, record: &mut OpenRecord) -> Result<Reply, SendFault> {
+        let mut attempt = 1;
+        loop {
+            let fault = match self.attempt(attempt, record).await {
+                Ok(reply) => return Ok(reply),
+                Err(fault) => fault,
+            };
+            let harmless = fault.sent == Sent::Nothing || !self.changes();
+            let worth_it = worth_another(&fault.denial) && Instant::now() < self.deadline;
+            if attempt >= ATTEMPTS_MAX || !harmless || !worth_it {
+                return Err(fault);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits for a connection, then stamps, signs and sends.
+    async fn attempt(&self, attempt: u32, record: &mut OpenRecord) -> Result<Reply, SendFault> {
+        let unsent = |denial| SendFault {
+            denial,
+            sent: Sent::Nothing,
+        };
+        let site = self.way.site(self.role).map_err(unsent)?;
+        let forwarder = self.forwarder(site).map_err(unsent)?;
+        let slot = match attempt {
+            1 => forwarder.checkout(&self.permit).await,
+            _ => forwarder.connect(&self.permit).await,
+        };
+        let slot = slot.map_err(unsent)?;
+        let fresh = self.fresh().map_err(unsent)?;
+        let signer = self.way.signer.as_ref();
+        let out = transform::sign(&self.permit, &self.draft, &site.target, signer, &fresh);
+        let out = out.map_err(unsent)?;
+        record.forwarded(self.clock.now(), &site.metrics);
+        if let Some(told) = record.exchange_mut() {
+            told.attempts = attempt;
+            told.signed |= self.permit.known().security == Security::Signed;
+        }
+        slot.send_once(out, self.deadline).await
+    }
+
+    fn forwarder<'s>(&self, site: &'s Site) -> Result<&'s Forwarder<Full<Bytes>>, Box<Denial>> {
+        let way = site.ways.get(self.worker);
+        way.ok_or_else(|| Denial::new(Cause::Internal, "the worker has no way to the exchange"))
+    }
+
+    /// What makes this signature another one than all before.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the exchange's clock may be unknown"
+    )]
+    fn fresh(&self) -> Result<Fresh, Box<Denial>> {
+        Ok(Fresh {
+            unix_us: self.clock.now().unix_us,
+            nonce: 0,
+            random: [0; 32],
+        })
+    }
+
+    /// A request that changes something has no answer.
+    fn came_to_nothing(&self, fault: SendFault, record: &mut OpenRecord) -> Box<Denial> {
+        let SendFault { denial, sent } = fault;
+        match sent {
+            Sent::Something => unknown(record, &denial.detail),
+            Sent::Nothing => match denial.cause {
+                // These say themselves that nothing was sent, and why.
+                Cause::ExchangeClock | Cause::ExchangeSigning | Cause::Internal => denial,
+                _ => {
+                    let why = format!("{}: {}", denial.cause.code(), denial.detail);
+                    Denial::new(Cause::ExchangeNotSent, why)
+                }
+            },
+        }
+    }
+}
+
+/// A connection that failed may be followed by one that does not; a key that is missing is missing a moment later too.
+fn worth_another(denial: &Denial) -> bool {
+    matches!(
+        denial.cause,
+        Cause::UpstreamUnreachable | Cause::UpstreamBroken
+    )
+}
+
+fn told(record: &mut OpenRecord, execution: Execution) {
+    if let Some(told) = record.exchange_mut() {
+        told.execution = execution;
+    }
+}
+
+fn unknown(record: &mut OpenRecord, why: &str) -> Box<Denial> {
+    told(record, Execution::Unknown);
+    Denial::new(Cause::ExchangeUnknown, why)
+}
+
+/// Whether an answer leaves open what became of a request that changes something: every 5xx, and the codes by which
+/// Binance says so itself (`UNEXPECTED_RESP` and `TIMEOUT`: "execution status unknown").
+fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
+    status.is_server_error() || matches!(code, Some(-1006 | -1007))
+}
+
+/// The code of an error in the exchange's own words.
+fn error_code(body: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Told {
+        code: i64,
+    }
+    let told: Option<Told> = serde_json::from_slice(body).ok();
+    told.map(|told| told.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_outcome_is_one_that_the_exchange_does_not_know_either() {
+        for (status, body, expected) in [
+            (200, "{\"orderId\":1}", false),
+            (400, "{\"code\":-2010,\"msg\":\"x\"}", false),
+            (400, "{\"code\":-1007,\"msg\":\"x\"}", true),
+            (409, "{\"code\":-2021}", false),
+            (418, "{\"code\":-1003}", false),
+            (500, "", true),
+            (503, "<html>", true),
+            (504, "{\"code\":-1007}", true),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let found = is_unknown(status, error_code(body.as_bytes()));
+            assert_eq!(found, expected, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The exchange's limits: calendar-aligned windows of weight, requests and orders, and the penalty of who overdoes it.
+//! Counts what arrives; never delays anything.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::refusal::Refusal;
+
+/// What the exchange allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Request weight in a minute, of one IP.
+    pub weight_per_minute: u64,
+    /// Requests in five minutes, of one IP.
+    pub requests_per_5_minutes: u64,
+    /// New orders in ten seconds, of one account.
+    pub orders_per_10_seconds: u64,
+    /// New orders in a day, of one account.
+    pub orders_per_day: u64,
+    /// How often 429 is answered in a window before 418.
+    pub warnings: u32,
+    /// How long the first ban lasts; each further one lasts twice as long.
+    pub ban: Duration,
+    /// What arrives so soon after a ban began was sent before its answer could be read, and is no violation.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    /// The limits of Binance's spot exchange; a ban of two minutes.
+    fn default() -> Self {
+        Self {
+            weight_per_minute: 6000,
+            requests_per_5_minutes: 300_000,
+            orders_per_10_seconds: 50,
+            orders_per_day: 160_000,
+            warnings: 3,
+            ban: Duration::from_secs(120),
+            grace: Duration::from_millis(250),
+        }
+    }
+}
+
+impl Limits {
+    /// As `exchangeInfo` lists them.
+    pub(super) fn listed(&self) -> Value {
+        json!([
+            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.weight_per_minute},
+            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": self.orders_per_10_seconds},
+            {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": self.orders_per_day},
+            {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": self.requests_per_5_minutes},
+        ])
+    }
+}
+
+/// What has been used of the limits.
+#[derive(Debug)]
+pub(super) struct Meter {
+    limits: Limits,
+    weight: Window,
+    requests: Window,
+    orders: HashMap<String, Orders>,
+    warned: u32,
+    bans: u32,
+    ban: Option<Ban>,
+}
+
+/// A moment on the server's clock and on one that nothing changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) unix_us: i64,
+    pub(super) mono_ns: u64,
+}
+
+/// Orders of an account in its two windows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Orders {
+    ten_seconds: Window,
+    day: Window,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ban {
+    since_ns: u64,
+    until_ns: u64,
+}
+
+/// Why a request is not looked at.
+#[derive(Debug)]
+pub(super) struct Limited {
+    pub(super) refusal: Refusal,
+    /// Sent although the sender knew that it is banned.
+    pub(super) in_spite: bool,
+}
+
+impl Meter {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            weight: Window::new(60),
+            requests: Window::new(300),
+            orders: HashMap::new(),
+            warned: 0,
+            bans: 0,
+            ban: None,
+        }
+    }
+
+    /// Counts a request that has arrived.
+    ///
+    /// # Errors
+    ///
+    /// 429 when a window is full, 418 when the sender goes on all the same or is banned already.
+    pub(super) fn arrive(&mut self, now: Moment, weight: u64) -> Result<(), Limited> {
+        if let Some(ban) = self.ban.filter(|ban| now.mono_ns < ban.until_ns) {
+            return Err(self.banned(now, ban));
+        }
+        self.ban = None;
+        if self.weight.roll(now.unix_us) {
+            self.warned = 0;
+        }
+        self.requests.roll(now.unix_us);
+        self.requests.used += 1;
+        let full = self.weight.used + weight > self.limits.weight_per_minute
+            || self.weight.used >= self.limits.weight_per_minute
+            || self.requests.used > self.limits.requests_per_5_minutes;
+        if full {
+            return Err(self.overdone(now));
+        }
+        self.weight.used += weight;
+        Ok(())
+    }
+
+    fn banned(&self, now: Moment, ban: Ban) -> Limited {
+        let left = Duration::from_nanos(ban.until_ns.saturating_sub(now.mono_ns));
+        let since = Duration::from_nanos(now.mono_ns.saturating_sub(ban.since_ns));
+        Limited {
+            refusal: Refusal::too_many(self.limits.weight_per_minute, true, left),
+            in_spite: since > self.limits.grace,
+        }
+    }
+
+    fn overdone(&mut self, now: Moment) -> Limited {
+        self.warned = self.warned.saturating_add(1);
+        if self.warned > self.limits.warnings {
+            let length = self.limits.ban * 2_u32.saturating_pow(self.bans.min(16));
+            let ban = self.begin_ban(now, length);
+            return self.banned(now, ban);
+        }
+        let left = self.weight.left(now.unix_us);
+        Limited {
+            refusal: Refusal::too_many(self.limits.weight_per_minute, false, left),
+            in_spite: false,
+        }
+    }
+
+    /// Bans from now on.
+    pub(super) fn ban(&mut self, now: Moment, length: Duration) {
+        self.begin_ban(now, length);
+    }
+
+    fn begin_ban(&mut self, now: Moment, length: Duration) -> Ban {
+        let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let ban = Ban {
+            since_ns: now.mono_ns,
+            until_ns: now.mono_ns.saturating_add(length),
+        };
+        self.bans = self.bans.saturating_add(1);
+        self.warned = 0;
+        self.ban = Some(ban);
+        ban
+    }
+
+    /// Charges weight afterwards: for a failed order, or for somebody else at the same address.
+    pub(super) fn charge(&mut self, now: Moment, weight: u64) {
+        self.weight.roll(now.unix_us);
+        self.weight.used += weight;
+    }
+
+    /// The weight used in this minute.
+    pub(super) fn used(&mut self, now: Moment) -> u64 {
+        self.weight.roll(now.unix_us);
+        self.weight.used
+    }
+
+    /// Counts a new order of an account.
+    ///
+    /// # Errors
+    ///
+    /// -1015 when a window is full.
+    pub(super) fn order(&mut self, now: Moment, account: &str) -> Result<(), Refusal> {
+        let limits = self.limits;
+        let orders = self.orders_of(now, account);
+        if orders.ten_seconds.used >= limits.orders_per_10_seconds {
+            let left = orders.ten_seconds.left(now.unix_us);
+            let per = format!("{} orders per 10 SECOND", limits.orders_per_10_seconds);
+            return Err(too_many_orders(&per, left));
+        }
+        if orders.day.used >= limits.orders_per_day {
+            let left = orders.day.left(now.unix_us);
+            let per = format!("{} orders per 1 DAY", limits.orders_per_day);
+            return Err(too_many_orders(&per, left));
+        }
+        orders.ten_seconds.used += 1;
+        orders.day.used += 1;
+        Ok(())
+    }
+
+    /// The orders of an account in ten seconds and in a day.
+    pub(super) fn orders_used(&mut self, now: Moment, account: &str) -> (u64, u64) {
+        let orders = self.orders_of(now, account);
+        (orders.ten_seconds.used, orders.day.used)
+    }
+
+    fn orders_of(&mut self, now: Moment, account: &str) -> &mut Orders {
+        let orders = self.orders.entry(account.to_owned()).or_insert(Orders {
+            ten_seconds: Window::new(10),
+            day: Window::new(86_400),
+        });
+        orders.ten_seconds.roll(now.unix_us);
+        orders.day.roll(now.unix_us);
+        orders
+    }
+
+    /// What `rateLimits` says in a WebSocket answer: the weight, and the orders of an account.
+    pub(super) fn reported(&mut self, now: Moment, account: Option<&str>) -> Value {
+        let weight = json!({
+            "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
+            "limit": self.limits.weight_per_minute, "count": self.used(now),
+        });
+        match account {
+            None => json!([weight]),
+            Some(account) => {
+                let orders = self.orders_reported(now, account);
+                let all = orders.as_array().cloned().unwrap_or_default();
+                Value::Array(all.into_iter().chain([weight]).collect())
+            }
+        }
+    }
+
+    /// What `rateLimit/order` answers.
+    pub(super) fn orders_reported(&mut self, now: Moment, account: &str) -> Value {
+        let (ten_seconds, day) = self.orders_used(now, account);
+        json!([
+            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10,
+             "limit": self.limits.orders_per_10_seconds, "count": ten_seconds},
+            {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1,
+             "limit": self.limits.orders_per_day, "count": day},
+        ])
+    }
+}
+
+fn too_many_orders(per: &str, left: Duration) -> Refusal {
+    let msg = format!("Too many new orders; current limit is {per}.");
+    let mut refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, -1015, msg);
+    refusal.retry_after = Some(left);
+    refusal
+}
+
+/// A window that begins and ends with the calendar.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    seconds: i64,
+    index: i64,
+    used: u64,
+}
+
+impl Window {
+    const fn new(seconds: i64) -> Self {
+        Self {
+            seconds,
+            index: 0,
+            used: 0,
+        }
+    }
+
+    /// Empties the window if another has begun, and says whether it has.
+    fn roll(&mut self, unix_us: i64) -> bool {
+        let index = unix_us.div_euclid(self.seconds * 1_000_000);
+        let other = index != self.index;
+        if other {
+            self.index = index;
+            self.used = 0;
+        }
+        other
+    }
+
+    /// Time until the window ends.
+    fn left(&self, unix_us: i64) -> Duration {
+        let length = self.seconds * 1_000_000;
+        let left = length - unix_us.rem_euclid(length);
+        Duration::from_micros(left.unsigned_abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment {
+            unix_us: i64::try_from(seconds * 1_000_000).unwrap(),
+            mono_ns: seconds * 1_000_000_000,
+        }
+    }
+
+    fn small() -> Limits {
+        Limits {
+            weight_per_minute: 10,
+            warnings: 1,
+            orders_per_10_seconds: 2,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn windows_follow_the_calendar() {
+        let mut meter = Meter::new(small());
+        meter.arrive(at(59), 10).unwrap();
+        assert_eq!(meter.used(at(59)), 10);
+        let refused = meter.arrive(at(59), 1).unwrap_err();
+        assert_eq!(refused.refusal.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.refusal.retry_after, Some(Duration::from_secs(1)));
+        meter.arrive(at(60), 10).unwrap();
+        assert_eq!(meter.used(at(120)), 0);
+    }
+
+    #[test]
+    fn who_goes_on_is_banned_and_each_ban_is_longer() {
+        let mut meter = Meter::new(small());
+        meter.charge(at(0), 10);
+        assert_eq!(
+            meter.arrive(at(1), 0).unwrap_err().refusal.status.as_u16(),
+            429
+        );
+        let ban = meter.arrive(at(1), 1).unwrap_err();
+        assert_eq!(ban.refusal.status.as_u16(), 418);
+        assert!(!ban.in_spite);
+        let again = meter.arrive(at(100), 1).unwrap_err();
+        assert!(again.in_spite);
+        assert_eq!(again.refusal.retry_after, Some(Duration::from_secs(21)));
+        meter.arrive(at(121), 10).unwrap();
+        meter.arrive(at(121), 1).unwrap_err();
+        let longer = meter.arrive(at(121), 1).unwrap_err();
+        assert_eq!(longer.refusal.retry_after, Some(Duration::from_secs(240)));
+    }
+
+    #[test]
+    fn orders_are_counted_for_each_account() {
+        let mut meter = Meter::new(small());
+        meter.order(at(1), "a").unwrap();
+        meter.order(at(9), "a").unwrap();
+        let refused = meter.order(at(9), "a").unwrap_err();
+        assert_eq!(
+            (refused.code, refused.retry_after),
+            (-1015, Some(Duration::from_secs(1)))
+        );
+        meter.order(at(9), "b").unwrap();
+        meter.order(at(10), "a").unwrap();
+        assert_eq!(meter.orders_used(at(10), "a"), (1, 3));
+    }
+}

@@ -1,0 +1,75 @@
+//! The files of the demo. Each is replaced by renaming, as Kubernetes and editors do, so that nobody ever reads half of
+//! one; keys and tokens are for their owner only.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::authority::Pair;
+
+/// What platform teams write.
+pub(super) const CONFIGURATION: &str = "sidecar.yaml";
+/// The certificate that the sidecar shows; its key stands beside it.
+pub(super) const SIDECAR: &str = "tls/sidecar";
+/// Who issues client certificates.
+pub(super) const CLIENTS_CA: &str = "tls/clients-ca.crt";
+/// Who vouches for the token issuer.
+pub(super) const ISSUER_CA: &str = "tls/issuer-ca.crt";
+/// Who vouches for the sidecar: for its clients.
+pub(super) const SIDECAR_CA: &str = "sidecar-ca.crt";
+/// What the trading bot shows; its key stands beside it.
+pub(super) const BOT: &str = "bot";
+/// The issuer's public keys, for `explain`, which asks no network.
+pub(super) const KEYS: &str = "keys.json";
+
+/// Where the demo's files are.
+#[derive(Clone)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder, if it is not there.
+    pub(super) fn create(path: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(path.join("tls"))?;
+        Ok(Self(path))
+    }
+
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// One of its files.
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Puts a text in the place of whatever stands there.
+    pub(super) fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        self.replace(name, text, 0o644)
+    }
+
+    /// The same with something that only its owner may read.
+    pub(super) fn put_secret(&self, name: &str, text: &str) -> io::Result<()> {
+        self.replace(name, text, 0o600)
+    }
+
+    /// A certificate and its key: `NAME.crt` and `NAME.key`.
+    pub(super) fn put_pair(&self, name: &str, pair: &Pair) -> io::Result<()> {
+        self.put_secret(&format!("{name}.key"), pair.key.expose_secret())?;
+        self.put(&format!("{name}.crt"), &pair.certificate)
+    }
+
+    fn replace(&self, name: &str, text: &str, mode: u32) -> io::Result<()> {
+        let fresh = self.at(&format!("{name}.fresh"));
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(fresh, self.at(name))
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a request was refused, and what is on record: nothing twice, nothing missing, no token.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+
+use super::super::{Stage, files, issuer};
+use super::teller::Teller;
+
+pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    explain(stage, teller)?;
+    records(stage, teller)?;
+    secrets(stage, teller).await
+}
+
+fn explain(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    let explained = Command::new(std::env::current_exe()?)
+        .args(["explain", "--method", "POST", "--path", "/api/v1/orders"])
+        .arg("-c")
+        .arg(stage.configuration())
+        .arg("--token")
+        .arg(stage.folder.at("viewer.jwt"))
+        .arg("--keys")
+        .arg(stage.folder.at(files::KEYS))
+        .output()?;
+    let text = String::from_utf8_lossy(&explained.stdout);
+    let named = explained.status.success()
+        && text.contains("denied: 403")
+        && text.contains("place-order/require.permissions");
+    teller.expect(
+        "`explain` names the rule that refuses the viewer",
+        named,
+        || format!("{text}{}", String::from_utf8_lossy(&explained.stderr)),
+    )
+}
+
+fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    let events = stage.events()?;
+    let denied = events.matches("\"authz.insufficient_scope\"").count();
+    teller.expect(
+        "the refusal of the viewer is on record, once",
+        denied == 1,
+        || events.clone(),
+    )?;
+    let intents = events.matches("\"type\":\"http.intent\"").count();
+    let placed = events.matches("\"status\":201").count();
+    teller.expect(
+        "every order was on record before it left",
+        intents >= 1 && intents == placed,
+        || format!("{intents} intents, {placed} orders placed"),
+    )
+}
+
+async fn secrets(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    let metrics = stage.sidecar.page("/metrics").await?;
+    let name = "outrider_requests_total{";
+    teller.answer("metrics are there", &metrics, 200, name)?;
+    let log = fs::read_to_string(&stage.sidecar.log)?;
+    let everything = format!("{}{log}{}", stage.events()?, metrics.body());
+    let mut leaked = Vec::new();
+    for user in issuer::USERS {
+        let token = fs::read_to_string(stage.folder.at(&format!("{}.jwt", user.name)))?;
+        let claims = token.split('.').nth(1).unwrap_or(&token);
+        if everything.contains(claims) {
+            leaked.push(user.name);
+        }
+    }
+    teller.expect(
+        "no token stands in the evidence, the log or the metrics",
+        leaked.is_empty(),
+        || leaked.join(", "),
+    )
+}
+
+impl Stage {
+    /// Every event on record, as it was written.
+    fn events(&self) -> io::Result<String> {
+        let tail = Command::new(std::env::current_exe()?)
+            .args(["audit", "tail", "--format", "json", "--lines", "1000"])
+            .arg(self.folder.at("audit"))
+            .output()?;
+        Ok(String::from_utf8_lossy(&tail.stdout).into_owned())
+    }
+}

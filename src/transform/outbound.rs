@@ -1,0 +1,172 @@
+//! The request as the exchange gets it. What is of this hop or of this house comes off once; time and signature go on for
+//! each connection anew, right before the request is written.
+
+mod answer;
+
+pub use answer::{refusal, reply};
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, VIA};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http_body_util::Full;
+
+use super::request::{Outbound, client_must_not_say};
+use super::signers::{Fresh, SignInput, Signer};
+use super::{REQUEST_ID, hop_by_hop};
+use crate::decide::outbound::OutboundPermit;
+use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::Security;
+use crate::model::facts::Facts;
+
+/// What the exchange must not learn of this house, beside what no upstream is told.
+static HOUSE: [HeaderName; 15] = [
+    AUTHORIZATION,
+    COOKIE,
+    EXPECT,
+    HOST,
+    CONTENT_LENGTH,
+    VIA,
+    REQUEST_ID,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("b3"),
+    HeaderName::from_static("x-correlation-id"),
+    HeaderName::from_static("referer"),
+    HeaderName::from_static("sec-fetch-mode"),
+    HeaderName::from_static("sentry-trace"),
+];
+
+/// Prefixes of the same kind.
+const HOUSE_PREFIXES: [&str; 5] = [
+    "x-b3-",
+    "x-datadog-",
+    "x-amzn-",
+    "uber-trace-",
+    "x-cloud-trace-",
+];
+
+/// Where a request goes, as the exchange is to read it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// `Host`.
+    pub host: HeaderValue,
+    /// The host without its port, as some exchanges sign it.
+    pub name: String,
+}
+
+/// A request without time and signature. Each attempt makes a new one of it.
+#[derive(Debug)]
+pub struct Draft {
+    method: Method,
+    target: PathAndQuery,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Draft {
+    /// Takes off what must not leave. The client's `User-Agent` stays: exchanges tell programs apart by it.
+    #[must_use]
+    pub fn new(permit: &OutboundPermit, facts: &Facts, head: Parts, body: Bytes) -> Self {
+        let mut headers = head.headers;
+        strip(&mut headers);
+        if permit.known().effect.changes() {
+            // What an answer says of an order is read here, and so must not be compressed.
+            headers.remove(ACCEPT_ENCODING);
+        }
+        Self {
+            method: facts.method.clone(),
+            target: facts.path.target().clone(),
+            headers,
+            body,
+        }
+    }
+
+    /// A request of this program itself.
+    #[must_use]
+    pub fn own(facts: &Facts) -> Self {
+        Self {
+            method: facts.method.clone(),
+            target: facts.path.target().clone(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// Stamps and signs. Called after every wait, once for each connection.
+///
+/// # Errors
+/// [`Cause::ExchangeSigning`]: there is no key, or none that can sign this.
+pub fn sign(
+    permit: &OutboundPermit,
+    draft: &Draft,
+    target: &Target,
+    signer: Option<&Signer>,
+    fresh: &Fresh,
+) -> Result<Outbound<Full<Bytes>>, Box<Denial>> {
+    let input = SignInput {
+        method: &draft.method,
+        host: &target.name,
+        path: draft.target.path(),
+        query: draft.target.query().unwrap_or_default(),
+        body: &draft.body,
+        security: permit.known().security,
+    };
+    let mut headers = draft.headers.clone();
+    headers.insert(HOST, target.host.clone());
+    let (uri, body) = match (input.security, signer) {
+        (Security::None, _) => (Uri::from(draft.target.clone()), draft.body.clone()),
+        (Security::KeyOnly | Security::Signed, None) => {
+            return Err(unsigned("no key is configured"));
+        }
+        (Security::KeyOnly | Security::Signed, Some(signer)) => {
+            let signed = signer
+                .sign(&input, fresh)
+                .map_err(|fault| unsigned(&fault.to_string()))?;
+            headers.extend(
+                signed
+                    .headers
+                    .into_iter()
+                    .map(|(name, value)| (Some(name), value)),
+            );
+            (uri(input.path, &signed.query)?, signed.body)
+        }
+    };
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = draft.method.clone();
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    Ok(Outbound::of(request))
+}
+
+fn uri(path: &str, query: &str) -> Result<Uri, Box<Denial>> {
+    let target = match query {
+        "" => PathAndQuery::try_from(path),
+        query => PathAndQuery::try_from(format!("{path}?{query}")),
+    };
+    let target = target.map_err(|_| unsigned("what was signed is no request target"))?;
+    Ok(Uri::from(target))
+}
+
+fn unsigned(why: &str) -> Box<Denial> {
+    Denial::new(Cause::ExchangeSigning, why)
+}
+
+fn strip(headers: &mut HeaderMap) {
+    hop_by_hop::strip(headers);
+    for name in &HOUSE {
+        headers.remove(name);
+    }
+    let misleading = |name: &&HeaderName| {
+        let name = name.as_str();
+        client_must_not_say(name) || HOUSE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let misleading: Vec<HeaderName> = headers.keys().filter(misleading).cloned().collect();
+    for name in misleading {
+        headers.remove(name);
+    }
+}

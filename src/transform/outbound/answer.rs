@@ -1,0 +1,169 @@
+//! What goes back to a service that asked an exchange: the exchange's answer, or why there is none, in words that the
+//! exchange's own clients understand. Never tells the operator's detail.
+
+use bytes::Bytes;
+use http::header::{
+    ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY,
+};
+use http::{HeaderValue, Response, Version};
+use serde::Serialize;
+
+use super::super::problem::{PROBLEMS, RequestBody, wait_seconds};
+use super::super::{REQUEST_ID, hop_by_hop};
+use crate::model::denial::{Cause, Denial};
+
+/// Makes the client's answer out of the exchange's. What it says of limits stays, for clients that read it.
+pub fn reply<B>(mut response: Response<B>, request_id: &HeaderValue) -> Response<B> {
+    response.extensions_mut().clear();
+    *response.version_mut() = Version::HTTP_11;
+    let headers = response.headers_mut();
+    hop_by_hop::strip(headers);
+    // They are about the way to the exchange, which is not the client's: ways past this proxy, and cookies, which it
+    // takes off requests.
+    for name in [ALT_SVC, STRICT_TRANSPORT_SECURITY, SET_COOKIE] {
+        headers.remove(name);
+    }
+    headers.insert(REQUEST_ID, request_id.clone());
+    response
+}
+
+/// The answer to a request that was refused or came to nothing.
+#[must_use]
+pub fn refusal(
+    denial: &Denial,
+    speaks_codes: bool,
+    request_id: &HeaderValue,
+    body: RequestBody,
+) -> Response<Bytes> {
+    let wait = wait_seconds(denial);
+    let mut response = Response::new(problem(denial.cause, speaks_codes, request_id, wait));
+    *response.status_mut() = denial.cause.status();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let kind = HeaderValue::from_static("application/problem+json");
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(REQUEST_ID, request_id.clone());
+    if denial.cause.closes() || body == RequestBody::Unread {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(seconds) = wait {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// RFC 9457. Where the exchange's clients look for `code` and `msg`, these two are the exchange's, and our own code is
+/// the `reason`.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    instance: &'a str,
+    code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Code {
+    Own(&'static str),
+    Theirs(i64),
+}
+
+fn problem(
+    cause: Cause,
+    speaks_codes: bool,
+    request_id: &HeaderValue,
+    retry_after: Option<u64>,
+) -> Bytes {
+    let problem = Problem {
+        r#type: format!("{PROBLEMS}{}", cause.code()),
+        title: cause.title(),
+        status: cause.status().as_u16(),
+        instance: request_id.to_str().unwrap_or_default(),
+        code: match speaks_codes {
+            true => Code::Theirs(binance_code(cause)),
+            false => Code::Own(cause.code()),
+        },
+        msg: speaks_codes.then(|| cause.title()),
+        reason: speaks_codes.then(|| cause.code()),
+        execution: Some(match cause {
+            Cause::ExchangeUnknown => "unknown",
+            _ => "not_sent",
+        })
+        .filter(|_| says_execution(cause)),
+        retry_after,
+    };
+    // Text and numbers always have a JSON form.
+    serde_json::to_vec(&problem).unwrap_or_default().into()
+}
+
+/// Where a read broke off it was sent, and nothing comes of that.
+fn says_execution(cause: Cause) -> bool {
+    !matches!(
+        cause,
+        Cause::UpstreamBroken | Cause::UpstreamTimeout | Cause::Internal
+    )
+}
+
+/// The code by which Binance's clients understand a refusal (errors.md of its documentation).
+fn binance_code(cause: Cause) -> i64 {
+    match cause {
+        // UNAUTHORIZED
+        Cause::LocalHost
+        | Cause::LocalPage
+        | Cause::LocalCaller
+        | Cause::ExchangeNotAllowed
+        | Cause::ExchangeReserved => -1002,
+        // TOO_MANY_REQUESTS
+        Cause::ExchangeLimit | Cause::ExchangeHalted => -1003,
+        // TIMEOUT: "Send status unknown; execution status unknown."
+        Cause::ExchangeUnknown => -1007,
+        // SERVER_BUSY: nothing was done.
+        Cause::ExchangeNotSent => -1008,
+        // INVALID_TIMESTAMP
+        Cause::ExchangeClock => -1021,
+        // TOO_MANY_PARAMETERS
+        Cause::ExchangeParameters | Cause::ExchangeCredentials => -1101,
+        // UNKNOWN
+        _ => -1000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(cause: Cause, speaks_codes: bool) -> serde_json::Value {
+        let id = HeaderValue::from_static("id-1");
+        let denial = Denial::new(cause, "secret detail");
+        let answer = refusal(&denial, speaks_codes, &id, RequestBody::Settled);
+        assert_eq!(answer.status(), cause.status());
+        let text = String::from_utf8(answer.into_body().to_vec()).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_speaks_to_the_exchanges_clients() {
+        let problem = told(Cause::ExchangeUnknown, true);
+        assert_eq!(problem["code"], -1007);
+        assert_eq!(problem["execution"], "unknown");
+        assert_eq!(problem["reason"], "exchange.unknown");
+        assert_eq!(problem["msg"], Cause::ExchangeUnknown.title());
+        let problem = told(Cause::ExchangeNotSent, false);
+        assert_eq!(problem["code"], "exchange.not_sent");
+        assert_eq!(problem["execution"], "not_sent");
+        assert!(problem.get("msg").is_none() && problem.get("reason").is_none());
+        assert!(told(Cause::UpstreamBroken, true).get("execution").is_none());
+    }
+}
