@@ -1,6 +1,7 @@
 //! One generation of the configuration in service: all that is made of it, beside what was made of the one before and
 //! stays. Never swaps anything; never touches what serves.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::accept::http::Http;
@@ -17,7 +18,7 @@ use super::certificates;
 use super::changes::Settings;
 use super::keys::KeySource;
 use super::load::{self, Basis, Before};
-use super::ways_out::{self, Reached};
+use super::ways_out::{self, Kept, Reached};
 
 /// Idle connections to the service that a worker keeps.
 const IDLE_MAX: u32 = 64;
@@ -29,6 +30,10 @@ pub(super) struct Parts {
     /// Starts what drives a connection to the service.
     pub(super) spawner: Spawner,
     pub(super) workers: usize,
+    /// The configuration's folder.
+    pub(super) folder: PathBuf,
+    /// What the ways out of all generations share.
+    pub(super) kept: Arc<Kept>,
 }
 
 /// A configuration and everything that is made of it.
