@@ -9,7 +9,7 @@ from binance_common.configuration import (
 )
 from binance_sdk_spot.spot import Spot
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect
+from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect, part
 
 ORDER = {
     "symbol": "BTCUSDT",
@@ -76,6 +76,14 @@ async def streams(client, steps):
     await api.close_connection(close_session=True)
 
 
+async def refused(client, steps):
+    api = client.rest_api
+    # What the class calls a status is the exchange's code.
+    words = lambda error: f"{error.status_code} {error.error_message}"
+    await steps.refused("account", api.get_account, words)
+    await steps.refused("place", lambda: api.new_order(**ORDER), words)
+
+
 def main():
     steps = Steps()
     keys = {"api_key": DUMMY_KEY, "api_secret": DUMMY_SECRET}
@@ -84,9 +92,10 @@ def main():
         config_ws_api=ConfigurationWebSocketAPI(**keys, stream_url=f"{SOCKETS}/ws-api/v3"),
         config_ws_streams=ConfigurationWebSocketStreams(stream_url=SOCKETS),
     )
-    rest(client, steps)
-    asyncio.run(sockets(client, steps))
-    asyncio.run(streams(client, steps))
+    parts = {"rest": rest, "refused": refused, "sockets": sockets, "streams": streams}
+    walk = parts[part()](client, steps)
+    if asyncio.iscoroutine(walk):
+        asyncio.run(walk)
     steps.end()
 
 

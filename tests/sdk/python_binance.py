@@ -4,7 +4,7 @@ import asyncio
 
 from binance import AsyncClient, BinanceSocketManager, Client
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect
+from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect, part
 
 ORDER = {
     "symbol": "BTCUSDT",
@@ -16,18 +16,32 @@ ORDER = {
 }
 
 
-def rest(steps):
+def rest_client():
     Client.API_URL = f"{SIDECAR}/api"
-    client = Client(DUMMY_KEY, DUMMY_SECRET, ping=False)
+    return Client(DUMMY_KEY, DUMMY_SECRET, ping=False)
+
+
+async def rest(steps):
+    client = rest_client()
     steps.run("time", client.get_server_time)
+    steps.run("depth", lambda: len(client.get_order_book(symbol="BTCUSDT")["bids"]))
     steps.run("account", lambda: len(client.get_account()["balances"]))
     steps.run("order_test", lambda: client.create_test_order(**ORDER))
     placed = steps.run("place", lambda: client.create_order(**ORDER))
     open_ids = lambda: [order["orderId"] for order in client.get_open_orders(symbol="BTCUSDT")]
     steps.run("open_orders", lambda: expect(ids := open_ids(), placed["orderId"] in ids))
-    cancel = lambda: client.cancel_order(symbol="BTCUSDT", orderId=placed["orderId"])["status"]
+    known = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    steps.run("order", lambda: client.get_order(**known)["status"])
+    cancel = lambda: client.cancel_order(**known)["status"]
     steps.run("cancel", lambda: expect(status := cancel(), status == "CANCELED"))
-    steps.run("depth", lambda: len(client.get_order_book(symbol="BTCUSDT")["bids"]))
+    steps.run("my_trades", lambda: len(client.get_my_trades(symbol="BTCUSDT")))
+
+
+async def refused(steps):
+    client = rest_client()
+    words = lambda error: f"{error.status_code} {error.code} {error.message}"
+    await steps.refused("account", client.get_account, words)
+    await steps.refused("place", lambda: client.create_order(**ORDER), words)
 
 
 async def sockets(steps):
@@ -48,8 +62,8 @@ async def sockets(steps):
 
 def main():
     steps = Steps()
-    rest(steps)
-    asyncio.run(sockets(steps))
+    parts = {"rest": rest, "refused": refused, "sockets": sockets}
+    asyncio.run(parts[part()](steps))
     steps.end()
 
 

@@ -1,5 +1,6 @@
 """Walks named steps and prints one JSON line for each. Never knows a key that an exchange would take."""
 
+import inspect
 import json
 import os
 import sys
@@ -12,6 +13,10 @@ DUMMY_SECRET = "s" * 64
 # Where the sidecar listens, as `http://127.0.0.1:PORT`.
 SIDECAR = os.environ["OUTRIDER_SIDECAR"]
 SOCKETS = SIDECAR.replace("http://", "ws://")
+
+# What the exchange calls a refusal of credentials that a client sends by itself, and what is said of it.
+CODE = -1101
+MESSAGE = "Send no key, time or signature of your own"
 
 
 class Steps:
@@ -30,6 +35,7 @@ class Steps:
         print(json.dumps({"step": name, "ok": False, "detail": detail}), flush=True)
 
     def run(self, name, call):
+        """A step that is called; its value is the step's outcome."""
         try:
             value = call()
             self.tell(name, value)
@@ -39,6 +45,7 @@ class Steps:
             return None
 
     async def wait(self, name, awaitable):
+        """The same for a step that is awaited."""
         try:
             value = await awaitable
             self.tell(name, value)
@@ -46,6 +53,17 @@ class Steps:
         except Exception as error:  # whatever a client raises is the step's outcome
             self.fault(name, error)
             return None
+
+    async def refused(self, name, call, words):
+        """A step that must be refused; `words` gives what the client's error says, so that nothing is lost on its way."""
+        try:
+            value = call()
+            value = await value if inspect.isawaitable(value) else value
+            raise AssertionError(f"was not refused: {value!r}")
+        except AssertionError as error:
+            self.fault(name, error)
+        except Exception as error:  # whatever a client raises is the step's outcome
+            self.run(name, lambda: expect(said := f"{words(error)}", str(CODE) in said and MESSAGE in said))
 
     def end(self):
         sys.exit(1 if self.failed else 0)
@@ -56,3 +74,8 @@ def expect(what, held):
     if not held:
         raise AssertionError(f"not as expected: {what!r}")
     return what
+
+
+def part():
+    """Which part of the program is to be run."""
+    return sys.argv[1]
