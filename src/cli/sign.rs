@@ -184,7 +184,7 @@ fn binance(args: &SignArgs, mut secrets: Secrets) -> Result<Signer, String> {
     let mut take = |name: &str| {
         secrets
             .take(name)
-            .ok_or(format!("the secret `{name}` is missing"))
+            .ok_or_else(|| format!("the secret `{name}` is missing"))
     };
     let (key_id, key) = (take("key_id")?, take("key")?);
     let password = secrets.take("password");

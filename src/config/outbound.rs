@@ -90,10 +90,7 @@ impl Draft {
         } = self;
         let (name, preset) = (&outbound.name, outbound.policy.preset);
         let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults);
-        let sign = match sign {
-            Some(sign) => Some(sign.load(preset, files, faults)),
-            None => None,
-        };
+        let sign = sign.map(|sign| sign.load(preset, files, faults));
         let caller_token = caller_token.and_then(|reference| {
             files.want(&reference, faults);
             let token = files.secret(&reference.name)?;

@@ -56,6 +56,25 @@ mod tests {
     }
 
     #[test]
+    fn every_signer_is_described_and_every_rule_is_listed() {
+        let docs = include_str!("../../docs/signers.md");
+        for kind in SIGNERS {
+            assert!(
+                docs.contains(&format!("\n| `{}` |", kind.name)),
+                "{}",
+                kind.name
+            );
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/transform/signers");
+        let rules = std::fs::read_dir(folder).unwrap().filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().ends_with(".yaml")
+        });
+        let listed = SIGNERS.iter().filter(|kind| kind.how != How::Binance);
+        assert_eq!(rules.count(), listed.count());
+    }
+
+    #[test]
     fn a_wrong_name_is_told_the_right_one() {
         let message = named("krakn").unwrap_err();
         assert_eq!(

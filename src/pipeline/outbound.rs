@@ -257,7 +257,7 @@ impl OutboundPipeline {
             Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or(answer.ok()).unwrap_or_default();
+            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
             return transform::reply(answer, &id).map(RecordedBody::unrecorded);
         };
         if let Err(denial) = &answer {

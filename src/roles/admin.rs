@@ -289,8 +289,13 @@ fn tls_keys(subject: &Subject) -> Vec<Json> {
     let shown = live.tls.as_ref().map(|door| door.state().shown());
     let age = subject.clock.now().since(subject.config.load().taken);
     let key = |one: &Shown| {
-        let file = one.key.as_ref()?;
-        Some(held("tls_key", one.name.clone(), "file", file, age))
+        let origin = one.key.as_ref()?;
+        // The reference to a secret, which has a line of its own.
+        let source = match origin.starts_with("secret:") {
+            true => "secret",
+            false => "file",
+        };
+        Some(held("tls_key", one.name.clone(), source, origin, age))
     };
     shown.unwrap_or_default().iter().filter_map(key).collect()
 }

@@ -112,6 +112,9 @@ fn keys(chain: &Chain) -> Vec<(&'static str, SpkiPin)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use crate::forward::exchange::OnMismatch;
     use crate::model::clock::{Clock, FixedClock};
     use crate::model::decode::Placed;
     use crate::model::endpoint::Endpoint;

@@ -8,7 +8,7 @@ use crate::accept::http::Http;
 use crate::config::{Config, Contents, Loaded, Outbound, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
-use crate::model::fault::{Fault, Faults, Severity};
+use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
 use crate::record::{ClientMetrics, Metrics};
@@ -103,6 +103,10 @@ impl Generation {
         changes
     }
 
+    fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     fn make(loaded: Loaded, parts: &Parts, before: Option<&Self>) -> Result<Self, Box<Report>> {
         let effective = loaded.effective();
         let settings = Settings::new(&effective);
@@ -111,8 +115,7 @@ impl Generation {
             config, warnings, ..
         } = loaded;
         let now = parts.clock.now();
-        let secrets =
-            Secrets::following(&config.secrets, before.map(|old| old.secrets.as_ref()), now);
+        let secrets = Secrets::following(&config.secrets, before.map(Self::secrets), now);
         let Config {
             inbound, outbound, ..
         } = config;
@@ -120,21 +123,11 @@ impl Generation {
         let upstream = inbound.upstream.clone();
         let tls = inbound.tls.as_ref();
         let (tls, warnings) = certificates::door(tls, timeouts.handshake, &parts.clock, warnings)?;
-        let taken_over = before.map(|before| Before {
-            snapshot: &before.live.snapshot,
-            basis: before.basis.as_ref(),
-            key_source: before.key_source.as_ref(),
-        });
-        let made = match load::succeeding(inbound, taken_over) {
+        let made = match load::succeeding(inbound, before.map(Self::taken_over)) {
             Ok(made) => made,
             Err(fault) => return Err(Box::new(warnings.with(*fault))),
         };
-        for dropped in &made.dropped_keys {
-            tracing::warn!("a key is not used: {dropped}");
-        }
-        for warning in warnings.faults() {
-            tracing::warn!(place = %warning.place, "{}", warning.message);
-        }
+        warn(&made.dropped_keys, &warnings);
         let ways = match before {
             Some(before) if before.upstream == upstream && before.timeouts == timeouts => {
                 before.live.ways.clone()
@@ -142,12 +135,10 @@ impl Generation {
             Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
         };
         let known = before.map_or(&[][..], |before| &before.reached);
-        let mut faults = Faults::default();
-        let (ways_out, reached) = ways_out::make(outbound, known, parts, &mut faults);
-        if faults.any_error() {
-            let faults = faults.into_sorted().into_iter();
-            return Err(Box::new(faults.fold(warnings, Report::with)));
-        }
+        let (ways_out, reached) = match ways_out::make(outbound, known, parts) {
+            Ok(made) => made,
+            Err(faults) => return Err(Box::new(faults.into_iter().fold(warnings, Report::with))),
+        };
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
         let metrics = &parts.metrics;
@@ -178,6 +169,27 @@ impl Generation {
             settings,
             effective,
         })
+    }
+}
+
+/// Tells what is not used, and what somebody should look at.
+fn warn(dropped_keys: &[String], report: &Report) {
+    for dropped in dropped_keys {
+        tracing::warn!("a key is not used: {dropped}");
+    }
+    for warning in report.faults() {
+        tracing::warn!(place = %warning.place, "{}", warning.message);
+    }
+}
+
+impl Generation {
+    /// What the next one may take over.
+    fn taken_over(&self) -> Before<'_> {
+        Before {
+            snapshot: &self.live.snapshot,
+            basis: self.basis.as_ref(),
+            key_source: self.key_source.as_ref(),
+        }
     }
 }
 

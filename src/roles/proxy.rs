@@ -256,13 +256,7 @@ impl Sidecar {
         tracing::info!(listener = "inbound", address = %bound, workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
-        let lost = tokio::select! {
-            signal = stop.next() => {
-                tracing::info!(signal, "stopping");
-                None
-            }
-            lost = ended.recv() => lost,
-        };
+        let lost = until_told(&mut stop, &mut ended).await;
         readiness.set_draining();
         background.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
@@ -474,6 +468,17 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
             () = drain.draining() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => live.load().snapshot.ledger.sweep(clock.now()),
         }
+    }
+}
+
+/// Waits for a signal, or for the number of a worker that ended by itself.
+async fn until_told(stop: &mut StopSignals, ended: &mut mpsc::Receiver<usize>) -> Option<usize> {
+    tokio::select! {
+        signal = stop.next() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        lost = ended.recv() => lost,
     }
 }
 

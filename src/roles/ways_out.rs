@@ -21,7 +21,7 @@ use crate::ledger::exchange::{BudgetSpec, ExchangeLedger, read_rate_limits};
 use crate::model::clock::Now;
 use crate::model::endpoint::Endpoint;
 use crate::model::exchange::Role;
-use crate::model::fault::Faults;
+use crate::model::fault::{Fault, Faults};
 use crate::model::settings::{Timeouts, TrustedHops};
 use crate::pipeline::Live;
 use crate::pipeline::outbound::{Counters, Freshness, Site, WayOut};
@@ -91,13 +91,13 @@ pub(super) struct Reached {
     metrics: Arc<ClientMetrics>,
 }
 
-/// Makes every way out. What is wrong with an endpoint is noted where it is written; then the rest is worth nothing.
+/// Makes every way out, or says all that is wrong with their endpoints and files.
 pub(super) fn make(
     outbound: Vec<Outbound>,
     before: &[Reached],
     parts: &Parts,
-    faults: &mut Faults,
-) -> (Vec<Arc<WayOut>>, Vec<Reached>) {
+) -> Result<(Vec<Arc<WayOut>>, Vec<Reached>), Vec<Fault>> {
+    let faults = &mut Faults::default();
     let (mut made, mut reached) = (Vec::new(), Vec::new());
     for one in outbound {
         let from = reached.len();
@@ -108,7 +108,10 @@ pub(super) fn make(
         let own = reached.get(from..).unwrap_or_default();
         made.extend(way_out(one, own, parts, faults).map(Arc::new));
     }
-    (made, reached)
+    match faults.any_error() {
+        false => Ok((made, reached)),
+        true => Err(std::mem::take(faults).into_sorted()),
+    }
 }
 
 /// The pools of before, if they lead to the same endpoint in the same way; otherwise new ones.

@@ -6,5 +6,6 @@
 mod binance;
 mod others;
 mod properties;
+mod rules;
 mod scheme;
 mod shared;

@@ -95,9 +95,12 @@ fn certificates_are_told_with_their_ends_and_keys_by_their_files() {
     let key = secrets["secrets"].as_array().unwrap().iter();
     let key: Vec<_> = key.filter(|one| one["kind"] == "tls_key").collect();
     assert_eq!(key.len(), 1, "{secrets}");
+    assert_eq!(key[0]["source"], "secret");
+    let mut own = secrets["secrets"].as_array().unwrap().iter();
+    assert!(own.any(|one| one["kind"] == "secret" && one["name"] == "tls.key"));
     assert_eq!(
         (&key[0]["name"], &key[0]["origin"]),
-        (&"tls.crt".into(), &"tls.key".into())
+        (&"tls.crt".into(), &"secret:tls.key".into())
     );
     let key = certificates.own.key.lines().nth(1).unwrap();
     for path in [

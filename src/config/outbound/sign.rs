@@ -165,9 +165,9 @@ impl Sign {
         found: &impl Fn(&str) -> Option<SecretBytes>,
         faults: &mut Faults,
     ) -> Option<Signer> {
-        let encoding = match self.algorithm {
-            Algorithm::HmacSha256 => KeyEncoding::Utf8,
-            _ => KeyEncoding::Pem,
+        let encoding = match self.algorithm == Algorithm::HmacSha256 {
+            true => KeyEncoding::Utf8,
+            false => KeyEncoding::Pem,
         };
         let (key_id, key, password) = (found("key_id")?, found("key")?, found("password"));
         let settings = BinanceSettings {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::OutboundBody;
+use super::answer::{OutboundBody, whole};
 use super::way::{Site, WayOut};
 use crate::decide::outbound::OutboundPermit;
 use crate::forward::coalesce::{self, Coalescer, Key, Lead, Turn};
@@ -117,8 +117,9 @@ impl Errand {
             return Ok(reply.map(OutboundBody::Reply));
         }
         let (head, body) = reply.into_parts();
-        let collected = body.collect().await;
-        let body = collected.map_err(Box::<Denial>::from)?.to_bytes();
+        let Some(body) = whole(body, coalesce::BODY_BYTES_MAX).await else {
+            return Err(Denial::new(Cause::UpstreamBroken, "the answer broke off"));
+        };
         let answer = coalesce::Answer {
             status: head.status,
             headers: head.headers,
@@ -152,15 +153,10 @@ impl Errand {
             Err(fault) => return Err(came_to_nothing(fault, record)),
         };
         let (head, body) = reply.into_parts();
-        let whole = timeout_at(
-            self.deadline,
-            Limited::new(body, ANSWER_BYTES_MAX).collect(),
-        )
-        .await;
-        let Ok(Ok(whole)) = whole else {
+        let whole = timeout_at(self.deadline, whole(body, ANSWER_BYTES_MAX)).await;
+        let Ok(Some(body)) = whole else {
             return Err(unknown(record, "the answer broke off"));
         };
-        let body = whole.to_bytes();
         let code = error_code(&body);
         if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
             told.code = Some(code);
@@ -297,17 +293,19 @@ fn given(answer: &coalesce::Answer) -> Response<OutboundBody> {
 /// A request that changes something has no answer.
 fn came_to_nothing(fault: SendFault, record: &mut OpenRecord) -> Box<Denial> {
     let SendFault { denial, sent } = fault;
-    match sent {
-        Sent::Something => unknown(record, &denial.detail),
-        Sent::Nothing => match denial.cause {
-            // These say themselves that nothing was sent, and why.
-            Cause::ExchangeClock | Cause::ExchangeSigning | Cause::Internal => denial,
-            _ => {
-                let why = format!("{}: {}", denial.cause.code(), denial.detail);
-                Denial::new(Cause::ExchangeNotSent, why)
-            }
-        },
+    if sent == Sent::Something {
+        return unknown(record, &denial.detail);
     }
+    // These say themselves that nothing was sent, and why.
+    let own = matches!(
+        denial.cause,
+        Cause::ExchangeClock | Cause::ExchangeSigning | Cause::Internal
+    );
+    if own {
+        return denial;
+    }
+    let why = format!("{}: {}", denial.cause.code(), denial.detail);
+    Denial::new(Cause::ExchangeNotSent, why)
 }
 
 /// A connection that failed may be followed by one that does not; a key that is missing is missing a moment later too.

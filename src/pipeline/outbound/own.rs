@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tokio::time::Instant;
 
+use super::answer::whole;
 use super::errand::Errand;
 use super::way::WayOut;
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
@@ -90,10 +91,5 @@ pub async fn short(
     response: Response<RecordedBody<OutboundBody>>,
     bytes_max: usize,
 ) -> Option<Bytes> {
-    use http_body_util::{BodyExt as _, Limited};
-    let body = Limited::new(response.into_body(), bytes_max);
-    body.collect()
-        .await
-        .ok()
-        .map(http_body_util::Collected::to_bytes)
+    whole(response.into_body(), bytes_max).await
 }
