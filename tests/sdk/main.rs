@@ -17,5 +17,9 @@
 mod support;
 
 mod clients;
+mod crowd;
+mod middle;
 mod python;
+mod rotation;
+mod trust;
 mod world;

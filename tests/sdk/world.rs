@@ -1,12 +1,13 @@
 //! What the themes have in common: the stand-in exchange on a thread of its own, and sidecars that lead to it. Holds no
 //! expectation.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use outrider::model::secret::Secret;
-use outrider::roles::demo::exchange::{ApiKey, Exchange, Options};
+use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Options};
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -33,6 +34,11 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("API_SECRET", SECRET),
 ];
 
+/// What stands before the further lines of the entry.
+const FURTHER: &str = "    # further\n";
+/// What stands behind them.
+const BEHIND: &str = "\ninbound:";
+
 /// A way in that nothing comes by.
 const ROUTES: &str = "  routes: [{ name: none, match: { path: /none }, anonymous: true }]\n";
 
@@ -40,6 +46,8 @@ const ROUTES: &str = "  routes: [{ name: none, match: { path: /none }, anonymous
 pub struct StandIn {
     /// The exchange.
     pub exchange: Exchange,
+    /// What it allows.
+    pub limits: Limits,
     handle: Handle,
     /// Dropped, it ends the exchange's thread.
     _stop: oneshot::Sender<()>,
@@ -59,21 +67,22 @@ impl StandIn {
             ..Options::default()
         };
         change(&mut options);
+        let limits = options.limits;
         let exchange = runtime.block_on(Exchange::start(options)).unwrap();
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         thread::spawn(move || runtime.block_on(stopped));
         Self {
             exchange,
+            limits,
             handle,
             _stop: stop,
         }
     }
 
     /// A way to it, with everything allowed.
-    pub fn way(&self) -> Way<'_> {
+    pub fn way(&self) -> Way {
         Way {
-            stand_in: self,
             port: self.exchange.address().port(),
             ca: self.exchange.root_pem().to_owned(),
             allow: ALL,
@@ -107,14 +116,13 @@ impl StandIn {
 }
 
 /// How a sidecar leads to the exchange.
-pub struct Way<'a> {
-    stand_in: &'a StandIn,
+pub struct Way {
     /// Where it connects to, as `localhost`.
     pub port: u16,
     /// Whom it trusts, as PEM.
     pub ca: String,
     /// What may be called.
-    pub allow: &'a str,
+    pub allow: &'static str,
     /// Further lines of the entry, each indented by four blanks.
     pub more: String,
     /// Further lines at the top level.
@@ -123,16 +131,10 @@ pub struct Way<'a> {
     pub workers: u32,
 }
 
-impl<'a> Way<'a> {
+impl Way {
     /// The same with further lines of the entry.
     pub fn more(mut self, lines: &str) -> Self {
         self.more.push_str(lines);
-        self
-    }
-
-    /// The same with other lines of `allow`.
-    pub const fn allow(mut self, lines: &'a str) -> Self {
-        self.allow = lines;
         self
     }
 
@@ -151,7 +153,7 @@ impl<'a> Way<'a> {
         let top = format!(
             "{}outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      \
              rest: {}\n      ws_api: {}\n      streams: {}\n    \
-             sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\" }}\n    allow: {}\n{}",
+             sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\" }}\n    allow: {}\n{FURTHER}{}",
             self.top,
             site("https"),
             site("wss"),
@@ -166,11 +168,6 @@ impl<'a> Way<'a> {
             workers: self.workers,
             ..Setup::new("http://127.0.0.1:9", ROUTES)
         })
-    }
-
-    /// The exchange that it leads to.
-    pub const fn stand_in(&self) -> &StandIn {
-        self.stand_in
     }
 }
 
@@ -228,6 +225,43 @@ pub fn events(sidecar: &Sidecar, count: usize) -> Vec<Value> {
         }
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Limits that no test reaches.
+pub fn generous(options: &mut Options) {
+    options.limits.weight_per_minute = 10_000_000;
+    options.limits.requests_per_5_minutes = 10_000_000;
+    options.limits.orders_per_10_seconds = 1_000_000;
+    options.limits.orders_per_day = 10_000_000;
+}
+
+/// Waits until the sidecar knows the exchange's limits.
+pub fn wait_for_limits(sidecar: &Sidecar, stand_in: &StandIn) {
+    let limit = stand_in.limits.weight_per_minute as f64;
+    sidecar.wait_until("limits known", || {
+        sidecar.metric("outrider_exchange_weight_limit", &["binance"]) == limit
+    });
+}
+
+/// The lines that pin these keys.
+pub fn pins(keys: &[&str], mode: &str) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("\"sha256/{key}\"")).collect();
+    format!("    pins: [{}]\n    pin_mode: {mode}\n", keys.join(", "))
+}
+
+/// Replaces the further lines of the entry, and waits until that is in force.
+pub fn reload(sidecar: &Sidecar, further: &str) {
+    let taken = || sidecar.metric("outrider_config_reloads_total", &["success"]);
+    let before = taken();
+    let path = sidecar.folder().join("sidecar.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once(FURTHER).unwrap();
+    let (_old, behind) = rest.split_once(BEHIND).unwrap();
+    let fresh = sidecar.folder().join("fresh");
+    fs::write(&fresh, format!("{head}{FURTHER}{further}{BEHIND}{behind}")).unwrap();
+    fs::rename(&fresh, &path).unwrap();
+    sidecar.signal("HUP");
+    sidecar.wait_until("reloaded", || taken() > before);
 }
 
 /// Waits for something that must become true.
