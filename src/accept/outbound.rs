@@ -1,7 +1,7 @@
 //! The door of the way out: a service on this machine asks, and nobody else. Judges whom a request is for, keeps pages
 //! in browsers out, and takes off what the client sent to be believed. Never asks what may be called.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
@@ -86,6 +86,18 @@ pub fn facts(
         role: rules.preset.role(facts.path.path()),
         of_all: !names_symbol,
         token,
+        facts,
+    })
+}
+
+/// Judges a question of this program's own, which comes by no listener.
+pub fn own(head: &Parts, rules: &LocalRules) -> Result<LocalFacts, Box<Denial>> {
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let facts = judged(&Connection::clear(nobody), head, &rules.facts)?;
+    Ok(LocalFacts {
+        role: rules.preset.role(facts.path.path()),
+        of_all: true,
+        token: None,
         facts,
     })
 }

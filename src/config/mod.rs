@@ -48,7 +48,7 @@ pub use admin::Admin;
 pub use effective::Setting;
 pub use files::Contents;
 pub use inbound::Inbound;
-pub use outbound::Outbound;
+pub use outbound::{Outbound, SignSettings};
 pub use report::{Report, plural};
 
 use addresses::{Listen, collide};

@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod listen;
+mod sign;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,24 +13,30 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::decide::outbound::{AllowLine, ExchangePolicy, Names};
+use crate::decide::policy::AuditMode;
 use crate::model::decode::{Decode, Fields, Placed, decode_scalar, one_of, suggest};
 use crate::model::endpoint::Endpoint;
 use crate::model::exchange::{CUSTOM, Catalogue, PRESETS, Preset, Role};
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place};
-use crate::model::outbound::{ClientCredentials, LocalListen};
+use crate::model::outbound::{CallerToken, ClientCredentials, LocalListen};
 use crate::model::pins::PinSettings;
+use crate::model::secret::{Secret, SecretName, SecretRef};
 use crate::model::settings::{AcceptLimits, Timeouts};
 use crate::model::units::ByteSize;
 
 use super::addresses::collide;
+use super::budget::{self, ExchangeSettings};
 use super::files::Files;
 use super::names::Label;
 use super::numbers::{Count, HOUR, Size, Time};
 use super::section_or_defaults;
 
+pub use sign::SignSettings;
+
 use endpoints::Endpoints;
 use listen::{LocalAddress, SocketMode};
+use sign::Sign;
 
 /// One way out, to one exchange.
 #[derive(Debug)]
@@ -44,6 +51,14 @@ pub struct Outbound {
     pub endpoints: Vec<(Role, Endpoint)>,
     /// What may be called.
     pub policy: Arc<ExchangePolicy>,
+    /// Who signs; without it only public calls are made.
+    pub sign: Option<SignSettings>,
+    /// What callers have to show.
+    pub caller_token: Option<CallerToken>,
+    /// Limits and time of the exchange.
+    pub exchange: ExchangeSettings,
+    /// When the record of a request that changes something is written.
+    pub audit: AuditMode,
     /// What becomes of credentials that clients send by themselves.
     pub client_credentials: ClientCredentials,
     /// What is taken in at most.
@@ -57,6 +72,8 @@ pub(super) struct Draft {
     pub(super) listen: Placed<LocalListen>,
     endpoints: Endpoints,
     pins: Option<PinSettings>,
+    sign: Option<Sign>,
+    caller_token: Option<SecretRef>,
     outbound: Outbound,
 }
 
@@ -66,15 +83,44 @@ impl Draft {
         let Self {
             endpoints,
             pins,
+            sign,
+            caller_token,
             outbound,
             ..
         } = self;
         let (name, preset) = (&outbound.name, outbound.policy.preset);
-        let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults)?;
+        let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults);
+        let sign = sign.map(|sign| sign.load(preset, files, faults));
+        let caller_token = caller_token.and_then(|reference| {
+            files.want(&reference, faults);
+            let token = files.secret(&reference.name)?;
+            if token.expose_secret().trim_ascii().len() < CALLER_TOKEN_BYTES_MIN {
+                let message = format!("a caller token has at least {CALLER_TOKEN_BYTES_MIN} bytes");
+                faults.error(&reference.place, message);
+            }
+            let token = token.expose_secret().trim_ascii().to_vec();
+            Some(CallerToken::new(Secret::new(token)))
+        });
         Some(Outbound {
-            endpoints,
+            endpoints: endpoints?,
+            // A faulty one has told its fault.
+            sign: match sign {
+                Some(sign) => Some(sign?),
+                None => None,
+            },
+            caller_token,
             ..outbound
         })
+    }
+
+    /// Which world its key belongs to: nothing else may have it.
+    fn world(&self) -> String {
+        let preset = self.outbound.policy.preset;
+        match self.endpoints.stand_in() {
+            Some(host) => format!("the stand-in {host}"),
+            None if preset.family == CUSTOM.family => format!("`{}`", self.outbound.name),
+            None => format!("{} {}", preset.family, preset.environment.as_str()),
+        }
     }
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -87,6 +133,13 @@ impl Draft {
         let preset = exchange.map_or(&CUSTOM, |exchange| exchange.0);
         let endpoints = Endpoints::read(fields, preset, exchange.is_some());
         let pins = PinSettings::read(fields);
+        let signs = fields.has("sign");
+        let sign = Sign::read(fields, preset);
+        let doc = "the secret that callers have to show in the header Outrider-Caller-Token; without it whoever reaches the listener may call";
+        let caller_token: Option<SecretRef> = fields.optional("caller_token", doc);
+        let exchange_settings = budget::read(fields);
+        let doc = "when the record of a request that changes something is written: with_answer, or before_forward, and then it is durable before the request leaves";
+        let audit = fields.or("audit", doc, "with_answer", AuditMode::WithAnswer);
         let doc = "what may be called, a line each: GET /api/v3/**, POST /api/v3/order, WS order.place, STREAM **; everything else may not";
         let allow: Option<Vec<Allow>> = fields.required("allow", doc);
         let allow: Vec<AllowLine> = allow?.into_iter().map(|line| line.0).collect();
@@ -107,9 +160,14 @@ impl Draft {
         let (name, listen) = (name?, listen?);
         let name: Arc<str> = Arc::from(name.0);
         exchange?;
+        if signs && sign.is_none() {
+            return None;
+        }
         Some(Self {
             endpoints: endpoints?,
             pins,
+            sign,
+            caller_token,
             outbound: Outbound {
                 name: Arc::clone(&name),
                 place,
@@ -120,6 +178,10 @@ impl Draft {
                     preset,
                     allow,
                 }),
+                sign: None,
+                caller_token: None,
+                exchange: exchange_settings,
+                audit,
                 client_credentials,
                 limits: limits?,
                 timeouts: timeouts?,
@@ -139,6 +201,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Vec<Draft>> {
     }
     let drafts = read?;
     refuse_doubles(fields, &drafts);
+    bind_keys(fields, &drafts);
     Some(drafts)
 }
 
@@ -158,6 +221,33 @@ fn read_listen(fields: &mut Fields<'_>) -> Option<Placed<LocalListen>> {
         value: listen,
         place,
     })
+}
+
+/// The fewest bytes of a caller token: what nobody guesses.
+const CALLER_TOKEN_BYTES_MIN: usize = 16;
+
+/// A key of one world never leaves for another: neither to another exchange, nor from a testnet to the real one.
+fn bind_keys(fields: &mut Fields<'_>, drafts: &[Draft]) {
+    let mut owners: BTreeMap<&SecretName, (String, &Arc<str>)> = BTreeMap::new();
+    for draft in drafts {
+        let world = draft.world();
+        for key in draft.sign.iter().flat_map(Sign::keys) {
+            match owners.get(&key.name) {
+                Some((owner, name)) if *owner != world => {
+                    let message = format!(
+                        "the secret `{}` is a key of {owner} (`{name}`), and must not leave for {world}",
+                        key.name
+                    );
+                    let help = "give each world keys of its own";
+                    fields.error(&key.place, message, help);
+                }
+                Some(_) => {}
+                None => {
+                    owners.insert(&key.name, (world.clone(), &draft.outbound.name));
+                }
+            }
+        }
+    }
 }
 
 /// Names and listeners are there once each.

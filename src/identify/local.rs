@@ -5,7 +5,7 @@ use http::HeaderValue;
 
 use crate::model::caller::{Caller, LocalProof};
 use crate::model::denial::{Cause, Denial};
-use crate::model::secret::Secret;
+use crate::model::outbound::CallerToken;
 
 /// Says who asks. Where a token is configured it must be shown; it is compared in constant time.
 ///
@@ -13,7 +13,7 @@ use crate::model::secret::Secret;
 /// [`Cause::LocalCaller`].
 pub fn caller(
     shown: Option<&HeaderValue>,
-    wanted: Option<&Secret<Vec<u8>>>,
+    wanted: Option<&CallerToken>,
     on_socket: bool,
 ) -> Result<Caller, Box<Denial>> {
     let Some(wanted) = wanted else {
@@ -22,9 +22,8 @@ pub fn caller(
             false => LocalProof::Loopback,
         }));
     };
-    let shown = shown.map(|token| Secret::new(token.as_bytes().to_vec()));
     match shown {
-        Some(shown) if shown == *wanted => Ok(Caller::Local(LocalProof::Token)),
+        Some(shown) if wanted.is(shown.as_bytes()) => Ok(Caller::Local(LocalProof::Token)),
         Some(_) => Err(Denial::new(
             Cause::LocalCaller,
             "the caller token is another one",
@@ -36,10 +35,11 @@ pub fn caller(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::secret::Secret;
 
     #[test]
     fn a_token_that_is_asked_for_must_be_the_right_one() {
-        let wanted = Secret::new(b"right".to_vec());
+        let wanted = CallerToken::new(Secret::new(b"right".to_vec()));
         let ask = |shown: Option<&'static str>| {
             let shown = shown.map(HeaderValue::from_static);
             caller(shown.as_ref(), Some(&wanted), false).map_err(|denial| denial.cause)

@@ -282,7 +282,9 @@ pub struct Preset {
     pub time: Option<&'static str>,
     /// Where its limits are read (`GET`).
     pub info: Option<&'static str>,
-    /// Its endpoints.
+    /// What it limits, until it says so itself: `rateLimits` in its own words.
+    pub limits: &'static str,
+    /// Its calls.
     pub catalogue: Catalogue,
     /// The methods of its WebSocket API.
     pub ws_methods: &'static [WsMethod],

@@ -5,6 +5,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use subtle::ConstantTimeEq as _;
+
+use super::secret::SecretBytes;
+
 /// Where a service on this machine reaches the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalListen {
@@ -25,6 +29,29 @@ impl fmt::Display for LocalListen {
             Self::Tcp(address) => address.fmt(out),
             Self::Unix { path, .. } => write!(out, "unix:{}", path.display()),
         }
+    }
+}
+
+/// What a caller on this machine has to show.
+pub struct CallerToken(SecretBytes);
+
+impl CallerToken {
+    /// Takes the token in.
+    #[must_use]
+    pub const fn new(token: SecretBytes) -> Self {
+        Self(token)
+    }
+
+    /// Whether this is it; compared in constant time.
+    #[must_use]
+    pub fn is(&self, shown: &[u8]) -> bool {
+        self.0.expose_secret().ct_eq(shown).into()
+    }
+}
+
+impl fmt::Debug for CallerToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("CallerToken(..)")
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod answer;
 mod errand;
+mod own;
+mod way;
 
 use std::sync::Arc;
 
@@ -10,152 +12,30 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body::Body as _;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::accept::body::{self as bodies, BodyLimits, Need, WholeBodies};
-use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
-use crate::accept::outbound::{self as door, Bound, LocalFacts, LocalRules};
-use crate::decide::outbound::{self as decide, Call, ExchangePolicy};
-use crate::decide::policy::AuditMode;
-use crate::forward::Forwarder;
+use crate::accept::body::{self as bodies, BodyLimits, Need};
+use crate::accept::http::{Arrival, Handler, HeadRefusal};
+use crate::accept::outbound::{self as door, Bound, LocalFacts};
+use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
-use crate::model::clock::{Clock, Now};
+use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::Role;
-use crate::model::secret::Secret;
-use crate::model::settings::Timeouts;
 use crate::model::traceparent::Traceparent;
-use crate::record::{
-    ClientMetrics, ExchangeTold, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme,
-    new_id,
-};
+use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
-use crate::transform::outbound::{self as transform, Draft, Target};
-use crate::transform::signers::Signer;
+use crate::transform::outbound::{self as transform, Draft};
 
 use super::{Live, RequestId, caught, intend};
 
 pub use answer::OutboundBody;
+pub use own::{OwnAnswer, short};
+pub use way::{Counters, Freshness, Site, WayOut};
 
 use errand::Errand;
-
-/// One way out, made at load and never changed; a reload makes another one.
-pub struct WayOut {
-    /// What may be called.
-    pub policy: Arc<ExchangePolicy>,
-    /// How heads and bodies are judged.
-    pub rules: LocalRules,
-    /// What callers have to show, if anything.
-    pub caller_token: Option<Secret<Vec<u8>>>,
-    /// Who signs, if anybody does.
-    pub signer: Option<Signer>,
-    /// The exchange's interfaces.
-    pub sites: Vec<Site>,
-    /// How connections are served.
-    pub http: Http,
-    /// How long each step may take.
-    pub timeouts: Timeouts,
-    /// Bytes of a request body.
-    pub body_bytes_max: u64,
-    /// The account of bodies held whole.
-    pub whole_bodies: WholeBodies,
-    /// When the record of a request that changes something is written.
-    pub audit: AuditMode,
-    /// In the order of the lines of `allow`.
-    routes: Vec<Arc<RouteMetrics>>,
-    /// For what no line allows.
-    unallowed: Arc<RouteMetrics>,
-}
-
-/// One interface of an exchange, as it is reached.
-pub struct Site {
-    /// Which one.
-    pub role: Role,
-    /// Whom requests name.
-    pub target: Target,
-    /// The way there, one for each worker.
-    pub ways: Vec<Forwarder<Full<Bytes>>>,
-    /// The counters of the way there.
-    pub metrics: Arc<ClientMetrics>,
-}
-
-/// What a way out is made of, beside its counters.
-pub struct WayOutParts {
-    /// What may be called.
-    pub policy: Arc<ExchangePolicy>,
-    /// How heads and bodies are judged.
-    pub rules: LocalRules,
-    /// What callers have to show, if anything.
-    pub caller_token: Option<Secret<Vec<u8>>>,
-    /// Who signs, if anybody does.
-    pub signer: Option<Signer>,
-    /// The exchange's interfaces.
-    pub sites: Vec<Site>,
-    /// How connections are served.
-    pub http: Http,
-    /// How long each step may take.
-    pub timeouts: Timeouts,
-    /// Bytes of a request body.
-    pub body_bytes_max: u64,
-    /// The account of bodies held whole.
-    pub whole_bodies: WholeBodies,
-    /// When the record of a request that changes something is written.
-    pub audit: AuditMode,
-}
-
-impl WayOut {
-    /// Makes its counters once, so that no request looks one up.
-    #[must_use]
-    pub fn new(parts: WayOutParts, metrics: &Metrics) -> Self {
-        let WayOutParts {
-            policy,
-            rules,
-            caller_token,
-            signer,
-            sites,
-            http,
-            timeouts,
-            body_bytes_max,
-            whole_bodies,
-            audit,
-        } = parts;
-        // The slash keeps it apart from every route of the way in.
-        let name = format!("outbound/{}", policy.name);
-        let lines = policy.allow.iter();
-        Self {
-            routes: lines
-                .map(|line| metrics.route(&name, line.pattern(), Scheme::Http))
-                .collect(),
-            unallowed: metrics.route(&name, "", Scheme::Http),
-            policy,
-            rules,
-            caller_token,
-            signer,
-            sites,
-            http,
-            timeouts,
-            body_bytes_max,
-            whole_bodies,
-            audit,
-        }
-    }
-
-    /// The way of one worker to an interface.
-    #[must_use]
-    pub fn way(&self, role: Role, worker: usize) -> Option<&Forwarder<Full<Bytes>>> {
-        let site = self.sites.iter().find(|site| site.role == role)?;
-        site.ways.get(worker)
-    }
-
-    fn site(&self, role: Role) -> Result<&Site, Box<Denial>> {
-        let site = self.sites.iter().find(|site| site.role == role);
-        site.ok_or_else(|| Denial::new(Cause::ExchangeNotAllowed, "no such interface here"))
-    }
-}
 
 /// The walk of one worker's requests to one exchange.
 pub struct OutboundPipeline {
@@ -178,7 +58,6 @@ pub struct OutboundPipeline {
 /// One request on its walk.
 struct Visit {
     id: HeaderValue,
-    now: Now,
     /// Until somebody else sees it to its end.
     record: Option<OpenRecord>,
     body: RequestBody,
@@ -194,7 +73,7 @@ impl OutboundPipeline {
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let deadline = Instant::now() + way.timeouts.total;
         let record = visit.record.as_mut().ok_or_else(unrecorded)?;
-        let (facts, mut head, body) = self.judge(way, arrival, record)?;
+        let (facts, head, body) = self.judge(way, arrival, record)?;
         let on_socket = self.bound == Bound::Unix;
         let caller = local::caller(facts.token.as_ref(), way.caller_token.as_ref(), on_socket)?;
         record.caller(&caller);
@@ -202,13 +81,16 @@ impl OutboundPipeline {
         let body = admit(way, &facts, body).await?;
         visit.body = RequestBody::Settled;
         record.received(body.len() as u64);
-        let permit = decide::grant(call)?;
+        let now = self.clock.now();
+        // Asked here, so that nothing is reserved for what cannot be signed.
+        way.can_sign(call.known().security, now)?;
+        let granted = decide::grant(call, &way.budget, way.moment(now));
+        let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
         if permit.known().effect.changes() {
             intend(&self.recorder, way.audit, record).await?;
         }
-        head.headers.reserve(HEADERS_OF_OURS);
         let draft = Draft::new(&permit, &facts.facts, head, body);
-        let errand = Errand {
+        let mut errand = Errand {
             way: Arc::clone(way),
             role: facts.role,
             permit,
@@ -216,6 +98,7 @@ impl OutboundPipeline {
             worker: self.worker,
             clock: Arc::clone(&self.clock),
             deadline,
+            sent: None,
         };
         match errand.changes() {
             false => errand.ask(record).await,
@@ -257,7 +140,7 @@ impl OutboundPipeline {
     /// nothing back, and its record tells what became of it.
     async fn detach(
         &self,
-        errand: Errand,
+        mut errand: Errand,
         visit: &mut Visit,
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
@@ -284,9 +167,6 @@ impl OutboundPipeline {
     }
 }
 
-/// Fields that are set on the way.
-const HEADERS_OF_OURS: usize = 8;
-
 impl Handler for OutboundPipeline {
     type Body = RecordedBody<OutboundBody>;
 
@@ -304,7 +184,6 @@ impl Handler for OutboundPipeline {
         };
         let mut visit = Visit {
             id: id.header,
-            now,
             record: Some(record),
             body,
         };
@@ -317,7 +196,7 @@ impl Handler for OutboundPipeline {
                 Arc::clone(&way.policy.name),
                 way.rules.preset.name,
             ));
-            record.route(&way.unallowed);
+            record.route(&way.counters.unallowed);
         }
         let answer = caught::caught(self.walk(way, arrival, &mut visit)).await;
         self.finish(answer, visit, way.rules.preset.speaks_codes)
@@ -342,6 +221,24 @@ impl Handler for OutboundPipeline {
 }
 
 impl OutboundPipeline {
+    /// The beginning of a question of our own.
+    fn own_visit(&self, way: &WayOut) -> Visit {
+        let now = self.clock.now();
+        let peer = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        let uuid = new_id(now);
+        let mut record = self.recorder.open(now, uuid, peer, Scheme::Http);
+        record.config(self.live.load().generation);
+        record.exchange(ExchangeTold::new(
+            Arc::clone(&way.policy.name),
+            way.rules.preset.name,
+        ));
+        Visit {
+            id: RequestId::own(uuid),
+            record: Some(record),
+            body: RequestBody::Settled,
+        }
+    }
+
     /// Shapes the answer, and gives it the record to close, unless somebody else has it.
     fn finish(
         &self,
@@ -360,7 +257,7 @@ impl OutboundPipeline {
             Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or(answer.ok()).unwrap_or_default();
+            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
             return transform::reply(answer, &id).map(RecordedBody::unrecorded);
         };
         if let Err(denial) = &answer {
@@ -381,7 +278,7 @@ fn allowed(way: &WayOut, facts: &LocalFacts, record: &mut OpenRecord) -> Result<
     way.site(facts.role)?;
     let LocalFacts { facts, of_all, .. } = facts;
     let call = decide::call(&way.policy, &facts.method, facts.path.path(), *of_all)?;
-    if let Some(counters) = way.routes.get(call.position()) {
+    if let Some(counters) = way.counters.line(call.position()) {
         record.route(counters);
     }
     Ok(call)

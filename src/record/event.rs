@@ -164,7 +164,7 @@ fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
     push_number(out, told.attempts);
     if let Some(code) = told.code {
         push_raw(out, ",\"code\":");
-        push_plain(out, code);
+        push_number(out, code);
     }
     push_raw(out, ",\"execution\":");
     push_plain(out, told.execution.as_str());

@@ -1,10 +1,9 @@
 //! The endpoints of exchanges: what is told of a server that is not believed, and what somebody should look at. Wiring
 //! only.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::forward::exchange::{Chain, Exchange, Mismatch, OnMismatch};
+use crate::forward::exchange::{Chain, Exchange, Mismatch};
 use crate::model::clock::Now;
 use crate::model::pins::{PinMode, SpkiPin};
 use crate::record::{EndpointShown, Metrics, PinMismatch, Recorder};
@@ -17,12 +16,7 @@ const PINS_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What is done about a chain none of whose keys is pinned: it is counted each time, and told in the log and in evidence
 /// once a minute.
-#[must_use]
-pub fn on_mismatch(recorder: Recorder) -> OnMismatch {
-    Arc::new(move |missed| tell(&recorder, missed))
-}
-
-fn tell(recorder: &Recorder, missed: &Mismatch<'_>) {
+pub(super) fn tell(recorder: &Recorder, missed: &Mismatch<'_>) {
     let (endpoint, mode) = (missed.endpoint, missed.mode);
     let (upstream, host, port) = (&endpoint.upstream, &endpoint.host, endpoint.port);
     recorder.metrics().pins_missed(upstream, host, mode);
@@ -55,7 +49,7 @@ fn tell(recorder: &Recorder, missed: &Mismatch<'_>) {
 }
 
 /// Tells the metrics which servers there are, and when their certificates and pins end.
-pub fn show<'e>(metrics: &Metrics, exchanges: impl IntoIterator<Item = &'e Exchange>) {
+pub(super) fn show<'e>(metrics: &Metrics, exchanges: impl IntoIterator<Item = &'e Exchange>) {
     let shown = exchanges.into_iter().map(|exchange| {
         let (endpoint, chain) = (exchange.endpoint(), exchange.seen().chain());
         EndpointShown {
@@ -70,7 +64,10 @@ pub fn show<'e>(metrics: &Metrics, exchanges: impl IntoIterator<Item = &'e Excha
 }
 
 /// What somebody should look at: pins and certificates that soon end, pins that the next renewal breaks.
-pub fn remark<'e>(exchanges: impl IntoIterator<Item = &'e Exchange>, now: Now) -> Option<String> {
+pub(super) fn remark<'e>(
+    exchanges: impl IntoIterator<Item = &'e Exchange>,
+    now: Now,
+) -> Option<String> {
     let remarks: Vec<String> = exchanges
         .into_iter()
         .flat_map(|exchange| remarks(exchange, now.unix_seconds()))
@@ -115,6 +112,9 @@ fn keys(chain: &Chain) -> Vec<(&'static str, SpkiPin)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use crate::forward::exchange::OnMismatch;
     use crate::model::clock::{Clock, FixedClock};
     use crate::model::decode::Placed;
     use crate::model::endpoint::Endpoint;

@@ -1,13 +1,14 @@
 //! One generation of the configuration in service: all that is made of it, beside what was made of the one before and
 //! stays. Never swaps anything; never touches what serves.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::accept::http::Http;
 use crate::config::{Config, Contents, Loaded, Outbound, Report, Setting, Workers};
 use crate::forward::{Forwarder, PoolLimits, Spawner};
 use crate::model::clock::Clock;
-use crate::model::fault::{Fault, Faults, Severity};
+use crate::model::fault::{Fault, Severity};
 use crate::model::settings::{AcceptLimits, FileRead, Timeouts, Upstream};
 use crate::pipeline::{Live, Upload};
 use crate::record::{ClientMetrics, Metrics};
@@ -17,7 +18,7 @@ use super::certificates;
 use super::changes::Settings;
 use super::keys::KeySource;
 use super::load::{self, Basis, Before};
-use super::ways_out::{self, Reached};
+use super::ways_out::{self, Kept, Reached};
 
 /// Idle connections to the service that a worker keeps.
 const IDLE_MAX: u32 = 64;
@@ -29,6 +30,10 @@ pub(super) struct Parts {
     /// Starts what drives a connection to the service.
     pub(super) spawner: Spawner,
     pub(super) workers: usize,
+    /// The configuration's folder.
+    pub(super) folder: PathBuf,
+    /// What the ways out of all generations share.
+    pub(super) kept: Arc<Kept>,
 }
 
 /// A configuration and everything that is made of it.
@@ -118,12 +123,7 @@ impl Generation {
         let upstream = inbound.upstream.clone();
         let tls = inbound.tls.as_ref();
         let (tls, warnings) = certificates::door(tls, timeouts.handshake, &parts.clock, warnings)?;
-        let taken_over = before.map(|before| Before {
-            snapshot: &before.live.snapshot,
-            basis: before.basis.as_ref(),
-            key_source: before.key_source.as_ref(),
-        });
-        let made = match load::succeeding(inbound, taken_over) {
+        let made = match load::succeeding(inbound, before.map(Self::taken_over)) {
             Ok(made) => made,
             Err(fault) => return Err(Box::new(warnings.with(*fault))),
         };
@@ -135,12 +135,10 @@ impl Generation {
             Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
         };
         let known = before.map_or(&[][..], |before| &before.reached);
-        let mut faults = Faults::default();
-        let (ways_out, reached) = ways_out::make(outbound, known, parts, &mut faults);
-        if faults.any_error() {
-            let faults = faults.into_sorted().into_iter();
-            return Err(Box::new(faults.fold(warnings, Report::with)));
-        }
+        let (ways_out, reached) = match ways_out::make(outbound, known, parts) {
+            Ok(made) => made,
+            Err(faults) => return Err(Box::new(faults.into_iter().fold(warnings, Report::with))),
+        };
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
         let metrics = &parts.metrics;
@@ -181,6 +179,17 @@ fn warn(dropped_keys: &[String], report: &Report) {
     }
     for warning in report.faults() {
         tracing::warn!(place = %warning.place, "{}", warning.message);
+    }
+}
+
+impl Generation {
+    /// What the next one may take over.
+    fn taken_over(&self) -> Before<'_> {
+        Before {
+            snapshot: &self.live.snapshot,
+            basis: self.basis.as_ref(),
+            key_source: self.key_source.as_ref(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
 
 mod admin;
+mod asking;
 pub mod certificates;
 mod changes;
 pub mod demo;

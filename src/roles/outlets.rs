@@ -151,20 +151,21 @@ impl Outlet {
             pipeline,
         } = self;
         let pipeline = Arc::new(pipeline);
-        let ended = match socket {
+        match socket {
             Socket::Tcp(socket) => match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => Ok(accept(listener, gate, drain, pipeline).await),
-                Err(error) => Err(error),
+                Ok(listener) => accept(listener, gate, drain, pipeline).await,
+                Err(error) => failed(&error),
             },
             Socket::Unix(socket) => match tokio::net::UnixListener::from_std(socket) {
-                Ok(listener) => Ok(accept(listener, gate, drain, pipeline).await),
-                Err(error) => Err(error),
+                Ok(listener) => accept(listener, gate, drain, pipeline).await,
+                Err(error) => failed(&error),
             },
-        };
-        if let Err(error) = ended {
-            tracing::error!("a listener of the way out failed: {error}");
         }
     }
+}
+
+fn failed(error: &io::Error) {
+    tracing::error!("a listener of the way out failed: {error}");
 }
 
 async fn accept<L>(listener: L, gate: Arc<Gate>, drain: Drain, pipeline: Arc<OutboundPipeline>)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,10 +13,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::accept::listener::Gate;
+use crate::accept::outbound::Bound;
 use crate::cli::exit;
 use crate::config::{self, Report, Workers};
 use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
+use crate::model::exchange::Role;
 use crate::model::settings::{SpoolSettings, Timeouts};
 use crate::pipeline::outbound::OutboundPipeline;
 use crate::pipeline::{Live, Pipeline, Streams};
@@ -28,6 +30,7 @@ use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::runtime::telemetry::{self, LogLevel};
 
 use super::admin::{ConfigInForce, Subject};
+use super::asking;
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
@@ -35,6 +38,7 @@ use super::observe;
 use super::outlets::{self, Listening, Wanted};
 use super::reload::Reloader;
 use super::traces;
+use super::ways_out;
 use super::workers::{self, Shared};
 
 /// A worker's thread.
@@ -166,6 +170,8 @@ impl Sidecar {
             clock: Arc::clone(&clock),
             spawner: Arc::new(move |driver| drivers.spawn(driver)),
             workers: worker_count(loaded.config.workers),
+            folder: args.config.parent().map(Path::to_owned).unwrap_or_default(),
+            kept: Arc::default(),
         };
         let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
         let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
@@ -173,6 +179,7 @@ impl Sidecar {
         let admin = loaded.config.admin.map(|admin| admin.listen);
         let first = Generation::first(loaded, &parts).map_err(refused)?;
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
+        parts.kept.tell(recorder.clone());
         let spans = traces::begin(&recorder, &metrics, &service, VERSION)
             .map_err(|message| Failure::new(exit::USAGE, message))?;
         let config = ConfigInForce::of(&first, clock.now());
@@ -216,6 +223,7 @@ impl Sidecar {
         let (newest, renewed) = watch::channel(self.first.live.generation);
         let (key_source, in_force) = watch::channel(self.first.key_source.clone());
         let (finish, finished) = watch::channel(false);
+        let asked_newest = renewed.clone();
         let shared = Shared {
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
@@ -238,24 +246,19 @@ impl Sidecar {
         let (clock, metrics) = (Arc::clone(&self.clock), self.metrics.clone());
         helpers.spawn(keys::follow(in_force, clock, metrics, helpers.clone()));
         let workers = self.parts.workers;
+        // Not of the helpers: those run until the last record is written, but nothing is reloaded or asked on the way out.
+        let background = Drain::new();
+        self.ask_exchanges(&asked_newest, &orders, &background);
         let (live, recorder) = (Arc::clone(&self.live), self.recorder.clone());
         let reloader = self.reloader(newest, key_source);
         reloader.tell_first();
-        // Not one of the helpers: those run until the last record is written, but nothing is reloaded on the way out.
-        let reloading = Drain::new();
-        reloading.spawn(reloader.run(reload, reloading.clone()));
+        background.spawn(reloader.run(reload, background.clone()));
         tracing::info!(listener = "inbound", address = %bound, workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
-        let lost = tokio::select! {
-            signal = stop.next() => {
-                tracing::info!(signal, "stopping");
-                None
-            }
-            lost = ended.recv() => lost,
-        };
+        let lost = until_told(&mut stop, &mut ended).await;
         readiness.set_draining();
-        reloading.drain(Duration::from_secs(1)).await;
+        background.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
         let end = leave(&connections, &timeouts, lost, &mut stop).await;
         leave_out(&outlets, &orders, end, &mut stop).await;
@@ -284,15 +287,7 @@ impl Sidecar {
     ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
         let shared = Arc::new(shared);
         let (tell, ended) = mpsc::channel(sockets.len());
-        let outlet = |index, worker, bound| OutboundPipeline {
-            live: Arc::clone(&self.live),
-            index,
-            bound,
-            recorder: self.recorder.clone(),
-            clock: Arc::clone(&self.clock),
-            worker,
-            orders: orders.clone(),
-        };
+        let outlet = |index, worker, bound| self.outlet(index, worker, bound, orders);
         let outlets = outlets::share_out(listening, sockets.len(), outlet);
         let start = |(worker, (socket, outlets))| {
             let pipeline = Pipeline {
@@ -312,6 +307,37 @@ impl Sidecar {
             .map(start)
             .collect();
         Ok((threads?, ended))
+    }
+
+    /// One worker's walk to one exchange.
+    fn outlet(
+        &self,
+        index: usize,
+        worker: usize,
+        bound: Bound,
+        orders: &Drain,
+    ) -> OutboundPipeline {
+        OutboundPipeline {
+            live: Arc::clone(&self.live),
+            index,
+            bound,
+            recorder: self.recorder.clone(),
+            clock: Arc::clone(&self.clock),
+            worker,
+            orders: orders.clone(),
+        }
+    }
+
+    /// Starts what is asked of exchanges in the background, over connections of its own, behind those of the workers.
+    fn ask_exchanges(&self, newest: &watch::Receiver<u64>, orders: &Drain, background: &Drain) {
+        let own = self.parts.workers;
+        for index in 0..self.outlets.len() {
+            let way = move |live: &Live| live.ways_out.get(index)?.way(Role::Rest, own).cloned();
+            let (live, newest) = (Arc::clone(&self.live), newest.clone());
+            let tending = workers::tend(live, newest, self.upstream.clone(), way);
+            self.upstream.spawn(tending);
+            asking::start(self.outlet(index, own, Bound::Unix, orders), background);
+        }
     }
 
     /// Binds the listeners of the ways out.
@@ -389,6 +415,12 @@ impl Sidecar {
                 remark.map_or(Said::Good, Said::Warning)
             });
         }
+        if !self.outlets.is_empty() {
+            let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
+            readiness.ask("exchanges", move || {
+                ways_out::remark(&live.load(), clock.now()).map_or(Said::Good, Said::Warning)
+            });
+        }
         let recorder = self.recorder.clone();
         readiness.ask("audit", move || match recorder.is_failing() {
             true => Err("the spool cannot be written"),
@@ -405,6 +437,7 @@ impl Sidecar {
         Arc::new(move || {
             let live = live.load();
             live.show(&metrics, clock.now());
+            ways_out::show(&live, &metrics, clock.now());
             let counts = gate.counts();
             metrics.show_connections(ConnectionTotals {
                 open: gate.taken_places(),
@@ -435,6 +468,17 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
             () = drain.draining() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => live.load().snapshot.ledger.sweep(clock.now()),
         }
+    }
+}
+
+/// Waits for a signal, or for the number of a worker that ended by itself.
+async fn until_told(stop: &mut StopSignals, ended: &mut mpsc::Receiver<usize>) -> Option<usize> {
+    tokio::select! {
+        signal = stop.next() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        lost = ended.recv() => lost,
     }
 }
 

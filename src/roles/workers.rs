@@ -111,14 +111,23 @@ async fn serve(
 ) {
     let (live, worker) = (Arc::clone(&pipeline.live), pipeline.worker);
     let service = move |live: &Live| live.ways.get(worker).cloned();
-    let tending = tend(Arc::clone(&shared), Arc::clone(&live), service);
-    shared.upstream.spawn(tending);
+    let upstream = &shared.upstream;
+    upstream.spawn(tend(
+        Arc::clone(&live),
+        shared.newest.clone(),
+        upstream.clone(),
+        service,
+    ));
     for outlet in outlets {
         let index = outlet.pipeline.index;
         for role in Role::ALL {
             let way = move |live: &Live| live.ways_out.get(index)?.way(role, worker).cloned();
-            let tending = tend(Arc::clone(&shared), Arc::clone(&live), way);
-            shared.upstream.spawn(tending);
+            upstream.spawn(tend(
+                Arc::clone(&live),
+                shared.newest.clone(),
+                upstream.clone(),
+                way,
+            ));
         }
         shared.outlets.spawn(outlet.run(shared.outlets.clone()));
     }
@@ -181,14 +190,14 @@ async fn converse_secretly(
 
 /// Looks after the worker's idle connections to one upstream. A way that another one follows is closed as soon as it is
 /// idle; requests on it come to their end.
-async fn tend<B: RequestBody>(
-    shared: Arc<Shared>,
+pub(super) async fn tend<B: RequestBody>(
     live: Arc<ArcSwap<Live>>,
+    mut newest: watch::Receiver<u64>,
+    drain: Drain,
     way: impl Fn(&Live) -> Option<Forwarder<B>>,
 ) {
-    let mut newest = shared.newest.clone();
     let current = || way(&live.load());
-    while !shared.upstream.is_draining() {
+    while !drain.is_draining() {
         // What comes after this look is a change.
         newest.mark_unchanged();
         let Some(way) = current() else { return };
@@ -201,7 +210,7 @@ async fn tend<B: RequestBody>(
             // Nobody replaces anything any more.
             std::future::pending().await
         };
-        let (mut replaced, mut draining) = (pin!(replaced), pin!(shared.upstream.draining()));
+        let (mut replaced, mut draining) = (pin!(replaced), pin!(drain.draining()));
         let stop = poll_fn(|cx| match replaced.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => draining.as_mut().poll(cx),

@@ -6,7 +6,9 @@ mod answer;
 pub use answer::{refusal, reply};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, VIA};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, USER_AGENT, VIA,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -57,6 +59,9 @@ pub struct Target {
     pub name: String,
 }
 
+/// What this program calls itself.
+const OWN_AGENT: &str = concat!("outrider/", env!("CARGO_PKG_VERSION"));
+
 /// A request without time and signature. Each attempt makes a new one of it.
 #[derive(Debug)]
 pub struct Draft {
@@ -87,12 +92,20 @@ impl Draft {
     /// A request of this program itself.
     #[must_use]
     pub fn own(facts: &Facts) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(OWN_AGENT));
         Self {
             method: facts.method.clone(),
             target: facts.path.target().clone(),
-            headers: HeaderMap::new(),
+            headers,
             body: Bytes::new(),
         }
+    }
+
+    /// The method, the path with its query, and the fields that leave: what makes two public questions the same.
+    #[must_use]
+    pub const fn question(&self) -> (&Method, &PathAndQuery, &HeaderMap) {
+        (&self.method, &self.target, &self.headers)
     }
 }
 
@@ -118,6 +131,10 @@ pub fn sign(
     let mut headers = draft.headers.clone();
     headers.insert(HOST, target.host.clone());
     let (uri, body) = match (input.security, signer) {
+        (Security::Signed, Some(signer)) if !signer.signs(input.method, input.path) => {
+            // The rule itself calls it public.
+            (Uri::from(draft.target.clone()), draft.body.clone())
+        }
         (Security::None, _) => (Uri::from(draft.target.clone()), draft.body.clone()),
         (Security::KeyOnly | Security::Signed, None) => {
             return Err(unsigned("no key is configured"));

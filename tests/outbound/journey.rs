@@ -1,13 +1,13 @@
 //! From a service to the exchange and back: what leaves, what comes back, what is recorded.
 
-use crate::world::{Exchange, ask, get, json, out};
+use crate::world::{Exchange, ask, get, json, out, services};
 
 const ALL: &str = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"DELETE /api/v3/order\"]";
 
 #[test]
 fn a_public_question_is_asked_and_recorded() {
     let exchange = Exchange::start();
-    exchange.origin.answer(|_| json(200, "{\"serverTime\":1}"));
+    exchange.answer(|_| json(200, "{\"serverTime\":1}"));
     let sidecar = exchange.sidecar(ALL, "");
     let headers = "X-MBX-APIKEY: dummy\r\nUser-Agent: bot/1\r\nCookie: a=b\r\nAuthorization: Bearer x\r\n\
                    traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nX-Forwarded-For: 10.0.0.1\r\n\
@@ -25,7 +25,7 @@ fn a_public_question_is_asked_and_recorded() {
     );
     assert!(answer.one("x-request-id").is_some());
 
-    let [asked] = exchange.origin.since(0).try_into().unwrap();
+    let [asked] = exchange.asked().try_into().unwrap();
     assert_eq!(asked.target, "/api/v3/depth?symbol=A&limit=5");
     let port = exchange.address.port();
     assert_eq!(
@@ -45,7 +45,7 @@ fn a_public_question_is_asked_and_recorded() {
         "nothing of this house leaves"
     );
 
-    let [event] = sidecar.requests(1).try_into().unwrap();
+    let [event] = services(&sidecar, 1).try_into().unwrap();
     assert_eq!(event["action"]["direction"], "outbound");
     assert_eq!(event["outcome"], "success");
     assert_eq!(event["actor"]["auth"], "loopback");
@@ -64,8 +64,13 @@ fn connections_are_kept_and_shared() {
     for _ in 0..5 {
         assert_eq!(get(out(&sidecar), "/api/v3/time").status, 200);
     }
-    assert_eq!(exchange.origin.mark(), 5);
-    assert_eq!(exchange.origin.connections(), 1);
+    let asked = exchange.asked();
+    assert_eq!(asked.len(), 5);
+    assert!(
+        asked
+            .iter()
+            .all(|one| one.connection == asked[0].connection)
+    );
 }
 
 #[test]
@@ -78,8 +83,8 @@ fn without_a_key_nothing_that_needs_one_is_sent() {
     let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(problem["reason"], "exchange.signing");
     assert_eq!(problem["execution"], "not_sent");
-    assert_eq!(exchange.origin.mark(), 0);
-    let [event] = sidecar.requests(1).try_into().unwrap();
+    assert_eq!(exchange.asked().len(), 0);
+    let [event] = services(&sidecar, 1).try_into().unwrap();
     assert_eq!(event["outcome"], "denied");
     assert_eq!(event["exchange"]["execution"], "not_sent");
 }

@@ -17,4 +17,7 @@ mod support;
 
 mod door;
 mod journey;
+mod never_twice;
+mod reload;
+mod signed;
 mod world;

@@ -80,6 +80,13 @@ impl Endpoints {
         })
     }
 
+    /// The host that stands in for the exchange, if one does.
+    pub(super) fn stand_in(&self) -> Option<&str> {
+        let mut written = self.written.iter().filter(|(_, written)| written.stand_in);
+        let (_, written) = written.next()?;
+        Some(&written.url.as_ref()?.value.host)
+    }
+
     /// The endpoints as they are connected to.
     pub(super) fn load(
         self,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::model::denial::{Cause, Denial, RuleId};
-use crate::model::exchange::{Known, Reserve};
+use crate::model::exchange::{Known, Preset, Reserve, Security};
 
 use super::{AllowLine, ExchangePolicy};
 
@@ -13,7 +13,7 @@ use super::{AllowLine, ExchangePolicy};
 #[derive(Debug)]
 pub struct Call {
     pub(super) policy: Arc<ExchangePolicy>,
-    pub(super) line: usize,
+    pub(super) line: Option<usize>,
     pub(super) known: Known,
 }
 
@@ -24,16 +24,16 @@ impl Call {
         &self.known
     }
 
-    /// The position of the line that allows it.
+    /// The position of the line that allows it; none for what this program asks by itself.
     #[must_use]
-    pub const fn position(&self) -> usize {
+    pub const fn position(&self) -> Option<usize> {
         self.line
     }
 
     /// The line that allows it.
     #[must_use]
     pub fn line(&self) -> Option<&AllowLine> {
-        self.policy.allow.get(self.line)
+        self.policy.allow.get(self.line?)
     }
 }
 
@@ -51,10 +51,49 @@ pub fn call(
     match policy.allow.iter().position(named) {
         Some(line) => Ok(Call {
             policy: Arc::clone(policy),
-            line,
+            line: Some(line),
             known,
         }),
         None => Err(refusal(policy, method, path, known.reserve)),
+    }
+}
+
+/// What this program asks of an exchange by itself, for its own time and limits: two public questions of the preset, and
+/// nothing else.
+pub fn own(policy: &Arc<ExchangePolicy>, question: OwnQuestion) -> Result<Call, Box<Denial>> {
+    let preset = policy.preset;
+    let path = question.path(preset);
+    let known = path.map(|path| preset.known(&Method::GET, path, true));
+    match known {
+        Some(known) if known.security == Security::None && known.reserve.is_none() => Ok(Call {
+            policy: Arc::clone(policy),
+            line: None,
+            known,
+        }),
+        Some(_) | None => {
+            let why = "the preset has no such question of its own";
+            Err(Denial::new(Cause::ExchangeNotAllowed, why))
+        }
+    }
+}
+
+/// What this program asks by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnQuestion {
+    /// What the exchange's clock shows.
+    Time,
+    /// What the exchange limits.
+    Limits,
+}
+
+impl OwnQuestion {
+    /// Where it is asked.
+    #[must_use]
+    pub const fn path(self, preset: &Preset) -> Option<&'static str> {
+        match self {
+            Self::Time => preset.time,
+            Self::Limits => preset.info,
+        }
     }
 }
 
@@ -93,7 +132,7 @@ fn refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::exchange::{Effect, Preset, Security};
+    use crate::model::exchange::Effect;
     use crate::model::node::Place;
 
     fn policy(lines: &[&str]) -> Arc<ExchangePolicy> {

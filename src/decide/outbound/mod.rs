@@ -6,7 +6,7 @@ mod call;
 mod permit;
 
 pub use allow::{AllowLine, Names};
-pub use call::{Call, call};
+pub use call::{Call, OwnQuestion, call, own};
 pub use permit::{OutboundPermit, grant};
 
 use std::sync::Arc;

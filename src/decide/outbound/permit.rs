@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::denial::Denial;
-use crate::model::exchange::Known;
+use crate::ledger::exchange::{Budget, Charge, Lane, Moment, Refused, Reservation, Which};
+use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::exchange::{Effect, Known};
 
 use super::call::Call;
 use super::{AllowLine, ExchangePolicy};
@@ -15,9 +16,10 @@ use crate::decide::permit::{Permitted, sealed};
 ///
 /// ```compile_fail,E0624
 /// use outrider::decide::outbound::{Call, OutboundPermit};
+/// use outrider::ledger::exchange::Reservation;
 ///
-/// fn forge(call: Call) -> OutboundPermit {
-///     OutboundPermit::new(call)
+/// fn forge(call: Call, reservation: Reservation) -> OutboundPermit {
+///     OutboundPermit::new(call, reservation)
 /// }
 /// ```
 ///
@@ -33,8 +35,10 @@ use crate::decide::permit::{Permitted, sealed};
 #[derive(Debug)]
 pub struct OutboundPermit {
     policy: Arc<ExchangePolicy>,
-    line: usize,
+    line: Option<usize>,
     known: Known,
+    /// Its part of the exchange's limits, until it is known what became of the request.
+    reservation: Option<Reservation>,
 }
 
 impl sealed::Sealed for OutboundPermit {}
@@ -42,7 +46,7 @@ impl sealed::Sealed for OutboundPermit {}
 impl Permitted for OutboundPermit {}
 
 impl OutboundPermit {
-    fn new(call: Call) -> Self {
+    fn new(call: Call, reservation: Reservation) -> Self {
         let Call {
             policy,
             line,
@@ -52,6 +56,7 @@ impl OutboundPermit {
             policy,
             line,
             known,
+            reservation: Some(reservation),
         }
     }
 
@@ -61,14 +66,52 @@ impl OutboundPermit {
         &self.known
     }
 
-    /// The line that allows it.
+    /// The line that allows it; none for what this program asks by itself.
     #[must_use]
     pub fn line(&self) -> Option<&AllowLine> {
-        self.policy.allow.get(self.line)
+        self.policy.allow.get(self.line?)
+    }
+
+    /// What was reserved, to be settled when it is known what became of the request. Once.
+    pub const fn take_reservation(&mut self) -> Option<Reservation> {
+        self.reservation.take()
     }
 }
 
-/// Grants the permit.
-pub fn grant(call: Call) -> Result<OutboundPermit, Box<Denial>> {
-    Ok(OutboundPermit::new(call))
+/// Takes the request's part of the exchange's limits, and grants the permit. The last step: what is reserved is spent
+/// unless nothing was sent.
+///
+/// # Errors
+/// [`Cause::ExchangeLimit`] and [`Cause::ExchangeHalted`], with the time to wait.
+pub fn grant(call: Call, budget: &Budget, at: Moment) -> Result<OutboundPermit, Box<Denial>> {
+    let (charge, lane) = price(&call.known);
+    match budget.reserve(charge, lane, at) {
+        Ok(reservation) => Ok(OutboundPermit::new(call, reservation)),
+        Err(refused) => Err(refusal(&refused)),
+    }
+}
+
+/// What a call costs, and whether it may spend what is kept for cancels.
+fn price(known: &Known) -> (Charge, Lane) {
+    match known.effect {
+        Effect::Cancel => (Charge::cancel(known.weight), Lane::Cancel),
+        Effect::Change if known.orders > 0 => {
+            (Charge::orders(known.weight, known.orders), Lane::Normal)
+        }
+        Effect::Change | Effect::Read => (Charge::request(known.weight), Lane::Normal),
+    }
+}
+
+fn refusal(refused: &Refused) -> Box<Denial> {
+    let denial = match refused.which {
+        Which::Limit { kind, interval } => {
+            let why = format!("{} of {interval} has no room left", kind.name());
+            Denial::new(Cause::ExchangeLimit, why)
+        }
+        Which::Halted(halt) => {
+            let why = format!("the exchange said stop: {}", halt.name());
+            Denial::new(Cause::ExchangeHalted, why)
+        }
+    };
+    denial.advising(Advice::RetryAfter(refused.wait))
 }

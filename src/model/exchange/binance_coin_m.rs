@@ -46,12 +46,18 @@ const COMMON: Preset = Preset {
     streams: None,
     time: Some("/dapi/v1/time"),
     info: Some("/dapi/v1/exchangeInfo"),
+    limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,
     refused: MOVES_MONEY,
     credentials: CREDENTIALS,
     speaks_codes: true,
 };
+
+/// The limits of this year; each answer and each hour's `exchangeInfo` corrects them.
+const LIMITS: &str = "[\
+    {\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":\"MINUTE\",\"intervalNum\":1,\"limit\":2400},\
+    {\"rateLimitType\":\"ORDERS\",\"interval\":\"MINUTE\",\"intervalNum\":1,\"limit\":1200}]";
 
 const CALLS: &[Call] = &[
     public("/dapi/v1/ping", 1),

@@ -62,6 +62,7 @@ const COMMON: Preset = Preset {
     streams: None,
     time: Some("/api/v3/time"),
     info: Some("/api/v3/exchangeInfo"),
+    limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,
     refused: MOVES_MONEY,
@@ -98,6 +99,13 @@ pub(super) const MOVES_MONEY: &[&str] = &[
     "/sapi/v1/managed-subaccount",
     "/wapi",
 ];
+
+/// The limits of this year; each answer and each hour's `exchangeInfo` corrects them.
+const LIMITS: &str = "[\
+    {\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":\"MINUTE\",\"intervalNum\":1,\"limit\":6000},\
+    {\"rateLimitType\":\"RAW_REQUESTS\",\"interval\":\"MINUTE\",\"intervalNum\":5,\"limit\":61000},\
+    {\"rateLimitType\":\"ORDERS\",\"interval\":\"SECOND\",\"intervalNum\":10,\"limit\":50},\
+    {\"rateLimitType\":\"ORDERS\",\"interval\":\"DAY\",\"intervalNum\":1,\"limit\":160000}]";
 
 const CALLS: &[Call] = &[
     public("/api/v3/ping", 1),

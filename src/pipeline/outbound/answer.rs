@@ -3,9 +3,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 
 use crate::forward::{AnswerFault, ResponseBody};
 
@@ -23,6 +23,25 @@ impl OutboundBody {
     pub fn whole(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
+}
+
+/// The whole of a body of at most so many bytes; `None` if it breaks off or is longer.
+pub(super) async fn whole<B>(mut body: B, bytes_max: usize) -> Option<Bytes>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers are no part of it.
+        let Ok(piece) = frame.ok()?.into_data() else {
+            continue;
+        };
+        if whole.len().saturating_add(piece.len()) > bytes_max {
+            return None;
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Some(whole.freeze())
 }
 
 impl Default for OutboundBody {

@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::Full;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::OutboundBody;
-use super::{Site, WayOut};
+use super::answer::{OutboundBody, whole};
+use super::way::{Site, WayOut};
 use crate::decide::outbound::OutboundPermit;
+use crate::forward::coalesce::{self, Coalescer, Key, Lead, Turn};
 use crate::forward::{Forwarder, ResponseBody, SendFault, Sent};
-use crate::model::clock::Clock;
+use crate::ledger::exchange::{Answer, Outcome, Settled};
+use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Role, Security};
+use crate::model::exchange::{Effect, Role, Security};
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, Draft};
 use crate::transform::signers::Fresh;
@@ -35,6 +38,8 @@ pub(super) struct Errand {
     pub(super) worker: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadline: Instant,
+    /// When it was written the last time.
+    pub(super) sent: Option<Now>,
 }
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
@@ -45,9 +50,20 @@ impl Errand {
         self.permit.known().effect.changes()
     }
 
-    /// Asks something that changes nothing; the answer is passed on as it comes.
+    /// Asks something that changes nothing; the answer is passed on as it comes, or is that of somebody who asked the
+    /// same.
     pub(super) async fn ask(
-        &self,
+        &mut self,
+        record: &mut OpenRecord,
+    ) -> Result<Response<OutboundBody>, Box<Denial>> {
+        match self.shareable() {
+            Some((shared, key)) => self.ask_together(&shared, &key, record).await,
+            None => self.ask_alone(record).await,
+        }
+    }
+
+    async fn ask_alone(
+        &mut self,
         record: &mut OpenRecord,
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let reply = self.send(record).await.map_err(|fault| fault.denial)?;
@@ -55,25 +71,92 @@ impl Errand {
         Ok(reply.map(OutboundBody::Reply))
     }
 
+    /// Asks for all who ask the same, or takes the answer of whoever did.
+    async fn ask_together(
+        &mut self,
+        shared: &Coalescer<Box<Denial>>,
+        key: &Key,
+        record: &mut OpenRecord,
+    ) -> Result<Response<OutboundBody>, Box<Denial>> {
+        let turn = timeout_at(self.deadline, shared.join(key, self.clock.now())).await;
+        match turn {
+            Ok(Turn::Lead(lead)) => self.ask_for_all(lead, record).await,
+            Ok(Turn::Answered(answer)) => {
+                self.settle(Settled::NotSent);
+                self.way.counters.exchange.coalesced();
+                Ok(given(&answer))
+            }
+            Ok(Turn::Failed(denial)) => Err(denial),
+            Ok(Turn::Alone) => self.ask_alone(record).await,
+            Err(_elapsed) => Err(Denial::new(Cause::UpstreamTimeout, "no answer in time")),
+        }
+    }
+
+    /// Asks for all who wait. An answer whose length is not told, or is too great, is for this one alone.
+    async fn ask_for_all(
+        &mut self,
+        lead: Lead<Box<Denial>>,
+        record: &mut OpenRecord,
+    ) -> Result<Response<OutboundBody>, Box<Denial>> {
+        let reply = match self.send(record).await {
+            Ok(reply) => reply,
+            Err(fault) => {
+                lead.fail(fault.denial.clone());
+                return Err(fault.denial);
+            }
+        };
+        told(record, Execution::Answered);
+        let bytes_max = coalesce::BODY_BYTES_MAX as u64;
+        let short = reply
+            .body()
+            .size_hint()
+            .exact()
+            .is_some_and(|size| size <= bytes_max);
+        if !short {
+            lead.release();
+            return Ok(reply.map(OutboundBody::Reply));
+        }
+        let (head, body) = reply.into_parts();
+        let Some(body) = whole(body, coalesce::BODY_BYTES_MAX).await else {
+            return Err(Denial::new(Cause::UpstreamBroken, "the answer broke off"));
+        };
+        let answer = coalesce::Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        };
+        Ok(given(&lead.answer(answer, self.clock.now())))
+    }
+
+    /// What is public, changes nothing and looks the same may be asked once for all, where the configuration says so.
+    fn shareable(&self) -> Option<(Coalescer<Box<Denial>>, Key)> {
+        let known = self.permit.known();
+        let public = known.security == Security::None && known.effect == Effect::Read;
+        let shared = self
+            .way
+            .shared
+            .as_ref()
+            .filter(|_| public && self.permit.line().is_some())?;
+        let site = self.way.site(self.role).ok()?;
+        let (method, target, headers) = self.draft.question();
+        let key = Key::of(method, &site.target.name, target.as_str(), headers)?;
+        Some((shared.clone(), key))
+    }
+
     /// Sends something that changes something, and reads the answer to its end: only then is it known what became of it.
     pub(super) async fn order(
-        &self,
+        &mut self,
         record: &mut OpenRecord,
     ) -> Result<Response<Bytes>, Box<Denial>> {
         let reply = match self.send(record).await {
             Ok(reply) => reply,
-            Err(fault) => return Err(self.came_to_nothing(fault, record)),
+            Err(fault) => return Err(came_to_nothing(fault, record)),
         };
         let (head, body) = reply.into_parts();
-        let whole = timeout_at(
-            self.deadline,
-            Limited::new(body, ANSWER_BYTES_MAX).collect(),
-        )
-        .await;
-        let Ok(Ok(whole)) = whole else {
+        let whole = timeout_at(self.deadline, whole(body, ANSWER_BYTES_MAX)).await;
+        let Ok(Some(body)) = whole else {
             return Err(unknown(record, "the answer broke off"));
         };
-        let body = whole.to_bytes();
         let code = error_code(&body);
         if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
             told.code = Some(code);
@@ -89,17 +172,39 @@ impl Errand {
         Ok(Response::from_parts(head, body))
     }
 
+    /// Sends, and settles what was reserved by what came of it.
+    async fn send(&mut self, record: &mut OpenRecord) -> Result<Reply, SendFault> {
+        let sent = self.try_to_send(record).await;
+        match &sent {
+            Ok(reply) => self.heard(reply.status(), reply.headers(), record),
+            Err(SendFault {
+                sent: Sent::Nothing,
+                ..
+            }) => self.settle(Settled::NotSent),
+            Err(SendFault {
+                sent: Sent::Something,
+                ..
+            }) => self.settle(Settled::Unknown),
+        }
+        sent
+    }
+
     /// Sends on one connection, and on a second, fresh one where nothing can be done twice by that.
-    async fn send(&self, record: &mut OpenRecord) -> Result<Reply, SendFault> {
+    async fn try_to_send(&mut self, record: &mut OpenRecord) -> Result<Reply, SendFault> {
         let mut attempt = 1;
+        let mut left = Sent::Nothing;
         loop {
-            let fault = match self.attempt(attempt, record).await {
+            let mut fault = match self.attempt(attempt, record).await {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
             let harmless = fault.sent == Sent::Nothing || !self.changes();
             let worth_it = worth_another(&fault.denial) && Instant::now() < self.deadline;
+            if fault.sent == Sent::Something {
+                left = Sent::Something;
+            }
             if attempt >= ATTEMPTS_MAX || !harmless || !worth_it {
+                fault.sent = left;
                 return Err(fault);
             }
             attempt += 1;
@@ -107,7 +212,7 @@ impl Errand {
     }
 
     /// Waits for a connection, then stamps, signs and sends.
-    async fn attempt(&self, attempt: u32, record: &mut OpenRecord) -> Result<Reply, SendFault> {
+    async fn attempt(&mut self, attempt: u32, record: &mut OpenRecord) -> Result<Reply, SendFault> {
         let unsent = |denial| SendFault {
             denial,
             sent: Sent::Nothing,
@@ -119,15 +224,17 @@ impl Errand {
             _ => forwarder.connect(&self.permit).await,
         };
         let slot = slot.map_err(unsent)?;
-        let fresh = self.fresh().map_err(unsent)?;
+        let now = self.clock.now();
+        let fresh = self.fresh(now).map_err(unsent)?;
         let signer = self.way.signer.as_ref();
         let out = transform::sign(&self.permit, &self.draft, &site.target, signer, &fresh);
         let out = out.map_err(unsent)?;
-        record.forwarded(self.clock.now(), &site.metrics);
+        record.forwarded(now, &site.metrics);
         if let Some(told) = record.exchange_mut() {
             told.attempts = attempt;
             told.signed |= self.permit.known().security == Security::Signed;
         }
+        self.sent = Some(now);
         slot.send_once(out, self.deadline).await
     }
 
@@ -136,34 +243,69 @@ impl Errand {
         way.ok_or_else(|| Denial::new(Cause::Internal, "the worker has no way to the exchange"))
     }
 
-    /// What makes this signature another one than all before.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the exchange's clock may be unknown"
-    )]
-    fn fresh(&self) -> Result<Fresh, Box<Denial>> {
-        Ok(Fresh {
-            unix_us: self.clock.now().unix_us,
-            nonce: 0,
-            random: [0; 32],
-        })
-    }
-
-    /// A request that changes something has no answer.
-    fn came_to_nothing(&self, fault: SendFault, record: &mut OpenRecord) -> Box<Denial> {
-        let SendFault { denial, sent } = fault;
-        match sent {
-            Sent::Something => unknown(record, &denial.detail),
-            Sent::Nothing => match denial.cause {
-                // These say themselves that nothing was sent, and why.
-                Cause::ExchangeClock | Cause::ExchangeSigning | Cause::Internal => denial,
-                _ => {
-                    let why = format!("{}: {}", denial.cause.code(), denial.detail);
-                    Denial::new(Cause::ExchangeNotSent, why)
-                }
-            },
+    /// What makes this signature another one than all before; nothing where none is made.
+    fn fresh(&self, now: Now) -> Result<Fresh, Box<Denial>> {
+        match self.permit.known().security {
+            Security::Signed => self.way.freshness.fresh(now),
+            Security::None | Security::KeyOnly => Ok(Fresh {
+                unix_us: now.unix_us,
+                nonce: 0,
+                random: [0; 32],
+            }),
         }
     }
+
+    /// What the exchange says of its limits counts for everybody, and stands in the record.
+    fn heard(&mut self, status: StatusCode, headers: &HeaderMap, record: &mut OpenRecord) {
+        let answer = Answer::read(status, headers);
+        if let Outcome::Halt(..) = answer.outcome {
+            self.way.counters.exchange.halted();
+        }
+        if let Some(told) = record.exchange_mut() {
+            let figures = answer.told.figures();
+            let named = figures.map(|figure| {
+                (
+                    format!("{}_{}", figure.kind.name(), figure.interval).to_ascii_lowercase(),
+                    figure.count,
+                )
+            });
+            told.used = named.collect();
+        }
+        self.settle(Settled::Answered(&answer));
+    }
+
+    fn settle(&mut self, settled: Settled<'_>) {
+        if let Some(reservation) = self.permit.take_reservation() {
+            let moment = self.way.moment(self.clock.now());
+            reservation.settle(settled, moment);
+        }
+    }
+}
+
+/// An answer that several get.
+fn given(answer: &coalesce::Answer) -> Response<OutboundBody> {
+    let mut response = Response::new(OutboundBody::whole(answer.body.clone()));
+    *response.status_mut() = answer.status;
+    response.headers_mut().clone_from(&answer.headers);
+    response
+}
+
+/// A request that changes something has no answer.
+fn came_to_nothing(fault: SendFault, record: &mut OpenRecord) -> Box<Denial> {
+    let SendFault { denial, sent } = fault;
+    if sent == Sent::Something {
+        return unknown(record, &denial.detail);
+    }
+    // These say themselves that nothing was sent, and why.
+    let own = matches!(
+        denial.cause,
+        Cause::ExchangeClock | Cause::ExchangeSigning | Cause::Internal
+    );
+    if own {
+        return denial;
+    }
+    let why = format!("{}: {}", denial.cause.code(), denial.detail);
+    Denial::new(Cause::ExchangeNotSent, why)
 }
 
 /// A connection that failed may be followed by one that does not; a key that is missing is missing a moment later too.

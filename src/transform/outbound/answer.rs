@@ -96,47 +96,55 @@ fn problem(
         },
         msg: speaks_codes.then(|| cause.title()),
         reason: speaks_codes.then(|| cause.code()),
-        execution: Some(match cause {
-            Cause::ExchangeUnknown => "unknown",
-            _ => "not_sent",
-        })
-        .filter(|_| says_execution(cause)),
+        execution: execution(cause),
         retry_after,
     };
     // Text and numbers always have a JSON form.
     serde_json::to_vec(&problem).unwrap_or_default().into()
 }
 
-/// Where a read broke off it was sent, and nothing comes of that.
-fn says_execution(cause: Cause) -> bool {
-    !matches!(
-        cause,
-        Cause::UpstreamBroken | Cause::UpstreamTimeout | Cause::Internal
-    )
+/// Whether it was done. Where a question broke off it was sent, and nothing comes of that.
+fn execution(cause: Cause) -> Option<&'static str> {
+    let told = match cause == Cause::ExchangeUnknown {
+        true => "unknown",
+        false => "not_sent",
+    };
+    let silent = [
+        Cause::UpstreamBroken,
+        Cause::UpstreamTimeout,
+        Cause::Internal,
+    ];
+    (!silent.contains(&cause)).then_some(told)
 }
 
-/// The code by which Binance's clients understand a refusal (errors.md of its documentation).
+/// The codes by which Binance's clients understand our refusals (errors.md of its documentation).
+const BINANCE_CODES: &[(Cause, i64)] = &[
+    // UNAUTHORIZED
+    (Cause::LocalHost, -1002),
+    (Cause::LocalPage, -1002),
+    (Cause::LocalCaller, -1002),
+    (Cause::ExchangeNotAllowed, -1002),
+    (Cause::ExchangeReserved, -1002),
+    // TOO_MANY_REQUESTS
+    (Cause::ExchangeLimit, -1003),
+    (Cause::ExchangeHalted, -1003),
+    // TIMEOUT: "Send status unknown; execution status unknown."
+    (Cause::ExchangeUnknown, -1007),
+    // SERVER_BUSY: nothing was done.
+    (Cause::ExchangeNotSent, -1008),
+    // INVALID_TIMESTAMP
+    (Cause::ExchangeClock, -1021),
+    // TOO_MANY_PARAMETERS
+    (Cause::ExchangeParameters, -1101),
+    (Cause::ExchangeCredentials, -1101),
+];
+
+/// `UNKNOWN`, for every other cause.
+const BINANCE_UNKNOWN: i64 = -1000;
+
 fn binance_code(cause: Cause) -> i64 {
-    match cause {
-        // UNAUTHORIZED
-        Cause::LocalHost
-        | Cause::LocalPage
-        | Cause::LocalCaller
-        | Cause::ExchangeNotAllowed
-        | Cause::ExchangeReserved => -1002,
-        // TOO_MANY_REQUESTS
-        Cause::ExchangeLimit | Cause::ExchangeHalted => -1003,
-        // TIMEOUT: "Send status unknown; execution status unknown."
-        Cause::ExchangeUnknown => -1007,
-        // SERVER_BUSY: nothing was done.
-        Cause::ExchangeNotSent => -1008,
-        // INVALID_TIMESTAMP
-        Cause::ExchangeClock => -1021,
-        // TOO_MANY_PARAMETERS
-        Cause::ExchangeParameters | Cause::ExchangeCredentials => -1101,
-        // UNKNOWN
-        _ => -1000,
-    }
+    let known = BINANCE_CODES.iter().find(|(of, _)| *of == cause);
+    known.map_or(BINANCE_UNKNOWN, |(_, code)| *code)
 }
 
 #[cfg(test)]
