@@ -6,6 +6,7 @@ pub mod crypto;
 pub mod drain;
 pub mod fetch;
 pub mod get;
+pub mod handshake;
 pub mod health;
 pub mod memory;
 pub mod nonces;

@@ -4,10 +4,12 @@
 mod allow;
 mod call;
 mod permit;
+mod socket;
 
 pub use allow::{AllowLine, Names};
 pub use call::{Call, OwnQuestion, call, own};
 pub use permit::{OutboundPermit, grant};
+pub use socket::{frame, open, stream};
 
 use std::sync::Arc;
 

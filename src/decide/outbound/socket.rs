@@ -1,0 +1,189 @@
+//! WebSockets on the way out: which may be opened, which frames may be sent on them, and which streams may be listened to.
+//! Pure, as everything here; a frame is judged like a request.
+
+use std::sync::Arc;
+
+use crate::model::denial::{Cause, Denial, RuleId};
+use crate::model::exchange::{Effect, Known, Reserve, Role, Security};
+
+use super::{AllowLine, Call, ExchangePolicy, Names};
+
+/// What opening a connection weighs, where a WebSocket API counts it like a request.
+const OPEN_WEIGHT: u32 = 2;
+
+/// What a method that the preset does not know is taken to weigh.
+const UNKNOWN_WEIGHT: u32 = 20;
+
+/// Finds the line that opens the door: a `WS` line opens the WebSocket API's path, a `STREAM` line those of streams.
+///
+/// # Errors
+/// [`Cause::ExchangeNotAllowed`]: there is no such line, or the interface is none of WebSockets.
+pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial>> {
+    let (names, weight) = match role {
+        Role::WsApi => (Names::Ws, OPEN_WEIGHT),
+        Role::Streams => (Names::Stream, 0),
+        Role::Rest => {
+            let why = "this interface speaks no WebSocket";
+            return Err(Denial::new(Cause::ExchangeNotAllowed, why));
+        }
+    };
+    let line = policy
+        .allow
+        .iter()
+        .position(|line| *line.names() == names)
+        .ok_or_else(|| {
+            let why = "no line of `allow` opens this WebSocket";
+            Denial::new(Cause::ExchangeNotAllowed, why)
+        })?;
+    Ok(Call {
+        policy: Arc::clone(policy),
+        line: Some(line),
+        known: Known {
+            security: Security::None,
+            effect: Effect::Read,
+            weight,
+            orders: 0,
+            reserve: None,
+        },
+    })
+}
+
+/// Finds the line that allows a method of the WebSocket API. One that the preset does not know goes only by its exact
+/// name.
+///
+/// # Errors
+/// [`Cause::ExchangeNotAllowed`], [`Cause::ExchangeReserved`].
+pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Denial>> {
+    let known = known(policy, method);
+    let covers = |line: &AllowLine| line.allows_frame(method);
+    let named = |line: &AllowLine| covers(line) && (known.reserve.is_none() || line.is_exact());
+    if let Some(line) = policy.allow.iter().position(named) {
+        return Ok(Call {
+            policy: Arc::clone(policy),
+            line: Some(line),
+            known,
+        });
+    }
+    let covered = policy.allow.iter().find(|line| covers(line));
+    let (cause, detail) = match covered {
+        Some(_) => (
+            Cause::ExchangeReserved,
+            "the preset does not know this method, and no line of `allow` opens it by its exact name",
+        ),
+        None => (
+            Cause::ExchangeNotAllowed,
+            "no line of `allow` names this method",
+        ),
+    };
+    let mut denial = Denial::new(cause, detail);
+    denial.rule = covered.map(|line| RuleId {
+        name: Arc::from(format!("{}/allow", policy.name)),
+        place: line.place.clone(),
+    });
+    Err(denial)
+}
+
+/// Whether a stream may be listened to.
+///
+/// # Errors
+/// [`Cause::ExchangeNotAllowed`].
+pub fn stream(policy: &ExchangePolicy, stream: &str) -> Result<(), Box<Denial>> {
+    match policy.allow.iter().any(|line| line.allows_stream(stream)) {
+        true => Ok(()),
+        false => Err(Denial::new(
+            Cause::ExchangeNotAllowed,
+            "no line of `allow` names this stream",
+        )),
+    }
+}
+
+fn known(policy: &ExchangePolicy, method: &str) -> Known {
+    let mut methods = policy.preset.ws_methods.iter();
+    match methods.find(|known| known.name == method) {
+        Some(found) => Known {
+            security: found.security,
+            effect: found.effect,
+            weight: found.weight,
+            orders: found.orders,
+            reserve: None,
+        },
+        None => Known {
+            security: Security::Signed,
+            effect: Effect::Change,
+            weight: UNKNOWN_WEIGHT,
+            orders: 0,
+            reserve: Some(Reserve::Unknown),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::exchange::Preset;
+    use crate::model::node::Place;
+
+    fn policy(lines: &[&str]) -> Arc<ExchangePolicy> {
+        let read = |line: &&str| AllowLine::parse(line, &Place::Default).unwrap();
+        Arc::new(ExchangePolicy {
+            name: Arc::from("binance"),
+            preset: Preset::named("binance-spot").unwrap(),
+            allow: lines.iter().map(read).collect(),
+        })
+    }
+
+    fn refused(lines: &[&str], method: &str) -> Option<Cause> {
+        frame(&policy(lines), method)
+            .err()
+            .map(|denial| denial.cause)
+    }
+
+    #[test]
+    fn a_frame_needs_a_line_and_an_unknown_one_its_exact_name() {
+        let table: [(&[&str], &str, Option<Cause>); 7] = [
+            (&["WS order.place"], "order.place", None),
+            (&["WS order.*"], "order.cancel", None),
+            (
+                &["WS order.place"],
+                "order.cancel",
+                Some(Cause::ExchangeNotAllowed),
+            ),
+            (&["GET /**"], "time", Some(Cause::ExchangeNotAllowed)),
+            (
+                &["WS **"],
+                "capital.withdraw",
+                Some(Cause::ExchangeReserved),
+            ),
+            (&["WS capital.withdraw"], "capital.withdraw", None),
+            (
+                &["STREAM **"],
+                "order.place",
+                Some(Cause::ExchangeNotAllowed),
+            ),
+        ];
+        for (lines, method, expected) in table {
+            assert_eq!(refused(lines, method), expected, "{lines:?} {method}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_its_kind_opens_the_door_and_no_other() {
+        let opened = |lines: &[&str], role| open(&policy(lines), role).is_ok();
+        assert!(opened(&["WS order.place"], Role::WsApi));
+        assert!(!opened(&["WS order.place"], Role::Streams));
+        assert!(opened(&["GET /x", "STREAM btcusdt@trade"], Role::Streams));
+        assert!(!opened(&["STREAM **", "GET /**"], Role::WsApi));
+        assert!(!opened(&["WS **", "STREAM **"], Role::Rest));
+    }
+
+    #[test]
+    fn orders_of_the_socket_are_known_as_such() {
+        let place = frame(&policy(&["WS **"]), "order.place").unwrap();
+        assert_eq!(place.known().effect, Effect::Change);
+        assert_eq!(place.known().orders, 1);
+        let cancel = frame(&policy(&["WS **"]), "order.cancel").unwrap();
+        assert_eq!(cancel.known().effect, Effect::Cancel);
+        assert!(stream(&policy(&["STREAM *@trade"]), "btcusdt@trade").is_ok());
+        assert!(stream(&policy(&["STREAM *@trade"]), "btcusdt@depth").is_err());
+    }
+}
