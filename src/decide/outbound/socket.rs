@@ -155,7 +155,11 @@ mod tests {
                 Some(Cause::ExchangeReserved),
             ),
             (&["WS capital.withdraw"], "capital.withdraw", None),
-            (&["STREAM **"], "order.place", Some(Cause::ExchangeNotAllowed)),
+            (
+                &["STREAM **"],
+                "order.place",
+                Some(Cause::ExchangeNotAllowed),
+            ),
         ];
         for (lines, method, expected) in table {
             assert_eq!(refused(lines, method), expected, "{lines:?} {method}");
