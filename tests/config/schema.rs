@@ -217,7 +217,9 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             "/certificate",
             "/key",
             "/client_ca",
+            "/ca_file",
             "/dotenv",
+            "/nonces",
             "/files",
         ];
         if found.value.is_object() || found.value.is_array() {
