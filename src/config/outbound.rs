@@ -152,9 +152,9 @@ impl Draft {
         let audit = fields.or("audit", doc, "with_answer", AuditMode::WithAnswer);
         let doc = "what may be called, a line each: GET /api/v3/**, POST /api/v3/order, WS order.place, STREAM **; everything else may not";
         let allow: Option<Vec<Allow>> = fields.required("allow", doc);
-        let allow: Vec<AllowLine> = allow?.into_iter().map(|line| line.0).collect();
-        if exchange.is_some() {
-            warn_of_lines(fields, preset, &allow);
+        let allow = allow.map(|lines| lines.into_iter().map(|line| line.0).collect::<Vec<_>>());
+        if let (Some(_), Some(allow)) = (exchange, &allow) {
+            warn_of_lines(fields, preset, allow);
         }
         let doc = "what becomes of a key, a time and a signature that clients send by themselves: replace or refuse";
         let client_credentials = fields.or(
@@ -167,7 +167,7 @@ impl Draft {
         let limits = section_or_defaults(fields, "bounds", doc, read_bounds);
         let doc = "how long the listener and the way to the exchange wait";
         let timeouts = section_or_defaults(fields, "timeouts", doc, read_timeouts);
-        let (name, listen) = (name?, listen?);
+        let (name, listen, allow) = (name?, listen?, allow?);
         let name: Arc<str> = Arc::from(name.0);
         exchange?;
         if signs && sign.is_none() {

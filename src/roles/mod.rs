@@ -8,6 +8,7 @@ pub mod demo;
 pub mod exchanges;
 mod generation;
 pub mod keys;
+mod leaving;
 pub mod load;
 mod observe;
 mod outlets;

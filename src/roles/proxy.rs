@@ -1,5 +1,7 @@
 //! `outrider proxy`: the sidecar next to one service, from its configuration to its last record. Wiring only.
 
+mod outbound;
+
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -10,30 +12,26 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::Instant;
 
 use crate::accept::listener::Gate;
-use crate::accept::outbound::Bound;
 use crate::cli::exit;
 use crate::config::{self, Report, Workers};
 use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
-use crate::model::exchange::Role;
-use crate::model::settings::{SpoolSettings, Timeouts};
-use crate::pipeline::outbound::OutboundPipeline;
+use crate::model::settings::SpoolSettings;
 use crate::pipeline::{Live, Pipeline, Streams};
 use crate::record::{ConnectionTotals, Metrics, Recorder, SpanExport};
-use crate::runtime::drain::{Drain, Drained};
+use crate::runtime::drain::Drain;
 use crate::runtime::health::Shown;
 use crate::runtime::readiness::{Readiness, Said};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::runtime::telemetry::{self, LogLevel};
 
 use super::admin::{ConfigInForce, Subject};
-use super::asking;
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
+use super::leaving::{leave, leave_out, until_told};
 use super::observe;
 use super::outlets::{self, Listening, Wanted};
 use super::reload::Reloader;
@@ -310,59 +308,6 @@ impl Sidecar {
         Ok((threads?, ended))
     }
 
-    /// One worker's walk to one exchange.
-    fn outlet(
-        &self,
-        index: usize,
-        worker: usize,
-        bound: Bound,
-        orders: &Drain,
-        newest: &watch::Receiver<u64>,
-    ) -> OutboundPipeline {
-        OutboundPipeline {
-            live: Arc::clone(&self.live),
-            index,
-            bound,
-            recorder: self.recorder.clone(),
-            clock: Arc::clone(&self.clock),
-            worker,
-            orders: orders.clone(),
-            newest: newest.clone(),
-        }
-    }
-
-    /// Starts what is asked of exchanges in the background, over connections of its own, behind those of the workers.
-    fn ask_exchanges(&self, newest: &watch::Receiver<u64>, orders: &Drain, background: &Drain) {
-        let own = self.parts.workers;
-        for index in 0..self.outlets.len() {
-            let way = move |live: &Live| live.ways_out.get(index)?.way(Role::Rest, own).cloned();
-            let live = Arc::clone(&self.live);
-            let tending = workers::tend(live, newest.clone(), self.upstream.clone(), way);
-            self.upstream.spawn(tending);
-            let outlet = self.outlet(index, own, Bound::Unix, orders, newest);
-            asking::start(outlet, background);
-        }
-    }
-
-    /// Binds the listeners of the ways out.
-    fn listen_out(&self) -> Result<Vec<Listening>, Failure> {
-        let workers = self.parts.workers;
-        let bind = |wanted: &Wanted| {
-            let bound = wanted.bind(workers);
-            bound.map_err(|error| Failure::unbound(&wanted.title(), wanted, &error))
-        };
-        let listening = self
-            .outlets
-            .iter()
-            .map(bind)
-            .collect::<Result<Vec<_>, _>>()?;
-        for (wanted, listening) in self.outlets.iter().zip(&listening) {
-            let (listener, address) = (wanted.title(), &listening.shown);
-            tracing::info!(listener, address = %address, workers, "listening");
-        }
-        Ok(listening)
-    }
-
     /// What operators look at and order by.
     fn subject(&self, readiness: &Readiness) -> Subject {
         Subject {
@@ -472,67 +417,6 @@ async fn sweep(live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>, drain: Drain) {
             () = drain.draining() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => live.load().snapshot.ledger.sweep(clock.now()),
         }
-    }
-}
-
-/// Waits for a signal, or for the number of a worker that ended by itself.
-async fn until_told(stop: &mut StopSignals, ended: &mut mpsc::Receiver<usize>) -> Option<usize> {
-    tokio::select! {
-        signal = stop.next() => {
-            tracing::info!(signal, "stopping");
-            None
-        }
-        lost = ended.recv() => lost,
-    }
-}
-
-/// The end of the way in: connections are still taken in for a moment, because clients do not know yet; then requests in
-/// flight may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no
-/// pause. Says when all has to be over.
-async fn leave(
-    connections: &Drain,
-    timeouts: &Timeouts,
-    lost: Option<usize>,
-    stop: &mut StopSignals,
-) -> Instant {
-    let end = Instant::now() + timeouts.drain;
-    let pause = match lost {
-        Some(_) => Duration::ZERO,
-        None => timeouts.drain_pause.min(timeouts.drain),
-    };
-    let (drained, end) = tokio::select! {
-        drained = async {
-            tokio::time::sleep(pause).await;
-            connections.drain(end.saturating_duration_since(Instant::now())).await
-        } => (drained, end),
-        _again = stop.next() => (connections.drain(Duration::ZERO).await, Instant::now()),
-    };
-    tell(&drained);
-    end
-}
-
-/// What the ways out are given when the way in has taken all the time: an answer that is on its way arrives in it.
-const LEAVE_OUT_MIN: Duration = Duration::from_secs(2);
-
-/// The end of the ways out, after that of the way in: as long as requests were under way, the service could still cancel.
-/// What was sent is seen to its end, so that its record is written.
-async fn leave_out(outlets: &Drain, orders: &Drain, end: Instant, stop: &mut StopSignals) {
-    let left = end
-        .saturating_duration_since(Instant::now())
-        .max(LEAVE_OUT_MIN);
-    let drained = tokio::select! {
-        drained = async { tokio::join!(outlets.drain(left), orders.drain(left)).0 } => drained,
-        _again = stop.next() => {
-            tokio::join!(outlets.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
-        }
-    };
-    tell(&drained);
-}
-
-fn tell(drained: &Drained) {
-    match drained {
-        Drained::Finished => tracing::info!("every connection ended by itself"),
-        Drained::Aborted(count) => tracing::warn!(count, "connections were cut off"),
     }
 }
 

@@ -91,12 +91,15 @@ pub(super) struct Reached {
     metrics: Arc<ClientMetrics>,
 }
 
+/// The ways out, and their interfaces with their pools for the generation that follows.
+type Made = (Vec<Arc<WayOut>>, Vec<Reached>);
+
 /// Makes every way out, or says all that is wrong with their endpoints and files.
 pub(super) fn make(
     outbound: Vec<Outbound>,
     before: &[Reached],
     parts: &Parts,
-) -> Result<(Vec<Arc<WayOut>>, Vec<Reached>), Vec<Fault>> {
+) -> Result<Made, Vec<Fault>> {
     let faults = &mut Faults::default();
     let (mut made, mut reached) = (Vec::new(), Vec::new());
     for one in outbound {

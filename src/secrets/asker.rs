@@ -131,7 +131,7 @@ impl Asker {
             .sources
             .iter()
             .flat_map(|one| one.value.names(door))
-            .filter(|known| SecretName::parse(known).is_some())
+            .filter(|known| known != name.as_str() && SecretName::parse(known).is_some())
             .collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         match nearest(name.as_str(), &known) {

@@ -54,12 +54,51 @@ inbound:
       match: { method: GET, path: /open, host: b.example }
       anonymous: true
       cors: { origins: ["https://other.example"] }
+outbound:
+  - name: binance
+    listen: 127.0.0.1:9101
+    exchange: binance-spot-testnet
+    endpoints:
+      rest: { url: "https://localhost:9443", server_name: localhost, ca_file: /dev/null, stand_in: true }
+      ws_api: { url: "wss://localhost:9443", server_name: localhost, ca_file: /dev/null, stand_in: true }
+      streams: { url: "wss://localhost:9443", server_name: localhost, ca_file: /dev/null, stand_in: true }
+    min_tls: 1.2
+    pins: ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "sha256/BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
+    pin_mode: report
+    pins_expire: 2126-12-31
+    sign: { algorithm: hmac, key_id: "secret:KEY", key: "secret:SECRET", recv_window: 5000 }
+    caller_token: "secret:TOKEN"
+    client_credentials: refuse
+    budget: { use: 80%, cancels_keep: 5% }
+    clock: { max_offset: 1s, max_age: 1m }
+    coalesce: 100ms
+    audit: before_forward
+    bounds: { connections_max: 9, body_bytes_max: 1KiB }
+    timeouts: { connect: 1s, handshake: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s }
+    allow: ["GET /api/v3/**", "WS order.place", "STREAM **"]
+  - name: other
+    listen: unix:/run/other.sock
+    socket_mode: "0660"
+    exchange: custom
+    endpoints: { rest: { url: "https://api.example" } }
+    sign: { signer: okx, key_id: "secret:OTHER_KEY", key: "secret:OTHER_SECRET", passphrase: "secret:OTHER_PASS", nonces: ./nonces }
+    allow: ["POST /order"]
 audit: { spool: ./audit, segment_bytes_max: 1MiB, spool_bytes_max: 4MiB, buffer_bytes_max: 1MiB, refusals_per_minute: 60 }
 secrets: [{ env: { prefix: TRADING_ } }, { dotenv: .env }, { files: secrets }]
 health: { listen: 127.0.0.1:9000 }
 admin: { listen: 127.0.0.1:9001 }
 workers: 2
 "#;
+
+/// The secrets of [`FULL`].
+const KEYS: &[(&str, &str)] = &[
+    ("TRADING_KEY", "key"),
+    ("TRADING_SECRET", "secret"),
+    ("TRADING_TOKEN", "a-token-that-nobody-guesses"),
+    ("TRADING_OTHER_KEY", "key"),
+    ("TRADING_OTHER_SECRET", "secret"),
+    ("TRADING_OTHER_PASS", "pass"),
+];
 
 /// The keys of [`FULL`] behind a URL.
 const REMOTE: &str = "{ url: https://a.example/keys, ca_file: ca.pem, refresh: 1m, stale_max: 1h, timeout: 1s, \
@@ -77,7 +116,7 @@ fn both_take_the_example_the_smallest_and_the_full_document() {
             .collect();
         assert_eq!(faults, Vec::<String>::new());
         assert_eq!(
-            load(text, &[]).err().map(|report| report.render(false)),
+            load(text, KEYS).err().map(|report| report.render(false)),
             None
         );
     }
@@ -90,7 +129,13 @@ fn the_full_document_holds_every_key() {
     let documents = [&document(FULL), &document(&remote)];
     uncovered("", &config::schema(), &documents, &mut missing);
     // The one alternative that cannot stand beside `inline` or `url`.
-    assert_eq!(missing, [".inbound.tokens.keys.file"]);
+    // Nor can a rule of one's own beside `signer`, nor a password beside a key that is no PEM.
+    let alone = [
+        ".inbound.tokens.keys.file",
+        ".outbound.sign.password",
+        ".outbound.sign.rule",
+    ];
+    assert_eq!(missing, alone);
 }
 
 #[test]
@@ -153,7 +198,14 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
     refused_by_both("wrong spelling", |found| {
         // A number or truth value in quotes is text, for both.
         if found.value.is_number() || found.value.is_boolean() {
-            return Some(vec![json!(found.value.to_string()), json!(-1), json!(1.5)]);
+            let mut wrong = vec![json!(found.value.to_string()), json!(-1), json!(1.5)];
+            // Milliseconds of which there are parts.
+            wrong.truncate(if found.pointer.ends_with("/recv_window") {
+                2
+            } else {
+                3
+            });
+            return Some(wrong);
         }
         // Free texts: any non-empty text will do.
         let free = [
@@ -165,7 +217,9 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             "/certificate",
             "/key",
             "/client_ca",
+            "/ca_file",
             "/dotenv",
+            "/nonces",
             "/files",
         ];
         if found.value.is_object() || found.value.is_array() {

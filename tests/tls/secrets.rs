@@ -128,7 +128,7 @@ fn a_key_is_rotated_and_shows_nowhere() {
         &["explain", "--config", "sidecar.yaml", "--path", "/"],
         &["schema"],
         &[
-            "audit", "tail", "--format", "json", "--lines", "1000", "audit",
+            "audit", "tail", "--format", "json", "--lines", "1000", "spool",
         ],
     ] {
         let ran = outrider(words, sidecar.folder());

@@ -1,3 +1,5 @@
+//! The door of the way out against requests of services and of others.
+
 use http::Request;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The section `outbound` as it is written, and as it must not be.
+
 use std::path::Path;
 
 use crate::config::{Loaded, load_bytes};

@@ -57,6 +57,8 @@ impl DialFault {
             Error::AlertReceived(AlertDescription::NoApplicationProtocol)
             | Error::NoApplicationProtocol => Self::Protocol,
             Error::AlertReceived(_) | Error::PeerIncompatible(_) => Self::Refused,
+            // The chain was judged before, and is good; what is signed with its key is not (RFC 8446 section 4.4.3).
+            Error::InvalidCertificate(_) => Self::Trust(TrustFault::Key),
             _ => Self::Malformed,
         }
     }

@@ -26,6 +26,8 @@ pub enum TrustFault {
     Issuer,
     /// The certificate is not one for servers, or not valid otherwise.
     Invalid,
+    /// It does not hold the private half of its certificate's key.
+    Key,
     /// Everybody has the private half of a key in the chain; why, a sentence.
     SharedKey(&'static str),
     /// The pins count no more.
@@ -60,6 +62,7 @@ impl TrustFault {
             Self::Host => CertificateError::NotValidForName,
             Self::OutOfDate => CertificateError::Expired,
             Self::Issuer => CertificateError::UnknownIssuer,
+            Self::Key => CertificateError::BadSignature,
             Self::Invalid | Self::SharedKey(_) | Self::PinsExpired | Self::Pins(_) => {
                 CertificateError::Other(OtherError(Arc::new(self.clone())))
             }
@@ -76,6 +79,7 @@ impl fmt::Display for TrustFault {
             Self::OutOfDate => out.write_str("a certificate is expired or not yet valid"),
             Self::Issuer => out.write_str("its certificate does not lead to a trusted root"),
             Self::Invalid => out.write_str("its certificate is not valid for a server"),
+            Self::Key => out.write_str("it does not hold the key of its certificate"),
             Self::SharedKey(why) => write!(out, "its key proves nothing: {why}"),
             Self::PinsExpired => out.write_str("the pins have expired"),
             Self::Pins(chain) => {

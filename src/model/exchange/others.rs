@@ -65,7 +65,7 @@ pub(super) static OKX: Preset = Preset {
         "/api/v5/asset/cancel-withdrawal",
         "/api/v5/asset/subaccount",
         "/api/v5/fiat/",
-        "/api/v5/users/",
+        "/api/v5/users",
     ],
     credentials: headers(&[
         "ok-access-key",

@@ -1,3 +1,5 @@
+//! The tables of calls, and that no two of them contradict each other.
+
 use super::*;
 
 fn spot(method: &str, target: &str) -> Known {

@@ -228,7 +228,7 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
         room.locked.push("/run/LOCKED".to_owned());
         room
     };
-    let table: [(&[&str], &str, &str); 13] = [
+    let table: [(&[&str], &str, &str); 12] = [
         (
             &["env", "files:/next"],
             "EMPTY",
@@ -258,11 +258,6 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
             &["dotenv:.env"],
             "A",
             "error: `.env`, line 3: programs differ",
-        ),
-        (
-            &["dotenv:.env"],
-            "A",
-            "no source has the secret `A` [no source could be asked]",
         ),
         (
             &["dotenv:gone", "env:T_", "files:/next"],

@@ -47,8 +47,7 @@ pub fn refusal(
     *response.status_mut() = denial.cause.status();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let kind = HeaderValue::from_static("application/problem+json");
-    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CONTENT_TYPE, media_type(speaks_codes));
     headers.insert(REQUEST_ID, request_id.clone());
     if denial.cause.closes() || body == RequestBody::Unread {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -57,6 +56,15 @@ pub fn refusal(
         headers.insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// The exchange's own where its clients look for `code` and `msg`: Binance's connector reads these in nothing that is not
+/// called `application/json`.
+const fn media_type(speaks_codes: bool) -> HeaderValue {
+    HeaderValue::from_static(match speaks_codes {
+        true => "application/json",
+        false => "application/problem+json",
+    })
 }
 
 /// RFC 9457. Where the exchange's clients look for `code` and `msg`, these two are the exchange's, and our own code is
@@ -165,6 +173,11 @@ mod tests {
         let denial = Denial::new(cause, "secret detail");
         let answer = refusal(&denial, speaks_codes, &id, RequestBody::Settled);
         assert_eq!(answer.status(), cause.status());
+        let kind = match speaks_codes {
+            true => "application/json",
+            false => "application/problem+json",
+        };
+        assert_eq!(answer.headers()[CONTENT_TYPE], kind);
         let text = String::from_utf8(answer.into_body().to_vec()).unwrap();
         assert!(!text.contains("secret"), "{text}");
         serde_json::from_str(&text).unwrap()
