@@ -528,13 +528,10 @@ async fn last_words<S>(
 ) where
     S: Sink<Message, Error = Error> + Unpin,
 {
-    let (code, reason) = match word {
-        Some(word) => word,
-        None => {
-            // The library has the answer to the close ready.
-            let _flushed = timeout(CLOSE_MAX, sink.flush()).await;
-            return;
-        }
+    let Some((code, reason)) = word else {
+        // The library has the answer to the close ready.
+        let _flushed = timeout(CLOSE_MAX, sink.flush()).await;
+        return;
     };
     farewell(sink, code, &reason).await;
     let drained = async { while let Some(Ok(_)) = stream.next().await {} };
@@ -560,6 +557,12 @@ fn fault(error: &Error) -> End {
         Error::Utf8(_) => End::ClientFault(CloseCode::Invalid),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Client(None),
         Error::Protocol(_) | Error::Capacity(_) => End::ClientFault(CloseCode::Protocol),
-        _ => End::Client(None),
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_) => End::Client(None),
     }
 }
