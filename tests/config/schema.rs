@@ -69,6 +69,7 @@ outbound:
     sign: { algorithm: hmac, key_id: "secret:KEY", key: "secret:SECRET", recv_window: 5000 }
     log_on: false
     caller_token: "secret:TOKEN"
+    log_on: false
     client_credentials: refuse
     budget: { use: 80%, cancels_keep: 5% }
     clock: { max_offset: 1s, max_age: 1m }
