@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use http_body_util::Full;
+use tokio::sync::Notify;
 
 use crate::accept::body::WholeBodies;
 use crate::accept::facts::FactRules;
@@ -39,6 +40,8 @@ pub(super) struct Kept {
     ledger: ExchangeLedger,
     /// By their files; each is held as long as the process runs.
     nonces: Mutex<HashMap<PathBuf, Arc<Nonces>>>,
+    /// By hosts: whoever compares clocks waits for them over all generations.
+    doubts: Mutex<HashMap<String, Arc<Notify>>>,
     /// There as soon as the spool is open, which is before the first connection.
     recorder: OnceLock<Recorder>,
 }
@@ -57,6 +60,12 @@ impl Kept {
                 exchanges::tell(recorder, missed);
             }
         })
+    }
+
+    /// Doubts of the time of one host.
+    fn doubts(&self, host: String) -> Arc<Notify> {
+        let mut known = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(host).or_default())
     }
 
     /// The numbers of one file: opened once, and then the same for every generation.
@@ -251,6 +260,7 @@ fn freshness(
     let settings = outbound.exchange.clock;
     Some(Freshness {
         clock: parts.kept.ledger.clock(&rest_host(outbound), settings),
+        doubts: parts.kept.doubts(rest_host(outbound)),
         machine_time: outbound.policy.preset.time.is_none(),
         nonces,
         random: needs.random,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use bytes::Bytes;
 use http_body_util::Full;
+use tokio::sync::Notify;
 
 use crate::accept::body::WholeBodies;
 use crate::accept::http::Http;
@@ -145,6 +146,8 @@ impl WayOut {
 pub struct Freshness {
     /// The exchange's time.
     pub clock: ExchangeClock,
+    /// Told when the exchange calls a time wrong that was signed: whoever compares clocks does it now.
+    pub doubts: Arc<Notify>,
     /// Whether this machine's time is signed, because the exchange's own is asked by nobody here.
     pub machine_time: bool,
     /// Numbers that only grow, for rules that need them.
