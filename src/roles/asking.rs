@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::decide::outbound::OwnQuestion;
@@ -30,8 +29,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// How far ahead of need nonces are made durable.
 const NONCES_EVERY: Duration = Duration::from_secs(5);
 
-/// Between two comparisons of clocks because the exchange called a time wrong. The first is made at once.
-const DOUBT_MIN: Duration = Duration::from_secs(1);
+/// Between two comparisons of clocks because the exchange called a time wrong; the first is made at once. A client that
+/// allows for no delay at all (`recvWindow`) is told that each time.
+const DOUBT_MIN: Duration = Duration::from_millis(250);
 
 /// Bytes of an answer that tells the time.
 const TIME_BYTES_MAX: usize = 1024;
@@ -64,20 +64,15 @@ async fn follow_time(pipeline: Arc<OutboundPipeline>, drain: Drain) {
         let now = pipeline.clock.now();
         let chance = u32::try_from(now.mono_ns % 1_000).unwrap_or_default();
         let pause = way.freshness.clock.next_sample(now, failures, chance);
+        let doubted = async {
+            tokio::time::sleep_until(believed_until).await;
+            way.freshness.doubts.since(now).await;
+        };
         tokio::select! {
             over = waited(pause, &drain) => if over { return },
-            () = doubted(&way.freshness.doubts, believed_until) => {
-                believed_until = Instant::now() + DOUBT_MIN;
-            }
+            () = doubted => believed_until = Instant::now() + DOUBT_MIN,
         }
     }
-}
-
-/// Ends when the exchange calls a time wrong, but not before this moment: a client that allows for no delay at all
-/// (`recvWindow`) is told the same each time.
-async fn doubted(doubts: &Notify, earliest: Instant) {
-    tokio::time::sleep_until(earliest).await;
-    doubts.notified().await;
 }
 
 /// One comparison; false if it says nothing.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use http_body_util::Full;
-use tokio::sync::Notify;
 
 use crate::accept::body::WholeBodies;
 use crate::accept::facts::FactRules;
@@ -25,7 +24,7 @@ use crate::model::exchange::Role;
 use crate::model::fault::{Fault, Faults};
 use crate::model::settings::{Timeouts, TrustedHops};
 use crate::pipeline::Live;
-use crate::pipeline::outbound::{Counters, Freshness, Site, WayOut};
+use crate::pipeline::outbound::{Counters, Doubts, Freshness, Site, WayOut};
 use crate::record::{ClientMetrics, Metrics, Recorder};
 use crate::runtime::nonces::Nonces;
 use crate::transform::outbound::Target;
@@ -41,7 +40,7 @@ pub(super) struct Kept {
     /// By their files; each is held as long as the process runs.
     nonces: Mutex<HashMap<PathBuf, Arc<Nonces>>>,
     /// By hosts: whoever compares clocks waits for them over all generations.
-    doubts: Mutex<HashMap<String, Arc<Notify>>>,
+    doubts: Mutex<HashMap<String, Arc<Doubts>>>,
     /// There as soon as the spool is open, which is before the first connection.
     recorder: OnceLock<Recorder>,
 }
@@ -63,7 +62,7 @@ impl Kept {
     }
 
     /// Doubts of the time of one host.
-    fn doubts(&self, host: String) -> Arc<Notify> {
+    fn doubts(&self, host: String) -> Arc<Doubts> {
         let mut known = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(host).or_default())
     }

@@ -85,6 +85,8 @@ fn f1_an_exchange_that_refuses_connections_is_sent_nothing() {
 fn f2_an_exchange_that_never_answers_leaves_the_outcome_open() {
     let stand_in = StandIn::start();
     let sidecar = stand_in.way().more(SHORT).start();
+    assert_eq!(place(out(&sidecar)).status, 200);
+    let kept = stand_in.exchange.open_connections();
     let long = Fault::Slow(Duration::from_secs(30));
     stand_in.exchange.fault(long, PLACING, 1);
     let asked = Instant::now();
@@ -94,15 +96,13 @@ fn f2_an_exchange_that_never_answers_leaves_the_outcome_open() {
         "{:?}",
         asked.elapsed()
     );
-    assert_recorded(&sidecar, 1, "unknown");
+    assert_recorded(&sidecar, 2, "unknown");
     // It was done, once, and the connection that hangs is used no more.
-    assert_eq!(
-        (stand_in.called(PLACING), stand_in.exchange.orders_placed()),
-        (1, 1)
-    );
-    assert_recovered(&sidecar, &stand_in);
+    assert_eq!(stand_in.called(PLACING), 2);
     assert_eq!(stand_in.exchange.orders_placed(), 2);
-    wait_until("given up", || stand_in.exchange.open_connections() <= 1);
+    wait_until("given up", || stand_in.exchange.open_connections() < kept);
+    assert_recovered(&sidecar, &stand_in);
+    assert_eq!(stand_in.exchange.orders_placed(), 3);
 }
 
 #[test]
@@ -203,17 +203,17 @@ fn f5_an_answer_before_the_request_is_read_is_delivered_and_the_next_one_is_its_
     let body = format!("symbol=BTCUSDT&newClientOrderId={}", "x".repeat(200 << 10));
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     for (fault, expected, execution) in [
-        (Fault::Forbidden, 403, "answered"),
         (Fault::Conflict, 409, "answered"),
         (Fault::Unavailable, 504, "unknown"),
+        (Fault::Forbidden, 403, "answered"),
     ] {
         stand_in.exchange.fault(fault, PLACING, 1);
         let answer = ask(at, "POST", "/api/v3/order", form, &body);
         // Where the end of the connection is there before the answer, nobody can know.
-        let (status, _, told) = brief(&answer);
+        let (status, _, said) = brief(&answer);
         assert!(
-            status == expected || (status == 504 && told == "unknown"),
-            "{fault:?}: {status} {told}"
+            status == expected || (status == 504 && said == "unknown"),
+            "{fault:?}: {status} {said}"
         );
         let event = events(&sidecar, 1).pop().unwrap();
         let recorded = event["exchange"]["execution"].as_str().unwrap();
@@ -223,14 +223,20 @@ fn f5_an_answer_before_the_request_is_read_is_delivered_and_the_next_one_is_its_
             "unknown"
         };
         assert_eq!(recorded, known, "{fault:?}");
-        assert_eq!(place(at).status, 200, "after {fault:?}");
+        let next = place(at);
+        match status {
+            // The firewall holds everybody up for a moment.
+            403 => assert_eq!(told(&next)["reason"], "exchange.halted", "{}", next.text()),
+            _ => assert_eq!(next.status, 200, "after {fault:?}: {}", next.text()),
+        }
     }
-    assert_eq!(stand_in.exchange.orders_placed(), 3);
+    assert!(stand_in.exchange.orders_placed() >= 2);
     stand_in.assert_clean();
 }
 
+/// The end of what a client says is how it is seen that it has gone (F7), and is taken for that here too.
 #[test]
-fn f6_a_client_that_has_said_all_it_has_to_say_gets_its_answer() {
+fn f6_a_client_that_ends_its_half_is_taken_for_gone_and_its_order_is_seen_to_its_end() {
     let stand_in = StandIn::start();
     let sidecar = stand_in.way().start();
     let at = out(&sidecar);
@@ -238,18 +244,17 @@ fn f6_a_client_that_has_said_all_it_has_to_say_gets_its_answer() {
     stand_in.exchange.fault(slow, PLACING, 1);
     let mut wire = Wire::connect(at);
     wire.send(text(at, "POST", ORDER, "", ""));
+    wait_until("sent", || stand_in.called(PLACING) == 1);
     wire.finish();
     let (ticks, from) = (sidecar.cpu_ticks(), Instant::now());
-    let answer = wire.answer().unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(stand_in.exchange.orders_placed(), 1);
     assert_recorded(&sidecar, 1, "answered");
+    assert_eq!(stand_in.exchange.orders_placed(), 1);
     // It waits, and does not spin: a tick is 10 ms.
     let busy = sidecar.cpu_ticks() - ticks;
     let waited = from.elapsed().as_millis() as u64 / 10;
     assert!(busy * 3 < waited, "{busy} of {waited} ticks");
     assert!(wire.ends_within(Duration::from_secs(5)));
-    stand_in.assert_clean();
+    assert_recovered(&sidecar, &stand_in);
 }
 
 #[test]
@@ -281,13 +286,14 @@ fn f7_a_client_that_vanishes_takes_no_order_back() {
     // A question that nobody waits for any more is not worth its answer.
     let drip = Fault::Drip(Duration::from_millis(50));
     stand_in.exchange.fault(drip, "GET /api/v3/account", 1);
+    let kept = stand_in.exchange.open_connections();
     let mut wire = Wire::connect(at);
     wire.send(text(at, "GET", "/api/v3/account", "", ""));
     wire.bytes(1, Duration::from_secs(5));
     drop(wire);
     let event = events(&sidecar, 3).pop().unwrap();
     assert_eq!(event["outcome"], "aborted", "{event}");
-    wait_until("cancelled", || stand_in.exchange.open_connections() <= 1);
+    wait_until("cancelled", || stand_in.exchange.open_connections() < kept);
     assert_recovered(&sidecar, &stand_in);
 }
 

@@ -96,8 +96,8 @@ impl Errand {
     /// What the exchange says of an error stands in the record. If it says that the time was wrong, clocks are compared
     /// at once: until then everything else would be refused there too.
     fn note_code(&self, code: Option<i64>, record: &mut OpenRecord) {
-        if code == Some(TIME_REFUSED) {
-            self.way.freshness.doubts.notify_one();
+        if let (Some(TIME_REFUSED), Some(signed)) = (code, self.sent) {
+            self.way.freshness.doubts.tell(signed);
         }
         if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
             told.code = Some(code);
