@@ -114,7 +114,9 @@ impl Http {
             };
             async { Ok::<_, Infallible>(handler.handle(arrival).await) }
         });
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        // Only a way out ever answers 101: on the way in nobody is asked for another protocol, and a 101 is no answer.
+        let mut connection = pin!(connection.with_upgrades());
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
@@ -123,6 +125,7 @@ impl Http {
                 connection.as_mut().await
             }
         };
+        watch.end();
         if let Err(error) = ended
             && let Some((cause, detail)) = refused_head(&error, &watch, served.so_far())
         {

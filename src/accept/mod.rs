@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod facts;
+pub mod handshake;
 pub mod http;
 pub mod listener;
 pub mod outbound;

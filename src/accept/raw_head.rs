@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -88,6 +88,8 @@ struct Seen {
     /// Complete heads, doubled; odd while the bytes end inside a head. One word, so that one store tells both.
     progress: AtomicU64,
     fault: OnceLock<(u64, HeadFault)>,
+    /// Set when what follows is no longer HTTP.
+    over: AtomicBool,
 }
 
 impl Watch {
@@ -108,6 +110,15 @@ impl Watch {
         let inside = self.0.progress.load(Ordering::Acquire) % 2 == 1;
         let faulty = self.0.fault.get().is_some_and(|(first, _)| *first > served);
         inside || faulty || self.heads() > served
+    }
+
+    /// From now on the bytes are no longer HTTP, and nothing is looked for in them.
+    pub fn end(&self) {
+        self.0.over.store(true, Ordering::Release);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.over.load(Ordering::Acquire)
     }
 
     fn heads(&self) -> u64 {
@@ -160,6 +171,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let this = &mut *self;
         if let Some(fresh) = into.filled().get(before..)
             && !this.follower.is_lost()
+            && !this.watch.is_over()
         {
             this.follower.follow(fresh);
             this.watch.note(&this.follower);

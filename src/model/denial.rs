@@ -141,6 +141,8 @@ causes! {
     LocalPage = "local.browser", FORBIDDEN, "Pages in browsers are not served here", Close;
     /// On the way out: the caller token is missing or another one.
     LocalCaller = "local.caller", FORBIDDEN, "The caller token is missing or not valid", KeepOpen;
+    /// On the way out: where WebSockets are spoken, something else than their handshake.
+    LocalHandshake = "local.handshake", BAD_REQUEST, "This is no WebSocket handshake", KeepOpen;
     /// No line of `allow` names the call.
     ExchangeNotAllowed = "exchange.not_allowed", FORBIDDEN, "This call is not allowed here", KeepOpen;
     /// A call that moves money, or that the preset does not know, and that no line opens by its exact name.
@@ -149,6 +151,8 @@ causes! {
     ExchangeCredentials = "exchange.credentials", BAD_REQUEST, "Send no key, time or signature of your own", KeepOpen;
     /// A parameter that stands twice, or cannot be read in one way.
     ExchangeParameters = "exchange.parameters", BAD_REQUEST, "The parameters are not acceptable", KeepOpen;
+    /// A frame of a WebSocket that is not one request with an identifier of its own.
+    ExchangeFrame = "exchange.frame", BAD_REQUEST, "The frame is not one request with an id of its own", KeepOpen;
     /// The exchange's time is not known well enough to sign by.
     ExchangeClock = "exchange.clock", SERVICE_UNAVAILABLE, "The exchange's time is not known well enough to sign", KeepOpen;
     /// There is no signature: no key is at hand, or none that can sign this.

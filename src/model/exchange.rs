@@ -259,6 +259,8 @@ pub struct Credentials {
     pub headers: &'static [&'static str],
     /// Parameters of the query or of a form.
     pub parameters: &'static [&'static str],
+    /// Parameters of a WebSocket's frames, and of the query that opens one.
+    pub members: &'static [&'static str],
 }
 
 /// Everything about an exchange that is known beforehand.

@@ -73,6 +73,28 @@ impl<'a> Frame<'a> {
         found.map(|member| member.value)
     }
 
+    /// The frame as a JSON text: what was read and nothing else, every value as it was spelt.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let mut out = String::from("{");
+        if let Some(id) = self.id {
+            out.push_str("\"id\":");
+            out.push_str(id);
+            out.push(',');
+        }
+        out.push_str("\"method\":");
+        out.push_str(&quoted(&self.method));
+        for (at, member) in self.params.iter().enumerate() {
+            out.push_str(if at > 0 { "," } else { ",\"params\":{" });
+            out.push_str(&quoted(&member.name));
+            out.push(':');
+            out.push_str(member.value);
+        }
+        out.push_str(if self.params.is_empty() { "}" } else { "}}" });
+        out
+    }
+
     /// Takes the parameters called one of `own` (at most 32 names) off.
     pub fn strip<S: AsRef<str>>(&mut self, own: &[S]) -> Noted {
         let mut noted = Noted::default();

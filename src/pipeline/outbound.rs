@@ -4,6 +4,7 @@
 mod answer;
 mod errand;
 mod own;
+mod socket;
 mod way;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::accept::body::{self as bodies, BodyLimits, Need};
@@ -23,6 +24,7 @@ use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::Role;
 use crate::model::traceparent::Traceparent;
 use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
@@ -53,6 +55,8 @@ pub struct OutboundPipeline {
     pub worker: usize,
     /// Requests that change something: they are seen to their end, whoever hangs up.
     pub orders: Drain,
+    /// Told when something else is live.
+    pub newest: watch::Receiver<u64>,
 }
 
 /// One request on its walk.
@@ -77,6 +81,10 @@ impl OutboundPipeline {
         let on_socket = self.bound == Bound::Unix;
         let caller = local::caller(facts.token.as_ref(), way.caller_token.as_ref(), on_socket)?;
         record.caller(&caller);
+        if facts.role != Role::Rest {
+            // In a box, so that a request does not carry the room that a handshake needs.
+            return Box::pin(self.walk_socket(way, facts, head, caller, visit)).await;
+        }
         let call = allowed(way, &facts, record)?;
         let body = admit(way, &facts, body).await?;
         visit.body = RequestBody::Settled;

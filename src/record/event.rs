@@ -63,7 +63,7 @@ pub(super) enum Moment {
     Closed(Outcome),
 }
 
-/// Writes `http.request` or `http.intent`.
+/// Writes `http.request` or `http.intent`, and for a frame of a WebSocket `ws.request` or `ws.intent`.
 pub(super) fn request(
     out: &mut Vec<u8>,
     told: &Told,
@@ -147,12 +147,20 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
             *quote = b' ';
         }
     }
+    if let Asked::Frame(asking) = &told.asked
+        && let Some(name) = &asking.name
+    {
+        push_raw(out, ",\"name\":");
+        push_text(out, name, NAME_BYTES_MAX);
+    }
     push_raw(out, ",\"type\":");
     push_plain(
         out,
-        match moment {
-            Moment::Intent => "http.intent",
-            Moment::Closed(_) => "http.request",
+        match (moment, &told.asked) {
+            (Moment::Intent, Asked::Frame(_)) => "ws.intent",
+            (Moment::Closed(_), Asked::Frame(_)) => "ws.request",
+            (Moment::Intent, _) => "http.intent",
+            (Moment::Closed(_), _) => "http.request",
         },
     );
     push_raw(out, "}");
@@ -229,7 +237,7 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
         push_word(out, method.as_str(), WORD_BYTES_MAX);
     }
     match &told.asked {
-        Asked::Nothing => {}
+        Asked::Nothing | Asked::Frame(_) => {}
         Asked::Raw(raw) => {
             push_raw(out, ",\"path\":");
             push_path(out, &raw.path);
@@ -245,6 +253,10 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     if let Some(route) = &told.route {
         push_raw(out, ",\"route\":");
         push_text(out, &route.name, NAME_BYTES_MAX);
+    }
+    if let Asked::Frame(asking) = &told.asked {
+        push_raw(out, ",\"socket\":");
+        push_plain(out, asking.socket);
     }
     if matches!(told.asked, Asked::Nothing | Asked::Raw(_)) {
         push_raw(out, ",\"unjudged\":true");

@@ -24,6 +24,7 @@ mod route_metrics;
 mod secrets;
 pub mod segment;
 mod shown;
+mod socket;
 mod spans;
 mod spool;
 mod told;
@@ -57,6 +58,7 @@ pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::{RouteMetrics, Scheme};
 pub use secrets::SecretRead;
 pub use shown::{ClientMetrics, ConnectionTotals};
+pub use socket::{ClosedBy, OpenSocket, SocketEnd, SocketTold, Traffic};
 pub use spans::{Sampler, Tracer};
 pub use told::ByteCounter;
 
@@ -208,6 +210,12 @@ impl Recorder {
     /// Records that a server was met whose certificate is good, but none of whose keys is pinned.
     pub fn pin_mismatch(&self, missed: &PinMismatch<'_>) {
         self.write_own(&Own::PinMismatch(missed));
+    }
+
+    /// Records that a WebSocket is open; what comes back records its end.
+    pub fn socket(&self, told: SocketTold) -> OpenSocket {
+        self.write_own(&Own::SocketOpen(&told));
+        OpenSocket::new(self.clone(), told)
     }
 
     /// Whether new requests should be refused, because their records may find no room.

@@ -25,7 +25,7 @@ use super::redact;
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::shown::ClientMetrics;
 use super::spans::FinishedSpan;
-use super::told::{Asked, ByteCount, ByteCounter, Raw, Reason, Told};
+use super::told::{Asked, Asking, ByteCount, ByteCounter, Raw, Reason, Told};
 
 /// How long a request waits for its intent to be durable.
 const INTENT_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -88,6 +88,18 @@ impl OpenRecord {
             method: method.cloned(),
             path: redact::unjudged_path(target),
         }));
+    }
+
+    /// It is no request, but a frame on the WebSocket that the request of this identifier has opened.
+    pub fn frame(&mut self, socket: Uuid) {
+        self.told.asked = Asked::Frame(Box::new(Asking { socket, name: None }));
+    }
+
+    /// What the frame asks: `WS` and the method. Only for names that the exchange or the configuration has.
+    pub fn frame_named(&mut self, kind: &str, method: &str) {
+        if let Asked::Frame(asking) = &mut self.told.asked {
+            asking.name = Some(format!("{kind} {method}"));
+        }
     }
 
     /// The client's trace, if it named one. Where requests are traced, a span begins here.

@@ -14,6 +14,7 @@ use super::folds::Folded;
 use super::recovery::Recovery;
 use super::redact::push_detail;
 use super::secrets::SecretRead;
+use super::socket::{SocketEnd, SocketTold};
 
 const CHANGES_MAX: usize = 32;
 const KEYS_MAX: usize = 16;
@@ -100,6 +101,10 @@ pub(super) enum Own<'a> {
     Secret(&'a SecretRead<'a>),
     /// `upstream.pin_mismatch`.
     PinMismatch(&'a PinMismatch<'a>),
+    /// `ws.open`.
+    SocketOpen(&'a SocketTold),
+    /// `ws.close`; without an end the task that served it was cut off.
+    SocketClose(&'a SocketTold, Option<&'a SocketEnd>),
 }
 
 /// Writes an event of the proxy itself.
@@ -115,8 +120,18 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Admin(order) => (order.name, "failure"),
         Own::Secret(read) => (read.action(), "success"),
         Own::PinMismatch(missed) => ("upstream.pin_mismatch", outcome_of(missed.mode)),
+        Own::SocketOpen(_) => ("ws.open", "success"),
+        Own::SocketClose(_, end) => ("ws.close", end.map_or("aborted", SocketEnd::outcome)),
     };
-    push_raw(out, "{\"action\":{\"class\":\"security\",\"type\":");
+    let of_socket = matches!(own, Own::SocketOpen(_) | Own::SocketClose(..));
+    push_raw(out, "{\"action\":{\"class\":");
+    push_raw(
+        out,
+        match of_socket {
+            true => "\"access\",\"direction\":\"outbound\",\"type\":",
+            false => "\"security\",\"type\":",
+        },
+    );
     push_plain(out, name);
     push_raw(out, "}");
     if let Own::Admin(order) = own {
@@ -125,6 +140,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     match own {
         Own::Start(recovery) => push_start(out, recovery),
         Own::Stop | Own::Admin(_) | Own::Secret(_) | Own::PinMismatch(_) => {}
+        Own::SocketOpen(told) | Own::SocketClose(told, _) => told.push_exchange(out),
         Own::Dropped { count, why } => {
             push_raw(out, ",\"audit\":{\"dropped\":");
             push_number(out, count);
@@ -149,6 +165,11 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     }
     push_raw(out, ",\"seq\":");
     let split = out.len();
+    if let Own::SocketOpen(told) = own {
+        told.push_socket(out);
+    } else if let Own::SocketClose(told, end) = own {
+        told.push_end(out, *end, now);
+    }
     push_source(out, source, None);
     push_end(out, now);
     split

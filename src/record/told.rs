@@ -102,21 +102,21 @@ impl Told {
     /// On whose behalf, as far as it is known.
     pub(super) fn client_ip(&self) -> IpAddr {
         match &self.asked {
-            Asked::Nothing | Asked::Raw(_) => self.peer.ip().to_canonical(),
+            Asked::Nothing | Asked::Raw(_) | Asked::Frame(_) => self.peer.ip().to_canonical(),
             Asked::Judged(judged) => judged.client_ip,
         }
     }
 
     pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
         match &self.asked {
-            Asked::Nothing | Asked::Raw(_) => None,
+            Asked::Nothing | Asked::Raw(_) | Asked::Frame(_) => None,
             Asked::Judged(judged) => judged.certificate.as_deref(),
         }
     }
 
     pub(super) const fn method(&self) -> Option<&Method> {
         match &self.asked {
-            Asked::Nothing => None,
+            Asked::Nothing | Asked::Frame(_) => None,
             Asked::Raw(raw) => raw.method.as_ref(),
             Asked::Judged(judged) => Some(&judged.method),
         }
@@ -131,6 +131,16 @@ pub(super) enum Asked {
     Raw(Box<Raw>),
     /// A judged head.
     Judged(Judged),
+    /// A frame of a WebSocket.
+    Frame(Box<Asking>),
+}
+
+/// What is asked in a frame.
+pub(super) struct Asking {
+    /// The request that opened the WebSocket.
+    pub(super) socket: Uuid,
+    /// The interface and the method, once they are known to be names of the exchange or of the configuration.
+    pub(super) name: Option<String>,
 }
 
 pub(super) struct Raw {

@@ -1,9 +1,10 @@
-//! `outrider demo`: a stand-in trading service, a token issuer and a real sidecar between them, on this machine and free
-//! ports. With `--check` it walks its own story and says whether each answer is the right one.
+//! `outrider demo`: a stand-in trading service, a token issuer, a stand-in exchange and a real sidecar between them, on this
+//! machine and free ports. With `--check` it walks its own story and says whether each answer is the right one.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::exit;
 use crate::runtime::drain::Drain;
@@ -19,15 +20,29 @@ mod listener;
 mod service;
 mod sidecar;
 mod story;
+mod trading_key;
 mod wait;
 
 use authority::{Authority, Pair};
+use exchange::{Exchange, Limits, Options};
 use files::Folder;
 use issuer::{Closed, Issuer};
 use sidecar::Sidecar;
+use trading_key::TradingKey;
 
 /// The order that the story and the lines to paste place.
 const ORDER: &str = r#"{"symbol":"BTCUSDT","side":"BUY","quantity":"0.015"}"#;
+
+/// The order that is placed at the exchange. Its price is far from the market's, so it stays open.
+const EXCHANGE_ORDER: &str =
+    "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=50000";
+
+/// What the exchange is called. Only its certificates know the name; it is reached by its address.
+const EXCHANGE_NAME: &str = "exchange.demo";
+
+/// How long after a ban began a request may still be one that was sent before anybody could know of it. Machines that test
+/// are slow.
+const BAN_GRACE: Duration = Duration::from_secs(1);
 
 /// Who the trading bot is, in its certificate.
 const BOT_ID: &str = "spiffe://desk.demo/bot";
@@ -50,6 +65,8 @@ struct Stage {
     issuer: Issuer,
     issuer_address: SocketAddr,
     trust: Trust,
+    exchange: Exchange,
+    key: TradingKey,
     sidecar: Sidecar,
 }
 
@@ -97,7 +114,7 @@ async fn play(args: &DemoArgs, out: &mut dyn Write) -> io::Result<u8> {
     invitation::invite(&stage, out)?;
     signals.next().await;
     writeln!(out, "\nstopping")?;
-    stage.sidecar.stop().map(|_| exit::OK)
+    stage.sidecar.stop().await.map(|_| exit::OK)
 }
 
 fn folder(args: &DemoArgs) -> io::Result<Folder> {
@@ -110,32 +127,67 @@ fn folder(args: &DemoArgs) -> io::Result<Folder> {
 
 /// Starts all but the token issuer, whose port is closed until the story opens it.
 async fn set_up(folder: Folder, drain: &Drain, out: &mut dyn Write) -> io::Result<(Stage, Closed)> {
-    let trust = Trust::new()?;
+    let (trust, key) = (Trust::new()?, TradingKey::new()?);
     let service = service::start(drain).await?;
     let issuer = Issuer::new(&trust.issuers.server("token issuer")?)?;
     let closed = Closed::reserve()?;
-    write_files(&folder, &trust, &issuer, &configuration(service, &closed))?;
+    let exchange = open_exchange(&key).await?;
+    write_files(&folder, &trust, &issuer)?;
+    folder.put(files::EXCHANGE_CA, exchange.root_pem())?;
+    key.mount(&folder)?;
+    let configuration = configuration(service, &closed, &exchange);
+    folder.put(files::CONFIGURATION, &configuration)?;
     let sidecar = Sidecar::start(&folder).await?;
-    let (inbound, health) = (sidecar.inbound, sidecar.health);
-    let issuer_address = closed.address;
-    write!(
-        out,
-        "  trading service  http://{service}    a stand-in; it trusts whoever reaches it
-  token issuer     https://{issuer_address}   a stand-in; its keys were made just now
-  outrider         https://{inbound}   in front of the service
-  its health       http://{health}    /livez /readyz /metrics
-
-"
-    )?;
     let stage = Stage {
         folder,
         service,
         issuer,
-        issuer_address,
+        issuer_address: closed.address,
         trust,
+        exchange,
+        key,
         sidecar,
     };
+    stage.introduce(out)?;
     Ok((stage, closed))
+}
+
+/// An exchange that knows the key, with the limits of the real one.
+async fn open_exchange(key: &TradingKey) -> io::Result<Exchange> {
+    let options = Options {
+        names: [EXCHANGE_NAME, "127.0.0.1"].map(str::to_owned).to_vec(),
+        keys: vec![key.known()],
+        limits: Limits {
+            grace: BAN_GRACE,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    Exchange::start(options).await
+}
+
+impl Stage {
+    fn introduce(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Sidecar {
+            inbound,
+            outbound,
+            health,
+            ..
+        } = &self.sidecar;
+        let (service, issuer) = (self.service, self.issuer_address);
+        let exchange = self.exchange.address();
+        write!(
+            out,
+            "  trading service  http://{service}    a stand-in; it trusts whoever reaches it
+  token issuer     https://{issuer}   a stand-in; its keys were made just now
+  exchange         https://{exchange}   a stand-in that verifies as Binance does
+  outrider, in     https://{inbound}   in front of the service
+  outrider, out    http://{outbound}    the service's way to the exchange; the key is here, not in the service
+  its health       http://{health}    /livez /readyz /metrics
+
+"
+        )
+    }
 }
 
 impl Trust {
@@ -150,13 +202,7 @@ impl Trust {
     }
 }
 
-fn write_files(
-    folder: &Folder,
-    trust: &Trust,
-    issuer: &Issuer,
-    configuration: &str,
-) -> io::Result<()> {
-    folder.put(files::CONFIGURATION, configuration)?;
+fn write_files(folder: &Folder, trust: &Trust, issuer: &Issuer) -> io::Result<()> {
     folder.put_pair(files::SIDECAR, &trust.sidecars.server("order gateway")?)?;
     folder.put(files::CLIENTS_CA, trust.clients.pem())?;
     folder.put(files::ISSUER_CA, trust.issuers.pem())?;
@@ -171,12 +217,16 @@ fn write_files(
 }
 
 /// The configuration of the demo: what a platform team would write.
-fn configuration(service: SocketAddr, issuer: &Closed) -> String {
+fn configuration(service: SocketAddr, issuer: &Closed, exchange: &Exchange) -> String {
     let keys = format!("https://{}{}", issuer.address, issuer::KEYS_PATH);
     format!(
         include_str!("demo/sidecar.yaml.in"),
         service = service,
         issuer = issuer::NAME,
         keys = keys,
+        exchange = exchange.address(),
+        exchange_name = EXCHANGE_NAME,
+        pin = exchange.pins().root,
+        backup = exchange.pins().backup_root,
     )
 }

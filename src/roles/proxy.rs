@@ -285,7 +285,8 @@ impl Sidecar {
     ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
         let shared = Arc::new(shared);
         let (tell, ended) = mpsc::channel(sockets.len());
-        let outlet = |index, worker, bound| self.outlet(index, worker, bound, orders);
+        let newest = shared.newest.clone();
+        let outlet = |index, worker, bound| self.outlet(index, worker, bound, orders, &newest);
         let outlets = outlets::share_out(listening, sockets.len(), outlet);
         let start = |(worker, (socket, outlets))| {
             let pipeline = Pipeline {

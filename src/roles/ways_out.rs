@@ -196,6 +196,8 @@ fn way_out(
     Some(WayOut {
         rules: rules(&outbound, signer.as_ref()),
         caller_token: outbound.caller_token,
+        mark: signer.as_ref().and_then(Signer::mark),
+        log_on: outbound.log_on,
         signer,
         freshness,
         budget,

@@ -2,8 +2,12 @@
 //! each connection anew, right before the request is written.
 
 mod answer;
+mod frame;
+mod upgrade;
 
 pub use answer::{refusal, reply};
+pub use frame::{Control, OutboundFrame, frame_refusal, log_on, sign_frame, stream_control};
+pub use upgrade::{switched, upgrade};
 
 use bytes::Bytes;
 use http::header::{

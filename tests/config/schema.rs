@@ -67,7 +67,9 @@ outbound:
     pin_mode: report
     pins_expire: 2126-12-31
     sign: { algorithm: hmac, key_id: "secret:KEY", key: "secret:SECRET", recv_window: 5000 }
+    log_on: false
     caller_token: "secret:TOKEN"
+    log_on: false
     client_credentials: refuse
     budget: { use: 80%, cancels_keep: 5% }
     clock: { max_offset: 1s, max_age: 1m }
@@ -217,7 +219,9 @@ fn a_value_of_the_wrong_spelling_is_refused_by_both() {
             "/certificate",
             "/key",
             "/client_ca",
+            "/ca_file",
             "/dotenv",
+            "/nonces",
             "/files",
         ];
         if found.value.is_object() || found.value.is_array() {

@@ -8,13 +8,14 @@ use serde_json::{Value as Json, json};
 use crate::config::files::Files;
 use crate::config::signers::{SigningRule, named, program};
 use crate::config::why_unread;
-use crate::model::decode::{Decode, Fields, Placed, one_of};
+use crate::model::decode::{Decode, Fields, Placed, one_of, scalar};
 use crate::model::exchange::Preset;
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place};
 use crate::model::secret::{Secret, SecretBytes, SecretRef};
 use crate::transform::signers::{
-    Algorithm, BinanceSettings, KeyEncoding, RecvWindow, Secrets, Signer, SigningKey, TimeUnit,
+    Algorithm, BinanceSettings, KeyEncoding, RecvWindow, SIGNERS, Secrets, Signer, SigningKey,
+    TimeUnit, find,
 };
 
 /// Bytes of a file with a signing rule.
@@ -22,7 +23,7 @@ const RULE_BYTES_MAX: u64 = 256 << 10;
 
 /// The section before its secrets are read.
 pub(super) struct Sign {
-    signer: Option<Placed<String>>,
+    signer: Option<Placed<SignerName>>,
     rule: Option<Placed<String>>,
     algorithm: Algorithm,
     /// By the names that rules have for them.
@@ -53,7 +54,7 @@ impl Sign {
         fields.section("sign", doc, |fields| {
             let place = fields.place();
             let doc = "the rule, by its name; presets have theirs";
-            let signer: Option<Placed<String>> = fields.optional("signer", doc);
+            let signer: Option<Placed<SignerName>> = fields.optional("signer", doc);
             let doc = "a file with a signing rule of your own (YAML), relative to the folder of this file";
             let rule: Option<Placed<String>> = fields.optional("rule", doc);
             let doc = "the kind of key: hmac, ed25519 or rsa; for Binance, which takes all three";
@@ -154,7 +155,7 @@ impl Sign {
             return read_rule(file, files, faults).map(SigningRule::Scheme);
         }
         let (name, place) = match &self.signer {
-            Some(signer) => (signer.value.as_str(), &signer.place),
+            Some(signer) => (signer.value.0, &signer.place),
             None => (preset.signer, &self.place),
         };
         named(name).map_err(|why| faults.error(place, why)).ok()
@@ -255,6 +256,29 @@ fn read_rule(
             faults.error(&file.place, message);
             None
         }
+    }
+}
+
+/// The name of a rule that comes with the program.
+#[derive(Clone, Copy)]
+struct SignerName(&'static str);
+
+impl Decode for SignerName {
+    fn decode(node: &Node, faults: &mut Faults) -> Option<Self> {
+        let text = scalar(node, "the name of a signing rule", faults)?;
+        match find(text) {
+            Ok(kind) => Some(Self(kind.name)),
+            Err(help) => {
+                let message = format!("there is no signer `{text}`");
+                faults.error_with_help(&node.place, message, help);
+                None
+            }
+        }
+    }
+
+    fn schema() -> Json {
+        let names: Vec<&str> = SIGNERS.iter().map(|kind| kind.name).collect();
+        json!({"enum": names})
     }
 }
 

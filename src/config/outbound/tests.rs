@@ -120,3 +120,13 @@ fn a_line_that_meets_nothing_is_told() {
         assert!(said.contains(expected), "{line}: {said}");
     }
 }
+
+#[test]
+fn only_what_can_log_on_does() {
+    let spot = |more: &str| load(&SPOT.replace("    allow", &format!("{more}    allow")));
+    let refused = spot("    log_on: true\n").unwrap_err();
+    assert!(refused.contains("needs a key to log on with"), "{refused}");
+    let sign = "    sign: { algorithm: ed25519, key_id: \"secret:ID\", key: \"secret:KEY\" }\n";
+    let loaded = spot(&format!("{sign}    log_on: true\n"));
+    assert!(loaded.unwrap().config.outbound[0].log_on);
+}

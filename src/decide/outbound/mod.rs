@@ -8,8 +8,8 @@ mod socket;
 
 pub use allow::{AllowLine, Names};
 pub use call::{Call, OwnQuestion, call, own};
-pub use permit::{OutboundPermit, grant};
-pub use socket::{frame, open, stream};
+pub use permit::{OutboundPermit, grant, grant_connection};
+pub use socket::{StreamPermit, frame, log_on, open, stream};
 
 use std::sync::Arc;
 

@@ -91,6 +91,22 @@ pub fn grant(call: Call, budget: &Budget, at: Moment) -> Result<OutboundPermit, 
     }
 }
 
+/// The same for opening a WebSocket, which the exchange counts as a connection beside.
+///
+/// # Errors
+/// As [`grant`].
+pub fn grant_connection(
+    call: Call,
+    budget: &Budget,
+    at: Moment,
+) -> Result<OutboundPermit, Box<Denial>> {
+    let charge = Charge::connection(call.known.weight);
+    match budget.reserve(charge, Lane::Normal, at) {
+        Ok(reservation) => Ok(OutboundPermit::new(call, reservation)),
+        Err(refused) => Err(refusal(&refused)),
+    }
+}
+
 /// What a call costs, and whether it may spend what is kept for cancels.
 fn price(known: &Known) -> (Charge, Lane) {
     match known.effect {

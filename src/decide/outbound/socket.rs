@@ -14,6 +14,12 @@ const OPEN_WEIGHT: u32 = 2;
 /// What a method that the preset does not know is taken to weigh.
 const UNKNOWN_WEIGHT: u32 = 20;
 
+/// The method that binds a WebSocket to a key.
+const LOG_ON: &str = "session.logon";
+
+/// The pattern of a line that names everything.
+const EVERYTHING: &str = "**";
+
 /// Finds the line that opens the door: a `WS` line opens the WebSocket API's path, a `STREAM` line those of streams.
 ///
 /// # Errors
@@ -83,13 +89,57 @@ pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Den
     Err(denial)
 }
 
-/// Whether a stream may be listened to.
+/// What this program asks of a WebSocket API by itself, where the configuration says so: to be logged on with our key.
 ///
 /// # Errors
-/// [`Cause::ExchangeNotAllowed`].
-pub fn stream(policy: &ExchangePolicy, stream: &str) -> Result<(), Box<Denial>> {
-    match policy.allow.iter().any(|line| line.allows_stream(stream)) {
-        true => Ok(()),
+/// [`Cause::ExchangeNotAllowed`]: the exchange has no such method.
+pub fn log_on(policy: &Arc<ExchangePolicy>) -> Result<Call, Box<Denial>> {
+    let known = known(policy, LOG_ON);
+    match known.reserve {
+        None => Ok(Call {
+            policy: Arc::clone(policy),
+            line: None,
+            known,
+        }),
+        Some(_) => Err(Denial::new(
+            Cause::ExchangeNotAllowed,
+            "the exchange's WebSockets cannot be logged on",
+        )),
+    }
+}
+
+/// Proof that one stream may be listened to, or let go.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamPermit(String);
+
+impl StreamPermit {
+    /// The stream's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Bytes of a stream's name; the longest that exchanges have are below a hundred.
+const STREAM_BYTES_MAX: usize = 128;
+
+/// Says whether a stream may be listened to. Names of market streams hold an `@` or begin with `!`; another one is a key
+/// to somebody's account (what futures call a listen key), and `STREAM **` does not open those.
+///
+/// # Errors
+/// [`Cause::ExchangeParameters`]: it is no name of a stream. [`Cause::ExchangeNotAllowed`].
+pub fn stream(policy: &ExchangePolicy, stream: &str) -> Result<StreamPermit, Box<Denial>> {
+    let plain = |char: char| char.is_alphanumeric() || "@!_.-+:".contains(char);
+    if stream.is_empty() || stream.len() > STREAM_BYTES_MAX || !stream.chars().all(plain) {
+        let why = "a stream's name that is none";
+        return Err(Denial::new(Cause::ExchangeParameters, why));
+    }
+    let is_market = stream.contains('@') || stream.starts_with('!');
+    let named = |line: &AllowLine| {
+        line.allows_stream(stream) && (is_market || line.pattern() != EVERYTHING)
+    };
+    match policy.allow.iter().any(named) {
+        true => Ok(StreamPermit(stream.to_owned())),
         false => Err(Denial::new(
             Cause::ExchangeNotAllowed,
             "no line of `allow` names this stream",
@@ -183,7 +233,25 @@ mod tests {
         assert_eq!(place.known().orders, 1);
         let cancel = frame(&policy(&["WS **"]), "order.cancel").unwrap();
         assert_eq!(cancel.known().effect, Effect::Cancel);
-        assert!(stream(&policy(&["STREAM *@trade"]), "btcusdt@trade").is_ok());
-        assert!(stream(&policy(&["STREAM *@trade"]), "btcusdt@depth").is_err());
+    }
+
+    #[test]
+    fn streams_need_a_line_and_listen_keys_another_one_than_everything() {
+        let listen_key = "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf19v8a65a1";
+        for (line, name, expected) in [
+            ("STREAM *@trade", "btcusdt@trade", true),
+            ("STREAM *@trade", "btcusdt@depth", false),
+            ("STREAM **", "!miniTicker@arr", true),
+            ("STREAM **", "btcusdt@kline_1d@+08:00", true),
+            ("STREAM **", listen_key, false),
+            ("STREAM *", listen_key, true),
+            ("WS **", "btcusdt@trade", false),
+            ("STREAM **", "", false),
+            ("STREAM **", "a@b/c@d", false),
+            ("STREAM **", "a@b?apiKey=c", false),
+        ] {
+            let found = stream(&policy(&[line]), name).is_ok();
+            assert_eq!(found, expected, "{line} {name}");
+        }
     }
 }

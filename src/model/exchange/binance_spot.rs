@@ -74,6 +74,7 @@ const COMMON: Preset = Preset {
 pub(super) const CREDENTIALS: Credentials = Credentials {
     headers: &["x-mbx-apikey"],
     parameters: &["timestamp", "signature"],
+    members: &["apiKey", "timestamp", "signature"],
 };
 
 /// Withdrawals, and transfers between wallets and accounts.

@@ -20,6 +20,7 @@ const COMMON: Preset = Preset {
     credentials: Credentials {
         headers: &[],
         parameters: &[],
+        members: &[],
     },
     speaks_codes: false,
 };
@@ -32,6 +33,7 @@ const fn headers(headers: &'static [&'static str]) -> Credentials {
     Credentials {
         headers,
         parameters: &[],
+        members: &[],
     }
 }
 
@@ -117,6 +119,7 @@ pub(super) static KRAKEN: Preset = Preset {
     credentials: Credentials {
         headers: &["api-key", "api-sign"],
         parameters: &["nonce"],
+        members: &[],
     },
     ..COMMON
 };

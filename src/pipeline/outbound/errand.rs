@@ -15,7 +15,7 @@ use super::way::{Site, WayOut};
 use crate::decide::outbound::OutboundPermit;
 use crate::forward::coalesce::{self, Coalescer, Key, Lead, Turn};
 use crate::forward::{Forwarder, ResponseBody, SendFault, Sent};
-use crate::ledger::exchange::{Answer, Outcome, Settled};
+use crate::ledger::exchange::{Answer, Outcome, Settled, Told};
 use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Role, Security};
@@ -293,14 +293,7 @@ impl Errand {
             self.way.counters.exchange.halted();
         }
         if let Some(told) = record.exchange_mut() {
-            let figures = answer.told.figures();
-            let named = figures.map(|figure| {
-                (
-                    format!("{}_{}", figure.kind.name(), figure.interval).to_ascii_lowercase(),
-                    figure.count,
-                )
-            });
-            told.used = named.collect();
+            told.used = used(&answer.told);
         }
         self.settle(Settled::Answered(&answer));
     }
@@ -358,19 +351,29 @@ fn unknown(record: &mut OpenRecord, why: &str) -> Box<Denial> {
     Denial::new(Cause::ExchangeUnknown, why)
 }
 
+/// What the exchange has counted, by the names of its limits.
+pub(super) fn used(told: &Told) -> Vec<(String, u64)> {
+    let named = told.figures().map(|figure| {
+        let name = format!("{}_{}", figure.kind.name(), figure.interval);
+        let name = name.to_ascii_lowercase();
+        (name, figure.count)
+    });
+    named.collect()
+}
+
 /// Whether an answer leaves open what became of a request that changes something: every 5xx, and the codes by which
 /// Binance says so itself (`UNEXPECTED_RESP` and `TIMEOUT`: "execution status unknown").
-fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
+pub(super) fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
     status.is_server_error() || matches!(code, Some(-1006 | -1007))
 }
 
 /// The code of an error in the exchange's own words.
 fn error_code(body: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
-    struct Told {
+    struct Failure {
         code: i64,
     }
-    let told: Option<Told> = serde_json::from_slice(body).ok();
+    let told: Option<Failure> = serde_json::from_slice(body).ok();
     told.map(|told| told.code)
 }
 

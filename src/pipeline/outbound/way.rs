@@ -28,7 +28,7 @@ use crate::record::{
 };
 use crate::runtime::nonces::Nonces;
 use crate::transform::outbound::Target;
-use crate::transform::signers::{Fresh, Signer, TimeUnit};
+use crate::transform::signers::{Fresh, Signer, SignerMark, TimeUnit};
 
 /// One way out.
 pub struct WayOut {
@@ -40,6 +40,10 @@ pub struct WayOut {
     pub caller_token: Option<CallerToken>,
     /// Who signs, if anybody does.
     pub signer: Option<Signer>,
+    /// By what its key is known again after a reload, where frames are signed.
+    pub mark: Option<SignerMark>,
+    /// Whether WebSockets of the exchange's API are logged on before they are handed out.
+    pub log_on: bool,
     /// What makes each signature another one.
     pub freshness: Freshness,
     /// What the exchange allows, and what is spent of it.

@@ -4,9 +4,12 @@
 use std::io;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    KeyUsagePurpose, PublicKeyData as _, SanType, date_time_ymd,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
@@ -53,6 +56,12 @@ impl Authority {
     /// Its own certificate, for those who trust it.
     pub(super) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Its key as it would be pinned, without what pins begin with.
+    pub(super) fn pin(&self) -> String {
+        let key = self.issuer.key().subject_public_key_info();
+        STANDARD.encode(digest(&SHA256, &key))
     }
 
     /// For a server on this machine, by address and by name.

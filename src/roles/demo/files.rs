@@ -3,8 +3,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+
+use crate::model::secret::Secret;
 
 use super::authority::Pair;
 
@@ -16,6 +18,8 @@ pub(super) const SIDECAR: &str = "tls/sidecar";
 pub(super) const CLIENTS_CA: &str = "tls/clients-ca.crt";
 /// Who vouches for the token issuer.
 pub(super) const ISSUER_CA: &str = "tls/issuer-ca.crt";
+/// Who vouches for the exchange.
+pub(super) const EXCHANGE_CA: &str = "tls/exchange-ca.crt";
 /// Who vouches for the sidecar: for its clients.
 pub(super) const SIDECAR_CA: &str = "sidecar-ca.crt";
 /// What the trading bot shows; its key stands beside it.
@@ -60,16 +64,48 @@ impl Folder {
         self.put(&format!("{name}.crt"), &pair.certificate)
     }
 
+    /// Puts secrets into a folder as Kubernetes does: each is a link that leads through one and the same link, so that all
+    /// of them are replaced at one moment.
+    pub(super) fn mount(
+        &self,
+        folder: &str,
+        secrets: &[(&str, &Secret<String>)],
+    ) -> io::Result<()> {
+        let (folder, data) = (self.at(folder), Path::new("..data"));
+        let before = fs::read_link(folder.join(data)).ok();
+        let number: u32 = before
+            .as_deref()
+            .and_then(|before| before.to_str()?.strip_prefix("..")?.parse().ok())
+            .unwrap_or_default();
+        let fresh = format!("..{}", number.saturating_add(1));
+        fs::create_dir_all(folder.join(&fresh))?;
+        for (name, secret) in secrets {
+            let path = folder.join(&fresh).join(name);
+            write_new(&path, secret.expose_secret(), 0o600)?;
+        }
+        symlink(&fresh, folder.join("..fresh"))?;
+        fs::rename(folder.join("..fresh"), folder.join(data))?;
+        match before {
+            Some(before) => fs::remove_dir_all(folder.join(before)),
+            None => (secrets.iter())
+                .try_for_each(|(name, _)| symlink(data.join(name), folder.join(name))),
+        }
+    }
+
     fn replace(&self, name: &str, text: &str, mode: u32) -> io::Result<()> {
         let fresh = self.at(&format!("{name}.fresh"));
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&fresh)?;
-        file.write_all(text.as_bytes())?;
+        write_new(&fresh, text, mode)?;
         fs::rename(fresh, self.at(name))
     }
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(text.as_bytes())
 }

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::files::{BOT, CONFIGURATION, ISSUER_CA, KEYS, SIDECAR_CA};
-use super::{ORDER, Stage};
+use super::files::{BOT, CONFIGURATION, EXCHANGE_CA, ISSUER_CA, KEYS, SIDECAR_CA};
+use super::{EXCHANGE_ORDER, ORDER, Stage};
 
 pub(super) fn invite(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
     let (proxy, health) = (stage.sidecar.inbound, stage.sidecar.health);
+    let (outbound, exchange) = (stage.sidecar.outbound, stage.exchange.address());
     let issuer = stage.issuer_address;
     let folder = stage.folder.path().display();
     let program = std::env::current_exe()?;
@@ -41,6 +42,17 @@ pub(super) fn invite(stage: &Stage, out: &mut dyn Write) -> io::Result<()> {
 
   # why was the viewer refused?
   {program} explain -c {CONFIGURATION} --method POST --path /api/v1/orders --token viewer.jwt --keys {KEYS}
+
+  # an order at the exchange, by plain HTTP, without a key and unsigned: 200. Then what is open, and cancel it
+  ask -i http://{outbound}/api/v3/order -d '{EXCHANGE_ORDER}'
+  ask 'http://{outbound}/api/v3/openOrders?symbol=BTCUSDT'
+  ask -X DELETE 'http://{outbound}/api/v3/openOrders?symbol=BTCUSDT'
+
+  # a withdrawal: 403, and nothing of it leaves
+  ask -i http://{outbound}/sapi/v1/capital/withdraw/apply -d 'coin=BTC&address=x&amount=1'
+
+  # which keys are in the exchange's chain, and which to pin
+  {program} pin --ca-file {EXCHANGE_CA} {exchange}
 
   # a misspelt key: the sidecar says where, and goes on with what it has; then put it right
   sed -i s/mfa_within/mfa_witin/ {CONFIGURATION}; sleep 1; tail -n 1 sidecar.log

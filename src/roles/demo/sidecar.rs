@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use http::{Request, Response};
@@ -17,8 +16,9 @@ use super::wait::until;
 pub(super) struct Sidecar {
     child: Child,
     pub(super) inbound: SocketAddr,
+    /// Where programs on this machine reach the exchange.
+    pub(super) outbound: SocketAddr,
     pub(super) health: SocketAddr,
-    pub(super) log: PathBuf,
 }
 
 impl Sidecar {
@@ -35,7 +35,7 @@ impl Sidecar {
             .spawn()?;
         let bound = until("the sidecar", async || {
             let text = std::fs::read_to_string(&log)?;
-            let bound = listening(&text, "inbound").zip(listening(&text, "health"));
+            let bound = Bound::read(&text);
             if bound.is_none() && child.try_wait()?.is_some() {
                 return Err(io::Error::other(format!(
                     "the sidecar did not start:\n{text}"
@@ -44,11 +44,11 @@ impl Sidecar {
             Ok(bound)
         });
         match bound.await {
-            Ok((inbound, health)) => Ok(Self {
+            Ok(bound) => Ok(Self {
                 child,
-                inbound,
-                health,
-                log,
+                inbound: bound.inbound,
+                outbound: bound.outbound,
+                health: bound.health,
             }),
             Err(error) => {
                 child.kill()?;
@@ -82,15 +82,15 @@ impl Sidecar {
         .await
     }
 
-    /// Asks it to stop as Kubernetes would, and waits until it has.
-    pub(super) fn stop(mut self) -> io::Result<ExitStatus> {
+    /// Asks it to stop as Kubernetes would, and waits until it has. The stand-ins go on meanwhile.
+    pub(super) async fn stop(mut self) -> io::Result<ExitStatus> {
         let asked = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
             .status()?;
         if !asked.success() {
             return Err(io::Error::other("the sidecar could not be asked to stop"));
         }
-        self.child.wait()
+        until("the end of the sidecar", async || self.child.try_wait()).await
     }
 }
 
@@ -99,6 +99,24 @@ impl Drop for Sidecar {
         // Fails if it has ended already, which is what is wanted.
         let _killed = self.child.kill();
         let _ended = self.child.wait();
+    }
+}
+
+/// Where it listens.
+struct Bound {
+    inbound: SocketAddr,
+    outbound: SocketAddr,
+    health: SocketAddr,
+}
+
+impl Bound {
+    /// Nothing before all of it is in the log.
+    fn read(log: &str) -> Option<Self> {
+        Some(Self {
+            inbound: listening(log, "inbound")?,
+            outbound: listening(log, "outbound/binance")?,
+            health: listening(log, "health")?,
+        })
     }
 }
 

@@ -10,12 +10,19 @@ use crate::runtime::drain::Drain;
 use super::Stage;
 use super::issuer::Closed;
 
+mod ban;
 mod evidence;
 mod inbound;
+mod leaks;
 mod load;
+mod outbound;
+mod pins;
+mod program;
 mod requests;
 mod rotation;
+mod socket;
 mod start;
+mod streams;
 mod teller;
 
 use teller::Teller;
@@ -33,7 +40,7 @@ pub(super) async fn check(
         teller.say("the story can be told to its end", Err(error.to_string()))?;
     }
     let folder = stage.folder.clone();
-    let stopped = stage.sidecar.stop()?;
+    let stopped = stage.sidecar.stop().await?;
     teller.expect(
         "it stops when asked, with exit code 0",
         stopped.success(),
@@ -62,7 +69,17 @@ async fn tell(
     inbound::tell(stage, teller).await?;
     teller.part("\nWhy, and what is on record")?;
     evidence::tell(stage, teller).await?;
+    teller.part("\nThe way out: a program without a key trades at the exchange")?;
+    outbound::tell(stage, teller).await?;
+    teller.part("\nThe same over WebSockets")?;
+    streams::tell(stage, teller).await?;
+    teller.part("\nOnly the right exchange gets anything")?;
+    pins::tell(stage, teller).await?;
+    teller.part("\nWhen the exchange says stop")?;
+    ban::tell(stage, teller).await?;
     teller.part("\nEverything is replaced under load")?;
-    rotation::tell(stage, teller).await?;
+    let key = rotation::tell(stage, teller).await?;
+    teller.part("\nWhat was seen, and what was not")?;
+    leaks::tell(stage, &[&stage.key, &key], teller).await?;
     teller.part("\nThe end")
 }

@@ -23,6 +23,7 @@ impl Sidecar {
         worker: usize,
         bound: Bound,
         orders: &Drain,
+        newest: &watch::Receiver<u64>,
     ) -> OutboundPipeline {
         OutboundPipeline {
             live: Arc::clone(&self.live),
@@ -32,6 +33,7 @@ impl Sidecar {
             clock: Arc::clone(&self.clock),
             worker,
             orders: orders.clone(),
+            newest: newest.clone(),
         }
     }
 
@@ -45,10 +47,13 @@ impl Sidecar {
         let own = self.parts.workers;
         for index in 0..self.outlets.len() {
             let way = move |live: &Live| live.ways_out.get(index)?.way(Role::Rest, own).cloned();
-            let (live, newest) = (Arc::clone(&self.live), newest.clone());
-            let tending = workers::tend(live, newest, self.upstream.clone(), way);
+            let live = Arc::clone(&self.live);
+            let tending = workers::tend(live, newest.clone(), self.upstream.clone(), way);
             self.upstream.spawn(tending);
-            asking::start(self.outlet(index, own, Bound::Unix, orders), background);
+            asking::start(
+                self.outlet(index, own, Bound::Unix, orders, newest),
+                background,
+            );
         }
     }
 

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use http::header::{
     ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY,
+    STRICT_TRANSPORT_SECURITY, UPGRADE,
 };
-use http::{HeaderValue, Response, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 use serde::Serialize;
 
 use super::super::problem::{PROBLEMS, RequestBody, wait_seconds};
@@ -17,8 +17,14 @@ use crate::model::denial::{Cause, Denial};
 pub fn reply<B>(mut response: Response<B>, request_id: &HeaderValue) -> Response<B> {
     response.extensions_mut().clear();
     *response.version_mut() = Version::HTTP_11;
+    // Only what `switched` has made is a 101: an exchange's own is taken as such, or is no answer.
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     hop_by_hop::strip(headers);
+    if switches {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
     // They are about the way to the exchange, which is not the client's: ways past this proxy, and cookies, which it
     // takes off requests.
     for name in [ALT_SVC, STRICT_TRANSPORT_SECURITY, SET_COOKIE] {
@@ -140,6 +146,9 @@ const BINANCE_CODES: &[(Cause, i64)] = &[
     (Cause::ExchangeUnknown, -1007),
     // SERVER_BUSY: nothing was done.
     (Cause::ExchangeNotSent, -1008),
+    (Cause::Overloaded, -1008),
+    // INVALID_JSON
+    (Cause::ExchangeFrame, -1135),
     // INVALID_TIMESTAMP
     (Cause::ExchangeClock, -1021),
     // TOO_MANY_PARAMETERS
@@ -150,7 +159,7 @@ const BINANCE_CODES: &[(Cause, i64)] = &[
 /// `UNKNOWN`, for every other cause.
 const BINANCE_UNKNOWN: i64 = -1000;
 
-fn binance_code(cause: Cause) -> i64 {
+pub(super) fn binance_code(cause: Cause) -> i64 {
     let known = BINANCE_CODES.iter().find(|(of, _)| *of == cause);
     known.map_or(BINANCE_UNKNOWN, |(_, code)| *code)
 }

@@ -5,8 +5,10 @@
 
 mod binance;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use http::HeaderName;
 
 pub use binance::{BinanceSettings, RecvWindow};
@@ -108,6 +110,24 @@ pub struct Own {
     pub members: Vec<String>,
 }
 
+/// By what a key is known again after a reload. Never leaves the process, and is never shown.
+#[derive(Clone)]
+pub struct SignerMark(Digest);
+
+impl PartialEq for SignerMark {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_ref() == other.0.as_ref()
+    }
+}
+
+impl Eq for SignerMark {}
+
+impl std::fmt::Debug for SignerMark {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("SignerMark")
+    }
+}
+
 /// A rule with the keys of one account. Immutable: new keys make another signer.
 pub struct Signer(Inner);
 
@@ -169,6 +189,25 @@ impl Signer {
             Inner::Binance(signer) => signer.can_log_on(),
             Inner::Scheme(_) => false,
         }
+    }
+
+    /// What tells this key from another one for as long as the process runs: two signers with the same rule and key have
+    /// the same mark, whatever files they were read from. None where frames are not signed.
+    #[must_use]
+    pub fn mark(&self) -> Option<SignerMark> {
+        let probe = Frame {
+            method: Cow::Borrowed(""),
+            id: None,
+            params: Vec::new(),
+        };
+        let never = Fresh {
+            unix_us: 0,
+            nonce: 0,
+            random: [0; 32],
+        };
+        // Signatures that are no two times the same belong to rules without frames.
+        let signed = self.sign_frame(&probe, Security::Signed, Session::Anonymous, &never);
+        Some(SignerMark(digest(&SHA256, signed.ok()?.as_bytes())))
     }
 
     /// Whether the rule signs such a call at all; where it does not, the call is public and gets no key.

@@ -1,16 +1,17 @@
-//! Why a request was refused, and what is on record: nothing twice, nothing missing, no token.
+//! Why a request was refused, and what is on record: nothing twice, nothing missing.
 
-use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::super::{Stage, files, issuer};
+use super::super::{Stage, files};
 use super::teller::Teller;
 
 pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
     explain(stage, teller)?;
     records(stage, teller)?;
-    secrets(stage, teller).await
+    let metrics = stage.sidecar.page("/metrics").await?;
+    let name = "outrider_requests_total{";
+    teller.answer("metrics are there", &metrics, 200, name)
 }
 
 fn explain(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
@@ -51,30 +52,9 @@ fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
     )
 }
 
-async fn secrets(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
-    let metrics = stage.sidecar.page("/metrics").await?;
-    let name = "outrider_requests_total{";
-    teller.answer("metrics are there", &metrics, 200, name)?;
-    let log = fs::read_to_string(&stage.sidecar.log)?;
-    let everything = format!("{}{log}{}", stage.events()?, metrics.body());
-    let mut leaked = Vec::new();
-    for user in issuer::USERS {
-        let token = fs::read_to_string(stage.folder.at(&format!("{}.jwt", user.name)))?;
-        let claims = token.split('.').nth(1).unwrap_or(&token);
-        if everything.contains(claims) {
-            leaked.push(user.name);
-        }
-    }
-    teller.expect(
-        "no token stands in the evidence, the log or the metrics",
-        leaked.is_empty(),
-        || leaked.join(", "),
-    )
-}
-
 impl Stage {
     /// Every event on record, as it was written.
-    fn events(&self) -> io::Result<String> {
+    pub(super) fn events(&self) -> io::Result<String> {
         let tail = Command::new(std::env::current_exe()?)
             .args(["audit", "tail", "--format", "json", "--lines", "1000"])
             .arg(self.folder.at("audit"))

@@ -1,5 +1,5 @@
-//! Steady load on the sidecar while everything is changed: clients that keep their connection, and clients that open one
-//! for each request and show a certificate. Counts; never asks again for what has failed.
+//! Steady load on the sidecar while everything is changed: clients that keep their connection, clients that open one for
+//! each request and show a certificate, and programs that trade at the exchange. Counts; never asks again for what has failed.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,17 +11,21 @@ use tokio::time::sleep;
 
 use crate::runtime::drain::{Drain, Drained};
 
-use super::super::Stage;
 use super::super::client::{Client, Connection};
 use super::super::issuer::{Issuer, TRADER, VIEWER};
 use super::super::wait::until;
-use super::requests::{cancel_all, get};
+use super::super::{EXCHANGE_ORDER, Stage};
+use super::program::Program;
+use super::requests::{cancel_all, finish, get};
 
 /// Clients of each kind.
 const CLIENTS: usize = 3;
 
 /// Between two requests of a client: hundreds of requests each second, and time for everybody else.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// The same for programs that trade: a minute of them stays well below what the exchange allows.
+const TRADING_PAUSE: Duration = Duration::from_millis(25);
 
 /// How long the last requests may take.
 const LAST_MAX: Duration = Duration::from_secs(10);
@@ -40,8 +44,9 @@ struct Shared {
     viewer: Client,
     /// Replaced when the bot gets another certificate.
     bot: ArcSwap<Client>,
+    program: Program,
     /// Answers that each client has had, good and bad.
-    rounds: [AtomicU64; CLIENTS * 2],
+    rounds: [AtomicU64; CLIENTS * 3],
     failures: Mutex<Failures>,
 }
 
@@ -65,6 +70,7 @@ impl Load {
             issuer: stage.issuer.clone(),
             viewer: stage.client()?,
             bot: ArcSwap::from_pointee(stage.bot()?),
+            program: Program::of(stage),
             rounds: Default::default(),
             failures: Mutex::default(),
         });
@@ -127,11 +133,12 @@ impl Load {
 
 impl Shared {
     async fn ask(&self, number: usize, stop: &Drain) {
-        let (mut kept, keeps) = (None, number < CLIENTS);
+        let mut kept = None;
         while !stop.is_draining() {
-            let asked = match keeps {
-                true => self.ask_over(&mut kept).await,
-                false => self.ask_anew().await,
+            let (asked, pause) = match number / CLIENTS {
+                0 => (self.ask_over(&mut kept).await, PAUSE),
+                1 => (self.ask_anew().await, PAUSE),
+                _ => (self.trade_over(&mut kept, number).await, TRADING_PAUSE),
             };
             if let Err(error) = asked {
                 kept = None;
@@ -144,7 +151,7 @@ impl Shared {
             if let Some(rounds) = self.rounds.get(number) {
                 rounds.fetch_add(1, Ordering::Relaxed);
             }
-            sleep(PAUSE).await;
+            sleep(pause).await;
         }
     }
 
@@ -164,6 +171,21 @@ impl Shared {
         let token = self.issuer.token(&TRADER)?;
         let bot = self.bot.load_full();
         good(&bot.send(cancel_all(Some(&token))?).await?)
+    }
+
+    /// A program tries an order out over the connection that is kept; it is signed and checked like any other. Each has a
+    /// name of its own, as good programs do: two that are alike in one millisecond would be signed alike.
+    async fn trade_over(&self, kept: &mut Option<Connection>, number: usize) -> io::Result<()> {
+        let connection = match kept {
+            Some(connection) => connection,
+            None => kept.insert(self.program.connect().await?),
+        };
+        let head = self.program.head("POST", "/api/v3/order/test");
+        let head = head.header("content-type", "application/x-www-form-urlencoded");
+        let round = (self.rounds.get(number)).map(|rounds| rounds.load(Ordering::Relaxed));
+        let round = round.unwrap_or_default();
+        let order = format!("{EXCHANGE_ORDER}&newClientOrderId=load-{number}-{round}");
+        good(&connection.send(finish(head, &order)?).await?)
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {

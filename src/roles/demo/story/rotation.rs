@@ -1,5 +1,5 @@
 //! Everything that the sidecar reads is replaced while it is asked without a pause: its configuration, its certificate
-//! and key, whom it trusts, and the keys that tokens are signed with. No request may fail.
+//! and key, whom it trusts, the keys that tokens and orders are signed with. No request may fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +12,14 @@ use super::super::authority::Authority;
 use super::super::client::Client;
 use super::super::files::{CLIENTS_CA, CONFIGURATION, Folder, ISSUER_CA, SIDECAR};
 use super::super::issuer::TRADER;
+use super::super::trading_key::TradingKey;
 use super::super::wait::until;
 use super::super::{BOT_ID, Stage};
 use super::load::{Load, Seen};
 use super::requests::{cancel_all, order};
 use super::teller::Teller;
+
+mod exchange;
 
 /// How the sidecar counts reloads that it took, and those that it refused.
 const TAKEN: &str = "outrider_config_reloads_total{outcome=\"success\"}";
@@ -29,7 +32,8 @@ const KEYS: &str = "outrider_jwks_keys";
 const CHANGED: &str = "outrider_jwks_refresh_total{outcome=\"changed\"}";
 const UNCHANGED: &str = "outrider_jwks_refresh_total{outcome=\"unchanged\"}";
 
-pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+/// Gives the key that orders are signed with from now on.
+pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<TradingKey> {
     let (before, load) = (stage.contents()?, Load::start(stage)?);
     load.round().await?;
     let mut change = Change {
@@ -39,10 +43,10 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<(
     };
     let told = change.everything().await;
     load.finish().await?;
-    told?;
+    let key = told?;
     let after = stage.contents()?;
     let same = |(path, content): &(&PathBuf, &Content)| after.get(*path) == Some(*content);
-    let same: Vec<_> = before.iter().filter(same).collect();
+    let same: Vec<_> = before.iter().filter(same).map(|(path, _)| path).collect();
     let what = format!(
         "all {} files that the sidecar reads were replaced",
         before.len()
@@ -54,7 +58,9 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<(
     }
     let Seen { asked, failed } = load.seen();
     let what = format!("{asked} requests while all of it changed, {failed} failed");
-    teller.expect(&what, failed == 0, || load.failures())
+    teller.expect(&what, failed == 0, || load.failures())?;
+    exchange::old_pins_are_gone(stage, teller).await?;
+    Ok(key)
 }
 
 /// The digest of a file.
@@ -78,12 +84,15 @@ struct Change<'s, 'o> {
 }
 
 impl Change<'_, '_> {
-    async fn everything(&mut self) -> io::Result<()> {
+    async fn everything(&mut self) -> io::Result<TradingKey> {
         self.configuration().await?;
         self.certificate().await?;
         self.clients_ca().await?;
         self.issuer_ca().await?;
-        self.signing_key().await
+        self.signing_key().await?;
+        self.exchange_ca().await?;
+        self.pins().await?;
+        self.trading_key().await
     }
 
     async fn configuration(&mut self) -> io::Result<()> {

@@ -7,12 +7,17 @@ use http::Response;
 /// Prints a line for each check.
 pub(super) struct Teller<'o> {
     out: &'o mut dyn Write,
+    told: String,
     failed: u32,
 }
 
 impl<'o> Teller<'o> {
     pub(super) fn new(out: &'o mut dyn Write) -> Self {
-        Self { out, failed: 0 }
+        Self {
+            out,
+            told: String::new(),
+            failed: 0,
+        }
     }
 
     /// How many checks have failed.
@@ -20,23 +25,28 @@ impl<'o> Teller<'o> {
         self.failed
     }
 
+    /// Everything that was printed so far.
+    pub(super) fn told(&self) -> &str {
+        &self.told
+    }
+
     /// Begins a part of the story.
     pub(super) fn part(&mut self, title: &str) -> io::Result<()> {
-        writeln!(self.out, "{title}")
+        self.print(title)
     }
 
     /// Shows something that stands for itself, a line each.
     pub(super) fn show(&mut self, text: &str) -> io::Result<()> {
         let mut lines = text.lines();
-        lines.try_for_each(|line| writeln!(self.out, "          {line}"))
+        lines.try_for_each(|line| self.print(&format!("          {line}")))
     }
 
     pub(super) fn say(&mut self, what: &str, found: Result<(), String>) -> io::Result<()> {
         match found {
-            Ok(()) => writeln!(self.out, "  ok    {what}"),
+            Ok(()) => self.print(&format!("  ok    {what}")),
             Err(found) => {
                 self.failed = self.failed.saturating_add(1);
-                writeln!(self.out, "  FAIL  {what}\n        found: {found}")
+                self.print(&format!("  FAIL  {what}\n        found: {found}"))
             }
         }
     }
@@ -63,5 +73,11 @@ impl<'o> Teller<'o> {
         self.expect(&format!("{what}: {status}"), right, || {
             format!("{} {text}", answer.status())
         })
+    }
+
+    fn print(&mut self, line: &str) -> io::Result<()> {
+        self.told.push_str(line);
+        self.told.push('\n');
+        writeln!(self.out, "{line}")
     }
 }

@@ -1,0 +1,568 @@
+//! Two WebSockets, the client's and the exchange's, and what goes from one to the other: with bounds on every message and
+//! every wait, and with an end that both are told of. Never decides about a frame.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{Sink, SinkExt as _, StreamExt as _};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as Side, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::calls::Calls;
+use super::{Asked, Ending, Socket, Talk};
+use crate::forward::Switched;
+use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::Role;
+use crate::pipeline::caught;
+use crate::pipeline::outbound::way::WayOut;
+use crate::record::{ClosedBy, OpenSocket, SocketEnd, SocketTold, Traffic, new_id};
+
+/// Bytes of a client's message: the longest list of streams, and every call of an API.
+const CLIENT_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of an exchange's message: all symbols with all filters.
+const EXCHANGE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 16 << 10;
+
+/// How long the other side may take to take a message in.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// After so long without a word the exchange is asked whether it is there. Binance asks us every 20 seconds.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+
+/// After so long it is taken to be gone.
+const SILENCE_MAX: Duration = Duration::from_secs(180);
+
+/// How often is looked at what waits.
+const TICK: Duration = Duration::from_secs(5);
+
+/// How long answers to what changes something are waited for when nobody asks any more. Less than a stop gives.
+const LINGER_MAX: Duration = Duration::from_millis(1_500);
+
+/// How long the other side may take to close.
+const CLOSE_MAX: Duration = Duration::from_millis(300);
+
+type Raw = WebSocketStream<TokioIo<Upgraded>>;
+
+/// The exchange's end.
+pub(super) struct Exchange {
+    stream: Raw,
+    /// When the pins that it was checked with expire.
+    until: Option<Instant>,
+}
+
+impl Exchange {
+    pub(super) async fn new(switched: Switched) -> Self {
+        // A client's message grows by key, time and signature.
+        let bounds = bounds(EXCHANGE_BYTES_MAX, 4 * CLIENT_BYTES_MAX);
+        Self {
+            stream: WebSocketStream::from_raw_socket(switched.stream, Side::Client, Some(bounds))
+                .await,
+            until: switched.until,
+        }
+    }
+}
+
+fn bounds(read_max: usize, write_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(write_max)
+        .max_message_size(Some(read_max))
+        .max_frame_size(Some(read_max))
+}
+
+/// Logs a connection on with our key, before a client has it.
+pub(super) async fn log_on(
+    socket: &Socket,
+    way: &WayOut,
+    calls: &Calls,
+    exchange: &mut Exchange,
+    deadline: Instant,
+) -> Result<(), Box<Denial>> {
+    let id = format!("\"outrider-{}\"", new_id(socket.clock.now()));
+    let frame = calls.log_on(socket, way, &id)?;
+    let answered = async {
+        exchange
+            .stream
+            .send(Message::text(frame.into_text()))
+            .await?;
+        while !calls.is_logged_on() && calls.in_flight() > 0 {
+            match exchange.stream.next().await {
+                Some(Ok(Message::Text(text))) => calls.hear(socket, &text),
+                Some(Ok(Message::Close(_))) | None => break,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        Ok::<(), Error>(())
+    };
+    let answered = timeout_at(deadline, answered).await;
+    calls.end(socket, Ending::Over);
+    match (answered, calls.is_logged_on()) {
+        (Ok(Ok(())), true) => Ok(()),
+        (Ok(Ok(())), false) => {
+            let why = "the exchange did not log the connection on";
+            Err(Denial::new(Cause::ExchangeSigning, why))
+        }
+        (Ok(Err(error)), _) => Err(Denial::new(Cause::UpstreamBroken, error.to_string())),
+        (Err(_elapsed), _) => Err(Denial::new(
+            Cause::UpstreamTimeout,
+            "no answer to the logon",
+        )),
+    }
+}
+
+/// Why a relay ends.
+enum End {
+    /// The client has closed, or is gone.
+    Client(Option<CloseFrame>),
+    /// What the client sent is no WebSocket, or too much.
+    ClientFault(CloseCode),
+    /// The exchange has closed, or is gone.
+    Exchange(Option<CloseFrame>),
+    /// This program ends it.
+    Own(Cut),
+}
+
+/// Why this program ends a relay.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// It is about to stop.
+    Stop,
+    /// Something else is in force.
+    Reload(&'static str),
+    /// The exchange says nothing any more.
+    Silent,
+    /// The client takes nothing in any more.
+    ClientStalled,
+    /// The exchange takes nothing in any more.
+    ExchangeStalled,
+}
+
+impl Cut {
+    /// What the client is told.
+    fn told(self) -> (CloseCode, &'static str) {
+        match self {
+            Self::Stop => (CloseCode::Away, "the proxy is stopping"),
+            Self::Reload(why) => (CloseCode::Restart, why),
+            Self::Silent => (CloseCode::Error, "the exchange is silent"),
+            Self::ClientStalled => (CloseCode::Policy, "the client does not read"),
+            Self::ExchangeStalled => (CloseCode::Error, "the exchange does not read"),
+        }
+    }
+}
+
+/// What goes to and fro.
+pub(super) struct Relay {
+    socket: Socket,
+    talk: Talk,
+    exchange: Exchange,
+    record: OpenSocket,
+    sent: Arc<Traffic>,
+    received: Arc<Traffic>,
+}
+
+impl Relay {
+    pub(super) fn new(socket: Socket, talk: Talk, exchange: Exchange, way: &WayOut) -> Self {
+        let (sent, received) = (Arc::<Traffic>::default(), Arc::<Traffic>::default());
+        let record = socket.recorder.socket(SocketTold {
+            id: socket.id,
+            outbound: Arc::clone(&way.policy.name),
+            preset: way.rules.preset.name,
+            interface: match socket.role {
+                Role::Rest => "rest",
+                Role::WsApi => "ws_api",
+                Role::Streams => "streams",
+            },
+            opened: socket.clock.now(),
+            sent: Arc::clone(&sent),
+            received: Arc::clone(&received),
+        });
+        Self {
+            socket,
+            talk,
+            exchange,
+            record,
+            sent,
+            received,
+        }
+    }
+
+    /// Waits for the client's connection, and serves it to its end.
+    pub(super) async fn run(self, upgrading: OnUpgrade) {
+        // In a box: it is there as long as the socket is.
+        let served = Box::pin(caught::caught(async {
+            self.serve(upgrading).await;
+            Ok(())
+        }));
+        // A panic was told by its hook, and the records close themselves.
+        served.await.ok();
+    }
+
+    async fn serve(self, upgrading: OnUpgrade) {
+        let Self {
+            socket,
+            talk,
+            exchange,
+            record,
+            sent,
+            received,
+        } = self;
+        let Exchange { stream, until } = exchange;
+        let (to_exchange, from_exchange) = stream.split();
+        let Ok(upgraded) = upgrading.await else {
+            let unanswered = talk.end(&socket, Ending::ClientGone);
+            let mut to_exchange = to_exchange;
+            farewell(&mut to_exchange, CloseCode::Away, "").await;
+            record.close(&SocketEnd {
+                by: ClosedBy::Client,
+                code: u16::from(CloseCode::Abnormal),
+                why: "the client is gone",
+                unanswered,
+            });
+            return;
+        };
+        let bounds = bounds(CLIENT_BYTES_MAX, 2 * EXCHANGE_BYTES_MAX);
+        let client = TokioIo::new(upgraded);
+        let client = WebSocketStream::from_raw_socket(client, Side::Server, Some(bounds)).await;
+        let (to_client, from_client) = client.split();
+        let mut duplex = Duplex {
+            socket: &socket,
+            talk: &talk,
+            to_client: Mutex::new(to_client),
+            to_exchange: Mutex::new(to_exchange),
+            heard: Heard::now(),
+            sent: &sent,
+            received: &received,
+        };
+        let (mut from_client, mut from_exchange) = (from_client, from_exchange);
+        let end = tokio::select! {
+            end = duplex.up(&mut from_client) => end,
+            end = duplex.down(&mut from_exchange) => end,
+            cut = cut(&socket, &talk, until) => End::Own(cut),
+        };
+        duplex.linger(&end, &mut from_exchange).await;
+        let ending = match &end {
+            End::Client(_) | End::ClientFault(_) => Ending::ClientGone,
+            End::Exchange(_) | End::Own(_) => Ending::Over,
+        };
+        let unanswered = talk.end(&socket, ending);
+        let told = duplex.close(end, from_client, from_exchange).await;
+        record.close(&SocketEnd { unanswered, ..told });
+    }
+}
+
+/// Waits for what ends a relay from outside: a stop, another configuration, pins that expire.
+async fn cut(socket: &Socket, talk: &Talk, until: Option<Instant>) -> Cut {
+    let mut newest = socket.newest.clone();
+    let expired = async {
+        match until {
+            Some(until) => sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut expired = std::pin::pin!(expired);
+    loop {
+        // What comes after this look is a change.
+        newest.mark_unchanged();
+        if let Err(why) = socket.stands(talk) {
+            return Cut::Reload(why);
+        }
+        tokio::select! {
+            () = socket.orders.draining() => return Cut::Stop,
+            () = &mut expired => return Cut::Reload("the pins of the exchange have expired"),
+            changed = newest.changed() => if changed.is_err() {
+                // Nothing is reloaded any more; a stop is next.
+                socket.orders.draining().await;
+                return Cut::Stop;
+            },
+        }
+    }
+}
+
+/// When the exchange was heard the last time.
+struct Heard {
+    began: Instant,
+    /// Milliseconds since then.
+    last: AtomicU64,
+}
+
+impl Heard {
+    fn now() -> Self {
+        Self {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self) {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(since, Ordering::Relaxed);
+    }
+
+    fn quiet_for(&self) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(last)
+    }
+}
+
+/// Both directions at once: neither waits for the other, but for whoever takes too long to read.
+struct Duplex<'r> {
+    socket: &'r Socket,
+    talk: &'r Talk,
+    to_client: Mutex<SplitSink<Raw, Message>>,
+    to_exchange: Mutex<SplitSink<Raw, Message>>,
+    heard: Heard,
+    sent: &'r Traffic,
+    received: &'r Traffic,
+}
+
+impl Duplex<'_> {
+    /// From the client to the exchange.
+    async fn up(&self, from_client: &mut SplitStream<Raw>) -> End {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = from_client.next() => message,
+                _tick = ticks.tick() => {
+                    if let Err(end) = self.look_after().await {
+                        return end;
+                    }
+                    continue;
+                }
+            };
+            let message = match message {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return fault(&error),
+                None => return End::Client(None),
+            };
+            let asked = match message {
+                Message::Text(text) => {
+                    self.sent.add(text.len());
+                    self.talk.ask(self.socket, &text).await
+                }
+                Message::Binary(bytes) => {
+                    self.sent.add(bytes.len());
+                    Asked::Refused(self.refuse_binary(bytes.len()))
+                }
+                Message::Close(frame) => return End::Client(frame),
+                // A ping is answered by the library; the exchange counts its own.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            };
+            let done = match asked {
+                Asked::Send(frame) => self.tell_exchange(Message::text(frame.into_text())).await,
+                Asked::Refused(text) => self.tell_client(Message::text(text)).await,
+            };
+            if let Err(end) = done {
+                return end;
+            }
+        }
+    }
+
+    /// From the exchange to the client.
+    async fn down(&self, from_exchange: &mut SplitStream<Raw>) -> End {
+        loop {
+            let Ok(message) = timeout(SILENCE_MAX, from_exchange.next()).await else {
+                return End::Own(Cut::Silent);
+            };
+            self.heard.note();
+            let message = match message {
+                Some(Ok(Message::Close(frame))) => return End::Exchange(frame),
+                Some(Ok(message)) => message,
+                Some(Err(_)) | None => return End::Exchange(None),
+            };
+            if let Err(end) = self.pass_on(message).await {
+                return end;
+            }
+        }
+    }
+
+    /// Takes note of a message of the exchange, and gives it to the client as it is.
+    async fn pass_on(&self, message: Message) -> Result<(), End> {
+        match &message {
+            Message::Text(text) => {
+                self.received.add(text.len());
+                self.talk.hear(self.socket, text);
+            }
+            Message::Binary(bytes) => self.received.add(bytes.len()),
+            Message::Ping(_) => {}
+            // An answer to our own ping.
+            Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return Ok(()),
+        }
+        self.tell_client(message).await
+    }
+
+    async fn tell_client(&self, message: Message) -> Result<(), End> {
+        let write = async { self.to_client.lock().await.send(message).await };
+        match timeout(WRITE_MAX, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Client(None)),
+            Err(_elapsed) => Err(End::Own(Cut::ClientStalled)),
+        }
+    }
+
+    async fn tell_exchange(&self, message: Message) -> Result<(), End> {
+        let write = async { self.to_exchange.lock().await.send(message).await };
+        match timeout(WRITE_MAX, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Exchange(None)),
+            Err(_elapsed) => Err(End::Own(Cut::ExchangeStalled)),
+        }
+    }
+
+    async fn look_after(&self) -> Result<(), End> {
+        self.talk.expire(self.socket);
+        match self.heard.quiet_for() > QUIET_MAX {
+            true => self.tell_exchange(Message::Ping(Vec::new().into())).await,
+            false => Ok(()),
+        }
+    }
+
+    fn refuse_binary(&self, bytes: usize) -> String {
+        let mut record = self.socket.open_record();
+        record.received(bytes as u64);
+        let denial = Denial::new(Cause::ExchangeFrame, "a binary frame");
+        self.socket.refuse(&denial, None, record)
+    }
+
+    /// Listens on for answers to what changes something: who asked may be gone, but the record tells what became of it.
+    async fn linger(&self, end: &End, from_exchange: &mut SplitStream<Raw>) {
+        if matches!(end, End::Exchange(_) | End::Own(Cut::Silent)) {
+            return;
+        }
+        let deadline = Instant::now() + LINGER_MAX;
+        let is_there = matches!(end, End::Own(Cut::Stop | Cut::Reload(_)));
+        while self.talk.is_changing() {
+            let message = timeout_at(deadline, from_exchange.next()).await;
+            let Ok(Some(Ok(message))) = message else {
+                return;
+            };
+            if is_there {
+                let told = timeout_at(deadline, self.pass_on(message)).await;
+                if !matches!(told, Ok(Ok(()))) {
+                    return;
+                }
+            } else if let Message::Text(text) = &message {
+                self.talk.hear(self.socket, text);
+            }
+        }
+    }
+
+    /// Tells both sides, in the words of the one that ended it.
+    async fn close(
+        &mut self,
+        end: End,
+        from_client: SplitStream<Raw>,
+        from_exchange: SplitStream<Raw>,
+    ) -> SocketEnd {
+        let (by, code, why): (_, CloseCode, &'static str) = match &end {
+            End::Client(Some(frame)) => (ClosedBy::Client, frame.code, "the client has closed"),
+            End::Client(None) => (ClosedBy::Client, CloseCode::Abnormal, "the client is gone"),
+            End::ClientFault(code) => (ClosedBy::Client, *code, "the client broke the protocol"),
+            End::Exchange(Some(frame)) => {
+                (ClosedBy::Exchange, frame.code, "the exchange has closed")
+            }
+            End::Exchange(None) => (
+                ClosedBy::Exchange,
+                CloseCode::Abnormal,
+                "the exchange is gone",
+            ),
+            End::Own(cut) => {
+                let (code, why) = cut.told();
+                (ClosedBy::Proxy, code, why)
+            }
+        };
+        let (to_client, to_exchange) = match end {
+            End::Client(frame) => (None, Some(passed_on(frame, CloseCode::Away))),
+            End::ClientFault(code) => (
+                Some((code, "the frame cannot be read".into())),
+                Some((CloseCode::Away, String::new())),
+            ),
+            End::Exchange(frame) => (Some(passed_on(frame, CloseCode::Error)), None),
+            End::Own(cut) => {
+                let (code, why) = cut.told();
+                let to_exchange = (CloseCode::Away, String::new());
+                (Some((code, why.to_owned())), Some(to_exchange))
+            }
+        };
+        let client = last_words(self.to_client.get_mut(), from_client, to_client);
+        let exchange = last_words(self.to_exchange.get_mut(), from_exchange, to_exchange);
+        tokio::join!(client, exchange);
+        SocketEnd {
+            by,
+            code: code.into(),
+            why,
+            unanswered: 0,
+        }
+    }
+}
+
+/// What one side said at its end, for the other.
+fn passed_on(frame: Option<CloseFrame>, otherwise: CloseCode) -> (CloseCode, String) {
+    match frame {
+        Some(frame) if frame.code.is_allowed() => (frame.code, frame.reason.to_string()),
+        Some(_) => (CloseCode::Normal, String::new()),
+        None => (otherwise, String::new()),
+    }
+}
+
+/// Says the last word, if it is ours to say, and reads on for a moment, so that it arrives: what is unread when a
+/// connection is closed takes what was written along.
+async fn last_words<S>(
+    sink: &mut S,
+    mut stream: SplitStream<Raw>,
+    word: Option<(CloseCode, String)>,
+) where
+    S: Sink<Message, Error = Error> + Unpin,
+{
+    let Some((code, reason)) = word else {
+        // The library has the answer to the close ready.
+        let _flushed = timeout(CLOSE_MAX, sink.flush()).await;
+        return;
+    };
+    farewell(sink, code, &reason).await;
+    let drained = async { while let Some(Ok(_)) = stream.next().await {} };
+    let _ended = timeout(CLOSE_MAX, drained).await;
+}
+
+async fn farewell<S>(sink: &mut S, code: CloseCode, reason: &str)
+where
+    S: Sink<Message, Error = Error> + Unpin,
+{
+    let frame = CloseFrame {
+        code,
+        reason: reason.into(),
+    };
+    // Whoever is gone is not told.
+    let _told = timeout(CLOSE_MAX, sink.send(Message::Close(Some(frame)))).await;
+}
+
+/// What a client did that is no WebSocket, as it is told (RFC 6455 section 7.4.1).
+fn fault(error: &Error) -> End {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => End::ClientFault(CloseCode::Size),
+        Error::Utf8(_) => End::ClientFault(CloseCode::Invalid),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Client(None),
+        Error::Protocol(_) | Error::Capacity(_) => End::ClientFault(CloseCode::Protocol),
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_) => End::Client(None),
+    }
+}

@@ -1,0 +1,53 @@
+//! The exchange bans the address: whoever asks is answered here, and nothing is sent until the ban has ended.
+
+use std::io;
+use std::time::Duration;
+
+use super::super::Stage;
+use super::super::wait::until;
+use super::program::{OPEN_ORDERS, Program};
+use super::teller::Teller;
+
+/// How long the exchange wants to be left alone.
+const BAN: Duration = Duration::from_secs(2);
+
+/// How many ask meanwhile.
+const CALLERS: usize = 10;
+
+pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    let (program, exchange) = (Program::of(stage), &stage.exchange);
+    exchange.ban(BAN);
+    let first = program.ask("GET", OPEN_ORDERS).await?;
+    let what = "the exchange bans this address for two seconds";
+    teller.answer(what, &first, 418, "retry-after")?;
+    let before = exchange.requests();
+    for _ in 0..CALLERS {
+        let refused = match program.order().await? {
+            answer if answer.status().as_u16() == 429 => program.ask("GET", OPEN_ORDERS).await?,
+            answer => answer,
+        };
+        if refused.status().as_u16() != 429 || !refused.body().contains("exchange.halted") {
+            let what = "whoever asks now is refused here";
+            return teller.answer(what, &refused, 429, "exchange.halted");
+        }
+    }
+    let after = exchange.requests();
+    let what = format!("{CALLERS} callers with orders and questions are refused here: 429");
+    teller.say(&what, Ok(()))?;
+    let (same, despite) = (before == after, exchange.sent_while_banned());
+    teller.expect(
+        "not a request was sent meanwhile",
+        same && despite == 0,
+        || format!("{despite} despite the ban; {before:?}, then {after:?}"),
+    )?;
+    let again = until("the end of the ban", async || {
+        let answer = program.ask("GET", OPEN_ORDERS).await?;
+        Ok(Some(answer).filter(|answer| answer.status().is_success()))
+    });
+    teller.answer(
+        "the ban ends, and the sidecar asks again",
+        &again.await?,
+        200,
+        "",
+    )
+}
