@@ -36,7 +36,9 @@ use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::pipeline::Live;
-use crate::record::{ClientMetrics, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id};
+use crate::record::{
+    ClientMetrics, CountedSocket, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id,
+};
 use crate::runtime::drain::Drain;
 use crate::runtime::handshake::{accept_of, new_key};
 use crate::transform::outbound::{self as transform, OutboundFrame};
@@ -141,6 +143,8 @@ struct Socket {
     /// The pool that its connection is of: with other pins or another host there is another one.
     forwarder: Forwarder<Full<Bytes>>,
     metrics: Arc<ClientMetrics>,
+    /// Counts it as open as long as this is here.
+    _open: CountedSocket,
 }
 
 impl Socket {
@@ -289,6 +293,7 @@ impl OutboundPipeline {
             orders: self.orders.clone(),
             forwarder: forwarder.clone(),
             metrics: Arc::clone(&site.metrics),
+            _open: way.counters.exchange.socket(),
         };
         let talk = match facts.role {
             Role::Streams => Talk::Streams(Subscriptions::new(streams)),
