@@ -19,7 +19,7 @@ use crate::model::exchange::{Effect, Known, Security};
 use crate::model::frame::{Frame, FrameFault, unquoted};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
-use crate::pipeline::outbound::errand::{is_unknown, used};
+use crate::pipeline::outbound::errand::{give_back, is_unknown, used};
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, OutboundFrame};
@@ -65,6 +65,8 @@ enum Binds {
     Nothing,
     /// It is logged on.
     LogsOn,
+    /// It is logged out.
+    LogsOut,
     /// It hears of an account.
     Listens,
 }
@@ -73,6 +75,7 @@ impl Binds {
     fn of(method: &str) -> Self {
         match method {
             "session.logon" => Self::LogsOn,
+            "session.logout" => Self::LogsOut,
             "userDataStream.subscribe" | "userDataStream.subscribe.signature" => Self::Listens,
             _ => Self::Nothing,
         }
@@ -143,7 +146,6 @@ impl Calls {
                 reservation,
                 known,
                 binds: Binds::of(&frame.method),
-                logs_out: frame.method == "session.logout",
                 mark,
             }),
             Err(denial) => {
@@ -190,7 +192,7 @@ impl Calls {
             sent: Instant::now(),
         };
         let mut state = self.state();
-        if signed.logs_out {
+        if signed.binds == Binds::LogsOut {
             // Whether it has happened or not, a frame that names its key is understood.
             state.session = Session::Anonymous;
         }
@@ -229,7 +231,6 @@ impl Calls {
                     reservation,
                     known,
                     binds: Binds::LogsOn,
-                    logs_out: false,
                     mark: way.mark.clone(),
                 };
                 match self.send(socket, id, signed, record) {
@@ -281,6 +282,8 @@ impl Calls {
                     state.session = Session::LoggedOn;
                     state.bound.clone_from(&call.mark);
                 }
+                // A logon that was answered meanwhile is over as well.
+                Binds::LogsOut => state.session = Session::Anonymous,
                 Binds::Listens => state.bound.clone_from(&call.mark),
             }
         }
@@ -375,7 +378,6 @@ struct Signed {
     reservation: Option<Reservation>,
     known: Known,
     binds: Binds,
-    logs_out: bool,
     mark: Option<SignerMark>,
 }
 
@@ -387,19 +389,37 @@ struct Reply<'a> {
     status: Option<u16>,
     #[serde(borrow, rename = "rateLimits")]
     limits: Option<&'a RawValue>,
-    error: Option<Failure>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Failure {
-    code: Option<i64>,
-    data: Option<Retry>,
+/// Of an error what is understood: one in an odd shape must not hide that there is an answer, or a ban.
+#[derive(Deserialize, Default)]
+struct Failure<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Retry {
     #[serde(rename = "retryAfter")]
     after_ms: Option<i64>,
+}
+
+impl Reply<'_> {
+    /// The error's code and its `retryAfter`, in milliseconds since 1970.
+    fn failure(&self) -> (Option<i64>, Option<i64>) {
+        let failure = self.error.and_then(|error| read::<Failure<'_>>(error));
+        let Failure { code, data } = failure.unwrap_or_default();
+        let retry = data.and_then(|data| read::<Retry>(data)?.after_ms);
+        (code.and_then(|code| read(code)), retry)
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+    serde_json::from_str(json.get()).ok()
 }
 
 /// Ends a request by its answer: what it cost, what came of it.
@@ -409,8 +429,7 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
         .limits
         .and_then(|limits| read_rate_limits(limits.get().as_bytes()).ok());
     let told = told.map_or_else(Told::default, |(_, told)| told);
-    let failure = reply.error.as_ref();
-    let retry_ms = failure.and_then(|failure| failure.data.as_ref()?.after_ms);
+    let (code, retry_ms) = reply.failure();
     let answer = Answer::of_frame(status, told, retry_ms);
     let Call {
         mut record,
@@ -426,7 +445,6 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
             reservation.settle(Settled::Answered(&answer), way.moment(now));
         }
     }
-    let code = failure.and_then(|failure| failure.code);
     let unknown = effect.changes() && is_unknown(status, code);
     if let Some(told) = record.exchange_mut() {
         told.code = code;
@@ -467,12 +485,6 @@ fn unanswered(socket: &Socket, call: Call, ending: Ending) {
     record.denied(&Denial::new(cause, ending.why()));
     record.answered(now, cause.status());
     record.close(now);
-}
-
-fn give_back(reservation: Option<Reservation>, way: &WayOut, now: Now) {
-    if let Some(reservation) = reservation {
-        reservation.settle(Settled::NotSent, way.moment(now));
-    }
 }
 
 /// What a frame is signed by; nothing where it is not.

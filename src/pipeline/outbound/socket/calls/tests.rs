@@ -44,9 +44,8 @@ fn an_answer_is_read_and_an_event_has_no_identifier() {
     let text = r#"{"id":"a","status":429,"error":{"code":-1003,"msg":"x","data":{"serverTime":1,"retryAfter":5}},
         "rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50,"count":3}]}"#;
     let reply: Reply<'_> = serde_json::from_str(text).unwrap();
-    let failure = reply.error.unwrap();
-    assert_eq!((reply.status, failure.code), (Some(429), Some(-1003)));
-    assert_eq!(failure.data.unwrap().after_ms, Some(5));
+    assert_eq!(reply.status, Some(429));
+    assert_eq!(reply.failure(), (Some(-1003), Some(5)));
     assert!(reply.limits.is_some());
     for text in [
         r#"{"id":null,"status":401,"error":{"code":-2015,"msg":"x"}}"#,
@@ -54,5 +53,28 @@ fn an_answer_is_read_and_an_event_has_no_identifier() {
     ] {
         let reply: Reply<'_> = serde_json::from_str(text).unwrap();
         assert!(reply.id.is_none(), "{text}");
+    }
+}
+
+#[test]
+fn an_error_in_an_odd_shape_hides_neither_the_answer_nor_a_ban() {
+    for (error, expected) in [
+        ("7", (None, None)),
+        ("null", (None, None)),
+        (
+            r#"{"code":"-1003","data":{"retryAfter":5}}"#,
+            (None, Some(5)),
+        ),
+        (
+            r#"{"code":-1003,"data":{"retryAfter":1.5}}"#,
+            (Some(-1003), None),
+        ),
+        (r#"{"code":-1003,"data":"later"}"#, (Some(-1003), None)),
+        (r#"{"code":-1003,"data":[]}"#, (Some(-1003), None)),
+    ] {
+        let text = format!(r#"{{"id":1,"status":418,"error":{error}}}"#);
+        let reply: Reply<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!(reply.status, Some(418), "{error}");
+        assert_eq!(reply.failure(), expected, "{error}");
     }
 }
