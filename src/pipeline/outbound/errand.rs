@@ -15,7 +15,7 @@ use super::way::{Site, WayOut};
 use crate::decide::outbound::OutboundPermit;
 use crate::forward::coalesce::{self, Coalescer, Key, Lead, Turn};
 use crate::forward::{Forwarder, ResponseBody, SendFault, Sent};
-use crate::ledger::exchange::{Answer, Outcome, Settled, Told};
+use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told};
 use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Role, Security};
@@ -119,9 +119,15 @@ impl Errand {
                 self.way.counters.exchange.coalesced();
                 Ok(given(&answer))
             }
-            Ok(Turn::Failed(denial)) => Err(denial),
+            Ok(Turn::Failed(denial)) => {
+                self.settle(Settled::NotSent);
+                Err(denial)
+            }
             Ok(Turn::Alone) => self.ask_alone(record).await,
-            Err(_elapsed) => Err(Denial::new(Cause::UpstreamTimeout, "no answer in time")),
+            Err(_elapsed) => {
+                self.settle(Settled::NotSent);
+                Err(Denial::new(Cause::UpstreamTimeout, "no answer in time"))
+            }
         }
     }
 
@@ -172,6 +178,10 @@ impl Errand {
             .filter(|_| public && self.permit.line().is_some())?;
         let site = self.way.site(self.role).ok()?;
         let (method, target, headers) = self.draft.question();
+        // A clock's answer is true at one moment only.
+        if self.way.rules.preset.time == Some(target.path()) {
+            return None;
+        }
         let key = Key::of(method, &site.target.name, target.as_str(), headers)?;
         Some((shared.clone(), key))
     }
@@ -304,6 +314,13 @@ impl Errand {
             let moment = self.way.moment(self.clock.now());
             reservation.settle(settled, moment);
         }
+    }
+}
+
+/// Gives back what was reserved for something that is not sent.
+pub(super) fn give_back(reservation: Option<Reservation>, way: &WayOut, now: Now) {
+    if let Some(reservation) = reservation {
+        reservation.settle(Settled::NotSent, way.moment(now));
     }
 }
 

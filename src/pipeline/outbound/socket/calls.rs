@@ -18,7 +18,7 @@ use crate::model::exchange::{Effect, Known, Security};
 use crate::model::frame::{Frame, FrameFault};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
-use crate::pipeline::outbound::errand::{is_unknown, used};
+use crate::pipeline::outbound::errand::{give_back, is_unknown, used};
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, OutboundFrame};
@@ -58,6 +58,8 @@ enum Binds {
     Nothing,
     /// It is logged on.
     LogsOn,
+    /// It is logged out.
+    LogsOut,
     /// It hears of an account.
     Listens,
 }
@@ -66,6 +68,7 @@ impl Binds {
     fn of(method: &str) -> Self {
         match method {
             "session.logon" => Self::LogsOn,
+            "session.logout" => Self::LogsOut,
             "userDataStream.subscribe" | "userDataStream.subscribe.signature" => Self::Listens,
             _ => Self::Nothing,
         }
@@ -136,7 +139,6 @@ impl Calls {
                 reservation,
                 known,
                 binds: Binds::of(&frame.method),
-                logs_out: frame.method == "session.logout",
                 mark,
             }),
             Err(denial) => {
@@ -183,7 +185,7 @@ impl Calls {
             sent: Instant::now(),
         };
         let mut state = self.state();
-        if signed.logs_out {
+        if signed.binds == Binds::LogsOut {
             // Whether it has happened or not, a frame that names its key is understood.
             state.session = Session::Anonymous;
         }
@@ -222,7 +224,6 @@ impl Calls {
                     reservation,
                     known,
                     binds: Binds::LogsOn,
-                    logs_out: false,
                     mark: way.mark.clone(),
                 };
                 match self.send(socket, id, signed, record) {
@@ -274,6 +275,8 @@ impl Calls {
                     state.session = Session::LoggedOn;
                     state.bound.clone_from(&call.mark);
                 }
+                // A logon that was answered meanwhile is over as well.
+                Binds::LogsOut => state.session = Session::Anonymous,
                 Binds::Listens => state.bound.clone_from(&call.mark),
             }
         }
@@ -368,7 +371,6 @@ struct Signed {
     reservation: Option<Reservation>,
     known: Known,
     binds: Binds,
-    logs_out: bool,
     mark: Option<SignerMark>,
 }
 
@@ -379,8 +381,7 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
         .limits
         .and_then(|limits| read_rate_limits(limits.get().as_bytes()).ok());
     let told = told.map_or_else(Told::default, |(_, told)| told);
-    let failure = reply.error.as_ref();
-    let retry_ms = failure.and_then(|failure| failure.data.as_ref()?.after_ms);
+    let (code, retry_ms) = reply.failure();
     let answer = Answer::of_frame(status, told, retry_ms);
     let Call {
         mut record,
@@ -396,7 +397,6 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
             reservation.settle(Settled::Answered(&answer), way.moment(now));
         }
     }
-    let code = failure.and_then(|failure| failure.code);
     let unknown = effect.changes() && is_unknown(status, code);
     if let Some(told) = record.exchange_mut() {
         told.code = code;
@@ -437,12 +437,6 @@ fn unanswered(socket: &Socket, call: Call, ending: Ending) {
     record.denied(&Denial::new(cause, ending.why()));
     record.answered(now, cause.status());
     record.close(now);
-}
-
-fn give_back(reservation: Option<Reservation>, way: &WayOut, now: Now) {
-    if let Some(reservation) = reservation {
-        reservation.settle(Settled::NotSent, way.moment(now));
-    }
 }
 
 /// What a frame is signed by; nothing where it is not.

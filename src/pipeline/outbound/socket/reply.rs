@@ -16,19 +16,37 @@ pub(super) struct Reply<'a> {
     pub(super) status: Option<u16>,
     #[serde(borrow, rename = "rateLimits")]
     pub(super) limits: Option<&'a RawValue>,
-    pub(super) error: Option<Failure>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Of an error what is understood: one in an odd shape must not hide that there is an answer, or a ban.
+#[derive(Deserialize, Default)]
+struct Failure<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Failure {
-    pub(super) code: Option<i64>,
-    pub(super) data: Option<Retry>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Retry {
+struct Retry {
     #[serde(rename = "retryAfter")]
-    pub(super) after_ms: Option<i64>,
+    after_ms: Option<i64>,
+}
+
+impl Reply<'_> {
+    /// The error's code and its `retryAfter`, in milliseconds since 1970.
+    pub(super) fn failure(&self) -> (Option<i64>, Option<i64>) {
+        let failure = self.error.and_then(|error| read::<Failure<'_>>(error));
+        let Failure { code, data } = failure.unwrap_or_default();
+        let retry = data.and_then(|data| read::<Retry>(data)?.after_ms);
+        (code.and_then(|code| read(code)), retry)
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+    serde_json::from_str(json.get()).ok()
 }
 
 /// An identifier that can be found again in an answer, however that spells it: digits, or printable ASCII that needs no
@@ -104,9 +122,8 @@ mod tests {
         let text = r#"{"id":"a","status":429,"error":{"code":-1003,"msg":"x","data":{"serverTime":1,"retryAfter":5}},
             "rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50,"count":3}]}"#;
         let reply: Reply<'_> = serde_json::from_str(text).unwrap();
-        let failure = reply.error.unwrap();
-        assert_eq!((reply.status, failure.code), (Some(429), Some(-1003)));
-        assert_eq!(failure.data.unwrap().after_ms, Some(5));
+        assert_eq!(reply.status, Some(429));
+        assert_eq!(reply.failure(), (Some(-1003), Some(5)));
         assert!(reply.limits.is_some());
         for text in [
             r#"{"id":null,"status":401,"error":{"code":-2015,"msg":"x"}}"#,
@@ -114,6 +131,29 @@ mod tests {
         ] {
             let reply: Reply<'_> = serde_json::from_str(text).unwrap();
             assert!(reply.id.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_an_odd_shape_hides_neither_the_answer_nor_a_ban() {
+        for (error, expected) in [
+            ("7", (None, None)),
+            ("null", (None, None)),
+            (
+                r#"{"code":"-1003","data":{"retryAfter":5}}"#,
+                (None, Some(5)),
+            ),
+            (
+                r#"{"code":-1003,"data":{"retryAfter":1.5}}"#,
+                (Some(-1003), None),
+            ),
+            (r#"{"code":-1003,"data":"later"}"#, (Some(-1003), None)),
+            (r#"{"code":-1003,"data":[]}"#, (Some(-1003), None)),
+        ] {
+            let text = format!(r#"{{"id":1,"status":418,"error":{error}}}"#);
+            let reply: Reply<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!(reply.status, Some(418), "{error}");
+            assert_eq!(reply.failure(), expected, "{error}");
         }
     }
 }
