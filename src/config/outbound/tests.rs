@@ -132,8 +132,8 @@ fn a_line_that_meets_nothing_is_told() {
 
 #[test]
 fn only_what_can_log_on_does() {
-    let spot = |more: &str| load(&SPOT.replace("    allow", &format!("{more}    allow")));
-    let refused = spot("    log_on: true\n").unwrap_err();
+    let no_key = SPOT.replace("    allow", "    log_on: true\n    allow");
+    let refused = load_with(&no_key, &[("ID", "abc"), ("KEY", "def")]).unwrap_err();
     assert!(refused.contains("needs a key to log on with"), "{refused}");
     let sign = "    sign: { key_id: \"secret:ID\", key: \"secret:KEY\" }\n";
     let hmac = SPOT.replace("    allow", &format!("{sign}    log_on: true\n    allow"));

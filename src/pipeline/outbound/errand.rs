@@ -229,6 +229,7 @@ impl Errand {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
+            record.try_failed(self.clock.now(), &fault.denial);
             let harmless = fault.sent == Sent::Nothing || !self.changes();
             let worth_it = worth_another(&fault.denial) && Instant::now() < self.deadline;
             if fault.sent == Sent::Something {
