@@ -2,7 +2,9 @@
 //! frame is judged. Never hands a socket out that the exchange did not open for us, never leaves one without an end.
 
 mod calls;
+mod ends;
 mod relay;
+mod reply;
 mod subscriptions;
 mod target;
 
