@@ -25,8 +25,8 @@ use crate::runtime::drain::Drain;
 use super::asking::note_time;
 use super::generation::{Generation, Parts};
 
-/// Bytes of an error in the exchange's own words.
-const ERROR_BYTES_MAX: usize = 16 << 10;
+/// Bytes of an answer: an account with every asset that there is has some hundred KiB.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// How long the last records may take to reach the disk.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
@@ -277,11 +277,12 @@ async fn judge(answer: OwnAnswer) -> (String, Verdict) {
         return (refusal(denial), of_refusal(denial.cause));
     }
     let status = answer.response.status();
+    // Also what nobody looks at is read to its end, or its record would say that it broke off.
+    let body = short(answer.response, ANSWER_BYTES_MAX).await;
     if status == StatusCode::OK {
         return (status.as_u16().to_string(), Verdict::Accepted);
     }
-    let code = short(answer.response, ERROR_BYTES_MAX).await;
-    let code = code.and_then(|body| error_code(&body));
+    let code = body.and_then(|body| error_code(&body));
     let told = match code {
         Some(code) => format!("{}, code {code}", status.as_u16()),
         None => status.as_u16().to_string(),

@@ -111,9 +111,18 @@ fn a_good_key_is_accepted() {
     // The same again: the spool is free.
     assert_eq!(desk.try_keys().code, 0);
     let events = desk.events();
-    for part in ["\"own\"", "/api/v3/account"] {
-        assert!(events.contains(part), "{part}: {events}");
-    }
+    assert_eq!(
+        events.matches("success 200 GET /api/v3/account").count(),
+        2,
+        "{events}"
+    );
+
+    // Beside a sidecar that writes there, evidence has a folder of its own.
+    let lock = fs::File::open(desk.0.path().join("audit/lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(desk.try_keys().code, 0);
+    let ran = desk.run(&["audit", "tail", "audit/self-test"]);
+    assert!(ran.out.contains("GET /api/v3/account"), "{}", ran.out);
 }
 
 #[test]
@@ -143,7 +152,11 @@ fn a_clock_that_is_too_far_off_is_not_guessed_around() {
     stand_in.exchange.clock().set_offset_ms(-90_000);
     let ran = Desk::new(&stand_in, "").try_keys();
     assert_eq!(ran.code, 1, "{}", ran.out);
-    assert!(ran.out.contains("exchange.clock: too_far_off"), "{}", ran.out);
+    assert!(
+        ran.out.contains("exchange.clock: too_far_off"),
+        "{}",
+        ran.out
+    );
     assert!(ran.out.contains("set this machine's clock"), "{}", ran.out);
     let requests = stand_in.exchange.requests();
     assert!(!requests.keys().any(|route| route.contains("account")));
@@ -199,10 +212,22 @@ fn what_cannot_be_tried_is_said_and_is_not_good() {
     assert!(stand_in.exchange.requests().is_empty());
 
     let desk = Desk::new(&stand_in, "");
-    let args = |name| ["sign", "--self-test", "-c", "sidecar.yaml", "--outbound", name];
+    let args = |name| {
+        [
+            "sign",
+            "--self-test",
+            "-c",
+            "sidecar.yaml",
+            "--outbound",
+            name,
+        ]
+    };
     assert_eq!(desk.run(&args("binance")).code, 0);
     let ran = desk.run(&args("okx"));
-    assert_eq!((ran.code, ran.err.as_str()), (2, "no outbound is called `okx`; there are binance\n"));
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (2, "no outbound is called `okx`; there are binance\n")
+    );
     desk.write("ca.pem", "none");
     assert_eq!(desk.try_keys().code, 78);
 }
@@ -211,14 +236,31 @@ fn what_cannot_be_tried_is_said_and_is_not_good() {
 fn a_request_is_explained_as_the_way_out_would_sign_it() {
     let stand_in = StandIn::start();
     let desk = Desk::new(&stand_in, "");
-    let explain = ["sign", "--explain", "-c", "sidecar.yaml", "--now", "2026-11-22T10:00:00Z"];
+    let explain = [
+        "sign",
+        "--explain",
+        "-c",
+        "sidecar.yaml",
+        "--now",
+        "2026-11-22T10:00:00Z",
+    ];
     let ask = |more: &[&str]| desk.run(&[&explain[..], more].concat());
     let dummy = format!("{FORM}&timestamp=1&signature=abc");
-    let ran = ask(&["--outbound", "binance", "POST", "/api/v3/order", "--body", &dummy]);
+    let ran = ask(&[
+        "--outbound",
+        "binance",
+        "POST",
+        "/api/v3/order",
+        "--body",
+        &dummy,
+    ]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let line = |ran: &Ran, name: &str| {
         let found = ran.out.lines().find_map(|line| line.strip_prefix(name));
-        found.unwrap_or_else(|| panic!("{name}: {}", ran.out)).trim().to_owned()
+        found
+            .unwrap_or_else(|| panic!("{name}: {}", ran.out))
+            .trim()
+            .to_owned()
     };
     let payload = format!("{FORM}&timestamp=1795341600000");
     assert_eq!(line(&ran, "payload"), payload);
@@ -244,7 +286,15 @@ fn a_frame_is_explained_as_the_way_out_would_sign_it() {
     let desk = Desk::new(&stand_in, "");
     let ask = |frame: &str| {
         let now = "--now=2026-11-22T10:00:00Z";
-        desk.run(&["sign", "--explain", "-c", "sidecar.yaml", now, "--frame", frame])
+        desk.run(&[
+            "sign",
+            "--explain",
+            "-c",
+            "sidecar.yaml",
+            now,
+            "--frame",
+            frame,
+        ])
     };
     let ran = ask(
         "{\"id\":1,\"method\":\"order.place\",\"params\":{\"symbol\":\"BTCUSDT\",\"apiKey\":\"x\",\"quantity\":1.50}}",
@@ -253,7 +303,11 @@ fn a_frame_is_explained_as_the_way_out_would_sign_it() {
     let payload = "apiKey=<key_id>&quantity=1.50&symbol=BTCUSDT&timestamp=1795341600000\n";
     assert!(ran.out.contains(payload), "{}", ran.out);
     assert!(ran.out.contains("replaced    apiKey\n"), "{}", ran.out);
-    assert!(ran.out.contains("\"signature\":\"<signature "), "{}", ran.out);
+    assert!(
+        ran.out.contains("\"signature\":\"<signature "),
+        "{}",
+        ran.out
+    );
 
     let ran = ask("{\"id\":1,\"method\":\"account.status\"}");
     assert_eq!(ran.code, 1);
@@ -271,7 +325,11 @@ fn check_tells_what_the_ways_out_would_refuse() {
     let ran = check();
     assert_eq!(ran.code, 78, "{}", ran.out);
     assert!(ran.out.contains("--> sidecar.yaml:12:"), "{}", ran.out);
-    assert!(ran.out.contains('^') && ran.out.contains("ca.pem"), "{}", ran.out);
+    assert!(
+        ran.out.contains('^') && ran.out.contains("ca.pem"),
+        "{}",
+        ran.out
+    );
 
     let pins = stand_in.exchange.pins();
     let expired = format!(
@@ -286,7 +344,10 @@ fn check_tells_what_the_ways_out_would_refuse() {
 
     let desk = Desk::new(&stand_in, "");
     let yaml = fs::read_to_string(desk.0.path().join("sidecar.yaml")).unwrap();
-    desk.write("sidecar.yaml", &yaml.replace("sign: {", "sign: { algorithm: ed25519,"));
+    desk.write(
+        "sidecar.yaml",
+        &yaml.replace("sign: {", "sign: { algorithm: ed25519,"),
+    );
     let ran = desk.run(&["check", "sidecar.yaml"]);
     assert_eq!(ran.code, 78, "{}", ran.out);
     assert!(ran.out.contains("--> sidecar.yaml:14:"), "{}", ran.out);
@@ -302,11 +363,20 @@ fn explain_tells_what_the_way_out_makes_of_a_request() {
     };
     let ran = ask("GET", "/api/v3/openOrders");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for part in ["a signature", "reads", "80", "GET /api/v3/** (sidecar.yaml:13)"] {
+    for part in [
+        "a signature",
+        "reads",
+        "80",
+        "GET /api/v3/** (sidecar.yaml:13)",
+    ] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
     let ran = ask("POST", "/sapi/v1/capital/withdraw/apply");
-    assert!(ran.out.contains("DENIED") && ran.out.contains("moves money"), "{}", ran.out);
+    assert!(
+        ran.out.contains("DENIED") && ran.out.contains("moves money"),
+        "{}",
+        ran.out
+    );
     let ran = ask("GET", "/api/v3/depth?symbol=A&symbol=B");
     assert!(ran.out.contains("exchange.parameters"), "{}", ran.out);
 }
