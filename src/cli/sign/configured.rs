@@ -18,8 +18,7 @@ use crate::transform::signers::{Explained, Line, Session, SignInput, Signer};
 
 /// All that is printed.
 pub(super) fn told(args: &SignArgs, now: Now) -> Result<String, Refusal> {
-    let file = args.config.as_deref().unwrap_or_else(|| "".as_ref());
-    let loaded = config::load(file, std::env::vars_os());
+    let loaded = config::load(file(args), std::env::vars_os());
     let loaded = loaded.map_err(|report| (report.refusal(false), exit::CONFIGURATION))?;
     let way = find(loaded, args.outbound.as_deref())?;
     match (&args.frame, &args.method, &args.target) {
