@@ -284,6 +284,8 @@ pub struct Preset {
     pub time: Option<&'static str>,
     /// Where its limits are read (`GET`).
     pub info: Option<&'static str>,
+    /// Where an account is read (`GET`): signed, and it changes nothing, so a key is tried by it.
+    pub account: Option<&'static str>,
     /// What it limits, until it says so itself: `rateLimits` in its own words.
     pub limits: &'static str,
     /// Its calls.

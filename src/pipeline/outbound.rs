@@ -4,6 +4,7 @@
 mod answer;
 mod errand;
 mod own;
+mod question;
 mod socket;
 mod way;
 
@@ -35,6 +36,7 @@ use super::{Live, RequestId, caught, intend};
 
 pub use answer::OutboundBody;
 pub use own::{OwnAnswer, short};
+pub use question::{Judged, JudgedFrame, judge, judge_frame};
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
 use errand::Errand;

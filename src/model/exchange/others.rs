@@ -13,6 +13,7 @@ const COMMON: Preset = Preset {
     streams: None,
     time: None,
     info: None,
+    account: None,
     limits: "[]",
     catalogue: sketch(&[], &[]),
     ws_methods: &[],
