@@ -87,7 +87,7 @@ def paint(axes, panel, series, end):
         place = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.2), "borderaxespad": 0}
         axes.legend(fontsize=7, frameon=False, ncols=columns, columnspacing=1, handlelength=1, **place)
     else:
-        axes.set_xlim(-1, 0)
+        axes.set_xticks([])
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
 
@@ -145,7 +145,7 @@ def main():
         rows = slice(place["y"] + 1, place["y"] + place["h"] - (0 if panel["type"] == "stat" else 2))
         axes = figure.add_subplot(grid[rows, place["x"] : place["x"] + place["w"]])
         paint(axes, panel, drawn, end)
-    figure.savefig(given.out, dpi=60, bbox_inches="tight")
+    figure.savefig(given.out, dpi=60, bbox_inches="tight", pil_kwargs={"optimize": True})
     print(f"{len(panels)} panels, {faults} queries without data they should have; see {given.out}")
     return 1 if faults else 0
 
