@@ -8,6 +8,7 @@ Needs matplotlib (python3-matplotlib in Debian).
 """
 import argparse
 import json
+import math
 import pathlib
 import re
 import sys
@@ -65,8 +66,8 @@ def paint(axes, panel, series, end):
     if panel["type"] == "stat":
         axes.axis("off")
         last = float(series[0][1][-1][1]) if series else float("nan")
-        text = f"{last:.1%}" if unit == "%" else f"{EngFormatter(places=1, sep='')(last)} {unit}"
-        text = text.replace(".0", "")
+        # A quantile of nothing is no number.
+        text = "no data" if math.isnan(last) else say(unit, last)
         axes.text(0, 0.45, text, ha="left", va="center", fontsize=18, color=colour(defaults, last))
         return
     axes.set_title(unit, loc="right", fontsize=8, color="grey")
@@ -90,6 +91,14 @@ def paint(axes, panel, series, end):
         axes.set_xticks([])
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
+
+
+def say(unit, value):
+    """A value in large type: 80.4%, 1.6m seconds, 1k."""
+    if unit == "%":
+        return f"{value:.1%}"
+    text = EngFormatter(places=1, sep="")(value)
+    return f"{text.replace('.0', '')} {unit}"
 
 
 def colour(defaults, value):

@@ -178,7 +178,7 @@ fn the_page_of_exchanges_tells_all_but_values() {
     assert_eq!(rest["seen"][0]["level"], "leaf");
     assert_eq!(
         rest["seen"][0]["pin"],
-        stand_in.exchange.pins().leaf.as_str()
+        format!("sha256/{}", stand_in.exchange.pins().leaf)
     );
     assert_eq!(rest["seen"][0]["pinned"], false);
     assert!(rest["not_after"].as_str().unwrap().ends_with('Z'));
