@@ -38,10 +38,10 @@ struct Retry {
 impl Reply<'_> {
     /// The error's code and its `retryAfter`, in milliseconds since 1970.
     pub(super) fn failure(&self) -> (Option<i64>, Option<i64>) {
-        let failure = self.error.and_then(|error| read::<Failure<'_>>(error));
+        let failure = self.error.and_then(read::<Failure<'_>>);
         let Failure { code, data } = failure.unwrap_or_default();
         let retry = data.and_then(|data| read::<Retry>(data)?.after_ms);
-        (code.and_then(|code| read(code)), retry)
+        (code.and_then(read), retry)
     }
 }
 
