@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::origin::Received;
 use crate::support::wire::Wire;
@@ -276,12 +276,16 @@ fn socket(at: SocketAddr, path: &str) -> TcpStream {
     stream
 }
 
-/// All that comes until it is quiet or closed, as text.
+/// All that comes until it is quiet or closed, but for a while only, as text; and whether it is closed.
 fn hear(stream: &mut TcpStream) -> (String, bool) {
     let mut heard = Vec::new();
     let mut piece = [0; 4096];
+    let until = Instant::now() + Duration::from_secs(3);
     loop {
         match stream.read(&mut piece) {
+            Ok(_) if Instant::now() > until => {
+                return (String::from_utf8_lossy(&heard).into_owned(), false);
+            }
             Ok(0) => return (String::from_utf8_lossy(&heard).into_owned(), true),
             Ok(count) => heard.extend(&piece[..count]),
             // What was unread when it was closed makes a reset of it.
