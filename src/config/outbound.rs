@@ -4,11 +4,11 @@
 mod endpoints;
 mod listen;
 mod sign;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -23,13 +23,11 @@ use crate::model::outbound::{CallerToken, ClientCredentials, LocalListen};
 use crate::model::pins::PinSettings;
 use crate::model::secret::{Secret, SecretName, SecretRef};
 use crate::model::settings::{AcceptLimits, Timeouts};
-use crate::model::units::ByteSize;
 
 use super::addresses::collide;
 use super::budget::{self, ExchangeSettings};
 use super::files::Files;
 use super::names::Label;
-use super::numbers::{Count, HOUR, Size, Time};
 use super::section_or_defaults;
 
 pub use sign::SignSettings;
@@ -96,7 +94,7 @@ impl Draft {
         let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults);
         let sign = sign.map(|sign| sign.load(preset, files, faults));
         if let Some(log_on) = log_on.filter(|log_on| log_on.value) {
-            judge_log_on(&log_on, sign.as_ref().map(Option::as_ref), preset, faults);
+            sign::judge_log_on(&log_on, sign.as_ref().map(Option::as_ref), preset, faults);
         }
         let caller_token = caller_token.and_then(|reference| {
             files.want(&reference, faults);
@@ -164,9 +162,9 @@ impl Draft {
             ClientCredentials::Replace,
         );
         let doc = "what the listener takes in at most";
-        let limits = section_or_defaults(fields, "bounds", doc, read_bounds);
+        let limits = section_or_defaults(fields, "bounds", doc, waits::read_bounds);
         let doc = "how long the listener and the way to the exchange wait";
-        let timeouts = section_or_defaults(fields, "timeouts", doc, read_timeouts);
+        let timeouts = section_or_defaults(fields, "timeouts", doc, waits::read_timeouts);
         let (name, listen, allow) = (name?, listen?, allow?);
         let name: Arc<str> = Arc::from(name.0);
         exchange?;
@@ -233,30 +231,6 @@ fn read_listen(fields: &mut Fields<'_>) -> Option<Placed<LocalListen>> {
         value: listen,
         place,
     })
-}
-
-/// Only some keys may log a WebSocket on, and only where there is one.
-fn judge_log_on(
-    log_on: &Placed<bool>,
-    sign: Option<Option<&SignSettings>>,
-    preset: &Preset,
-    faults: &mut Faults,
-) {
-    let refusal = match sign {
-        None => "`log_on` needs a key to log on with: a section `sign`",
-        // Its own fault is told, or no secrets are read.
-        Some(None) => return,
-        Some(Some(sign)) => match &sign.signer {
-            Some(signer) if !signer.can_log_on() => {
-                "only Ed25519 keys of Binance log WebSockets on"
-            }
-            Some(_) | None if preset.ws_api.is_none() => {
-                "this exchange has no WebSocket that is logged on"
-            }
-            Some(_) | None => return,
-        },
-    };
-    faults.error_with_help(&log_on.place, refusal, "leave `log_on` out");
 }
 
 /// The fewest bytes of a caller token: what nobody guesses.
@@ -366,82 +340,6 @@ fn warn_of_lines(fields: &mut Fields<'_>, preset: &Preset, allow: &[AllowLine]) 
             ),
         };
         fields.warning(&line.place, message, help);
-    }
-}
-
-fn read_bounds(fields: &mut Fields<'_>) -> AcceptLimits {
-    let connections = fields.or(
-        "connections_max",
-        "connections at once, over all workers",
-        "256",
-        // One service and its tools; a client library keeps some ten.
-        Count::<1, 1_000_000>(256),
-    );
-    let body = fields.or(
-        "body_bytes_max",
-        "bytes of a request body, which is held whole to be judged and signed",
-        "256KiB",
-        // A batch of orders has a few KiB.
-        Size::<0, 16_777_216>(ByteSize(256 << 10)),
-    );
-    AcceptLimits {
-        connections_max: connections.0,
-        connections_per_ip_max: connections.0,
-        head_bytes_max: ByteSize(32 << 10),
-        headers_max: 64,
-        target_bytes_max: ByteSize(16 << 10),
-        body_bytes_max: body.0,
-        whole_body_bytes_max: ByteSize(body.0.0.saturating_mul(u64::from(connections.0))),
-    }
-}
-
-type Wait = Time<1, HOUR>;
-
-const fn seconds(count: u64) -> Wait {
-    Time(Duration::from_secs(count))
-}
-
-fn read_timeouts(fields: &mut Fields<'_>) -> Timeouts {
-    let doc = "for a connection to the exchange, its name's resolution included";
-    // Half-way round the world and one lost packet.
-    let connect = fields.or("connect", doc, "3s", seconds(3)).0;
-    let doc = "for the TLS handshake with the exchange";
-    let handshake = fields.or("handshake", doc, "3s", seconds(3)).0;
-    let doc = "from the request sent to the head of the exchange's answer";
-    // Binance itself gives up after ten seconds and says so (-1007); that is worth waiting for.
-    let response_head = fields.or("response_head", doc, "15s", seconds(15)).0;
-    let doc = "between two pieces of an answer's body";
-    let response_idle = fields.or("response_idle", doc, "15s", seconds(15)).0;
-    let doc = "for a whole request, from its head to the end of the answer";
-    let total = fields.or("total", doc, "60s", seconds(60)).0;
-    let doc =
-        "how long an idle connection to the exchange is kept; less than the exchange keeps it";
-    // CloudFront, which stands before most exchanges, keeps them for a minute.
-    let upstream_idle = fields.or("upstream_idle", doc, "30s", seconds(30)).0;
-    for (key, part) in [
-        ("connect", connect),
-        ("handshake", handshake),
-        ("response_head", response_head),
-        ("response_idle", response_idle),
-    ] {
-        if part > total {
-            let place = fields.place_of(if fields.has(key) { key } else { "total" });
-            let message = format!("`{key}` ({part:?}) is longer than `total` ({total:?})");
-            fields.error(&place, message, format!("lower `{key}`, or raise `total`"));
-        }
-    }
-    Timeouts {
-        handshake,
-        head: Duration::from_secs(60),
-        body_idle: Duration::from_secs(10),
-        connect,
-        response_head,
-        response_idle,
-        total,
-        upstream_idle,
-        // The way out of the whole process is told by the way in.
-        drain: Duration::ZERO,
-        drain_pause: Duration::ZERO,
     }
 }
 

@@ -35,7 +35,7 @@ use super::{Live, RequestId, caught, intend};
 
 pub use answer::OutboundBody;
 pub use own::{OwnAnswer, short};
-pub use way::{Counters, Freshness, Site, WayOut};
+pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
 use errand::Errand;
 

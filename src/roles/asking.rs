@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use crate::decide::outbound::OwnQuestion;
 use crate::ledger::exchange::{RateLimitsScan, Scanned, read_server_time};
@@ -28,6 +29,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// How far ahead of need nonces are made durable.
 const NONCES_EVERY: Duration = Duration::from_secs(5);
 
+/// Between two comparisons of clocks because the exchange called a time wrong; the first is made at once. A client that
+/// allows for no delay at all (`recvWindow`) is told that each time.
+const DOUBT_MIN: Duration = Duration::from_millis(250);
+
 /// Bytes of an answer that tells the time.
 const TIME_BYTES_MAX: usize = 1024;
 
@@ -42,21 +47,30 @@ pub(super) fn start(pipeline: OutboundPipeline, background: &Drain) {
 /// Compares clocks again and again, until the drain begins.
 async fn follow_time(pipeline: Arc<OutboundPipeline>, drain: Drain) {
     let mut failures = 0_u32;
+    let mut believed_until = Instant::now();
     loop {
-        let pause = match pipeline.way_out() {
-            Some(way) if way.signer.is_some() && !way.freshness.machine_time => {
-                failures = match compare(&pipeline, &way).await {
-                    true => 0,
-                    false => failures.saturating_add(1),
-                };
-                let now = pipeline.clock.now();
-                let chance = u32::try_from(now.mono_ns % 1_000).unwrap_or_default();
-                way.freshness.clock.next_sample(now, failures, chance)
+        let way = pipeline.way_out();
+        let asks = |way: &Arc<WayOut>| way.signer.is_some() && !way.freshness.machine_time;
+        let Some(way) = way.filter(asks) else {
+            if waited(IDLE, &drain).await {
+                return;
             }
-            Some(_) | None => IDLE,
+            continue;
         };
-        if waited(pause, &drain).await {
-            return;
+        failures = match compare(&pipeline, &way).await {
+            true => 0,
+            false => failures.saturating_add(1),
+        };
+        let now = pipeline.clock.now();
+        let chance = u32::try_from(now.mono_ns % 1_000).unwrap_or_default();
+        let pause = way.freshness.clock.next_sample(now, failures, chance);
+        let doubted = async {
+            tokio::time::sleep_until(believed_until).await;
+            way.freshness.doubts.since(now).await;
+        };
+        tokio::select! {
+            over = waited(pause, &drain) => if over { return },
+            () = doubted => believed_until = Instant::now() + DOUBT_MIN,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::model::exchange::Role;
 use crate::model::fault::{Fault, Faults};
 use crate::model::settings::{Timeouts, TrustedHops};
 use crate::pipeline::Live;
-use crate::pipeline::outbound::{Counters, Freshness, Site, WayOut};
+use crate::pipeline::outbound::{Counters, Doubts, Freshness, Site, WayOut};
 use crate::record::{ClientMetrics, Metrics, Recorder};
 use crate::runtime::nonces::Nonces;
 use crate::transform::outbound::Target;
@@ -39,6 +39,8 @@ pub(super) struct Kept {
     ledger: ExchangeLedger,
     /// By their files; each is held as long as the process runs.
     nonces: Mutex<HashMap<PathBuf, Arc<Nonces>>>,
+    /// By hosts: whoever compares clocks waits for them over all generations.
+    doubts: Mutex<HashMap<String, Arc<Doubts>>>,
     /// There as soon as the spool is open, which is before the first connection.
     recorder: OnceLock<Recorder>,
 }
@@ -57,6 +59,12 @@ impl Kept {
                 exchanges::tell(recorder, missed);
             }
         })
+    }
+
+    /// Doubts of the time of one host.
+    fn doubts(&self, host: String) -> Arc<Doubts> {
+        let mut known = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(host).or_default())
     }
 
     /// The numbers of one file: opened once, and then the same for every generation.
@@ -253,6 +261,7 @@ fn freshness(
     let settings = outbound.exchange.clock;
     Some(Freshness {
         clock: parts.kept.ledger.clock(&rest_host(outbound), settings),
+        doubts: parts.kept.doubts(rest_host(outbound)),
         machine_time: outbound.policy.preset.time.is_none(),
         nonces,
         random: needs.random,

@@ -68,6 +68,7 @@ outbound:
     pins_expire: 2126-12-31
     sign: { algorithm: hmac, key_id: "secret:KEY", key: "secret:SECRET", recv_window: 5000 }
     caller_token: "secret:TOKEN"
+    log_on: false
     client_credentials: refuse
     budget: { use: 80%, cancels_keep: 5% }
     clock: { max_offset: 1s, max_age: 1m }

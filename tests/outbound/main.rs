@@ -21,4 +21,5 @@ mod journey;
 mod never_twice;
 mod reload;
 mod signed;
+mod websocket;
 mod world;

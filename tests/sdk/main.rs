@@ -16,8 +16,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bans;
 mod clients;
+mod clock;
 mod crowd;
+mod faults;
 mod middle;
 mod python;
 mod rotation;

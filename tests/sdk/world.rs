@@ -264,9 +264,9 @@ pub fn reload(sidecar: &Sidecar, further: &str) {
     sidecar.wait_until("reloaded", || taken() > before);
 }
 
-/// Waits for something that must become true.
+/// Waits for something that must become true, sooner or later.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + 4 * PATIENCE;
     while !holds() {
         assert!(Instant::now() < until, "not {what} in time");
         thread::sleep(Duration::from_millis(2));

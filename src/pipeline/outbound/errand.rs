@@ -26,6 +26,12 @@ use crate::transform::signers::Fresh;
 /// Bytes of an answer to a request that changes something; it is read whole.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of an answer that tells an error; longer ones are passed on unread.
+const ERROR_BYTES_MAX: usize = 4 << 10;
+
+/// Binance's INVALID_TIMESTAMP.
+const TIME_REFUSED: i64 = -1021;
+
 /// The most connections that one request takes.
 const ATTEMPTS_MAX: u32 = 2;
 
@@ -68,7 +74,34 @@ impl Errand {
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let reply = self.send(record).await.map_err(|fault| fault.denial)?;
         told(record, Execution::Answered);
-        Ok(reply.map(OutboundBody::Reply))
+        if !self.tells_error(&reply) {
+            return Ok(reply.map(OutboundBody::Reply));
+        }
+        let (head, body) = reply.into_parts();
+        let Some(body) = whole(body, ERROR_BYTES_MAX).await else {
+            return Err(Denial::new(Cause::UpstreamBroken, "the answer broke off"));
+        };
+        self.note_code(error_code(&body), record);
+        Ok(Response::from_parts(head, OutboundBody::whole(body)))
+    }
+
+    /// Whether an answer to what was signed may say why it was refused, in few words.
+    fn tells_error(&self, reply: &Reply) -> bool {
+        let size = reply.body().size_hint().exact();
+        self.permit.known().security == Security::Signed
+            && reply.status() == StatusCode::BAD_REQUEST
+            && size.is_some_and(|size| size <= ERROR_BYTES_MAX as u64)
+    }
+
+    /// What the exchange says of an error stands in the record. If it says that the time was wrong, clocks are compared
+    /// at once: until then everything else would be refused there too.
+    fn note_code(&self, code: Option<i64>, record: &mut OpenRecord) {
+        if let (Some(TIME_REFUSED), Some(signed)) = (code, self.sent) {
+            self.way.freshness.doubts.tell(signed);
+        }
+        if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
+            told.code = Some(code);
+        }
     }
 
     /// Asks for all who ask the same, or takes the answer of whoever did.
@@ -168,9 +201,7 @@ impl Errand {
             return Err(unknown(record, "the answer broke off"));
         };
         let code = error_code(&body);
-        if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
-            told.code = Some(code);
-        }
+        self.note_code(code, record);
         if is_unknown(head.status, code) {
             let why = format!(
                 "the exchange answered {} and does not know itself",
@@ -208,6 +239,7 @@ impl Errand {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
+            record.try_failed(self.clock.now(), &fault.denial);
             let harmless = fault.sent == Sent::Nothing || !self.changes();
             let worth_it = worth_another(&fault.denial) && Instant::now() < self.deadline;
             if fault.sent == Sent::Something {

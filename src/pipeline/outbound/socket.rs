@@ -2,7 +2,9 @@
 //! frame is judged. Never hands a socket out that the exchange did not open for us, never leaves one without an end.
 
 mod calls;
+mod ends;
 mod relay;
+mod reply;
 mod subscriptions;
 mod target;
 
@@ -15,6 +17,7 @@ use http::header::{
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Response};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
@@ -23,7 +26,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::errand::used;
-use super::way::WayOut;
+use super::way::{Site, WayOut};
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
 use crate::accept::handshake as door;
 use crate::accept::outbound::{Bound, LocalFacts};
@@ -36,7 +39,9 @@ use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::pipeline::Live;
-use crate::record::{ClientMetrics, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id};
+use crate::record::{
+    ClientMetrics, CountedSocket, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id,
+};
 use crate::runtime::drain::Drain;
 use crate::runtime::handshake::{accept_of, new_key};
 use crate::transform::outbound::{self as transform, OutboundFrame};
@@ -141,6 +146,8 @@ struct Socket {
     /// The pool that its connection is of: with other pins or another host there is another one.
     forwarder: Forwarder<Full<Bytes>>,
     metrics: Arc<ClientMetrics>,
+    /// Counts it as open as long as this is here.
+    _open: CountedSocket,
 }
 
 impl Socket {
@@ -234,7 +241,7 @@ impl OutboundPipeline {
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let deadline = Instant::now() + way.timeouts.total;
         let record = visit.record.as_mut().ok_or_else(unrecorded)?;
-        let client_key = door::judge(&facts.facts, &head)?;
+        let key = door::judge(&facts.facts, &head)?;
         let upgrading = head.extensions.remove::<OnUpgrade>();
         let upgrading = upgrading.ok_or_else(|| {
             Denial::new(Cause::LocalHandshake, "the connection cannot be switched")
@@ -244,37 +251,94 @@ impl OutboundPipeline {
         if let Some(counters) = way.counters.line(call.position()) {
             record.route(counters);
         }
-        let SocketTarget { to, streams } =
-            target::judge(way, facts.role, facts.facts.path.target())?;
+        let target = target::judge(way, facts.role, facts.facts.path.target())?;
+        let SocketTarget { to, streams } = target;
         let moment = way.moment(self.clock.now());
         let granted = decide::grant_connection(call, &way.budget, moment);
-        let mut permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
-        let forwarder = site
-            .ways
-            .get(self.worker)
-            .ok_or_else(|| Denial::new(Cause::Internal, "the worker has no way to the exchange"))?;
-        let key = new_key().ok_or_else(|| Denial::new(Cause::Internal, "no random bytes"))?;
-        let sent = async {
-            let unsent = |denial| SendFault {
-                denial,
-                sent: Sent::Nothing,
-            };
-            let slot = forwarder.connect(&permit).await.map_err(unsent)?;
-            let header = HeaderValue::try_from(key.as_str());
-            let header = header
-                .map_err(|_| unsent(Denial::new(Cause::Internal, "a key that is no header")))?;
-            record.forwarded(self.clock.now(), &site.metrics);
-            let out = transform::upgrade(&permit, head, to, &site.target, header);
-            slot.upgrade(out, deadline).await
+        let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
+        let forwarder =
+            site.ways.get(self.worker).cloned().ok_or_else(|| {
+                Denial::new(Cause::Internal, "the worker has no way to the exchange")
+            })?;
+        let handshake = Handshake {
+            head,
+            to,
+            permit,
+            deadline,
         };
-        let sent = sent.await;
-        let switched = match self.opened(way, &mut permit, sent, record)? {
+        let opened = self.shake(way, site, &forwarder, handshake, record);
+        let switched = match opened.await? {
             Upgrade::Switched(switched) => switched,
             Upgrade::Answered(answer) => return Ok(answer.map(OutboundBody::Reply)),
         };
-        prove(&switched, &key)?;
-        let socket = Socket {
-            id: record.id(),
+        let talk = match facts.role {
+            Role::Streams => Talk::Streams(Subscriptions::new(streams)),
+            Role::Rest | Role::WsApi => Talk::Calls(Calls::new(way.log_on)),
+        };
+        let metrics = Arc::clone(&site.metrics);
+        let open = way.counters.exchange.socket();
+        let socket = self.socket(record.id(), facts, caller, forwarder, metrics, open);
+        let mut exchange = Exchange::new(switched).await;
+        if let Talk::Calls(calls) = &talk
+            && way.log_on
+        {
+            relay::log_on(&socket, way, calls, &mut exchange, deadline).await?;
+        }
+        let relay = Relay::new(socket, talk, exchange, way);
+        self.orders.spawn(relay.run(upgrading));
+        let accept = key.to_str().map(accept_of).unwrap_or_default();
+        let accept = HeaderValue::try_from(accept)
+            .map_err(|_| Denial::new(Cause::Internal, "a proof that is no header"))?;
+        Ok(transform::switched(accept).map(OutboundBody::whole))
+    }
+
+    /// Opens one at the exchange, on a connection of its own.
+    async fn shake(
+        &self,
+        way: &WayOut,
+        site: &Site,
+        forwarder: &Forwarder<Full<Bytes>>,
+        handshake: Handshake,
+        record: &mut OpenRecord,
+    ) -> Result<Upgrade<Full<Bytes>>, Box<Denial>> {
+        let Handshake {
+            head,
+            to,
+            mut permit,
+            deadline,
+        } = handshake;
+        let key = new_key().ok_or_else(|| Denial::new(Cause::Internal, "no random bytes"))?;
+        let header = HeaderValue::try_from(key.as_str())
+            .map_err(|_| Denial::new(Cause::Internal, "a key that is no header"))?;
+        let sent = match forwarder.connect(&permit).await {
+            Ok(slot) => {
+                record.forwarded(self.clock.now(), &site.metrics);
+                let out = transform::upgrade(&permit, head, to, &site.target, header);
+                slot.upgrade(out, deadline).await
+            }
+            Err(denial) => Err(SendFault {
+                denial,
+                sent: Sent::Nothing,
+            }),
+        };
+        let opened = self.settle(way, &mut permit, sent, record)?;
+        if let Upgrade::Switched(switched) = &opened {
+            prove(switched, &key)?;
+        }
+        Ok(opened)
+    }
+
+    fn socket(
+        &self,
+        id: Uuid,
+        facts: LocalFacts,
+        caller: Caller,
+        forwarder: Forwarder<Full<Bytes>>,
+        metrics: Arc<ClientMetrics>,
+        open: CountedSocket,
+    ) -> Socket {
+        Socket {
+            id,
             role: facts.role,
             peer: facts.facts.peer,
             caller,
@@ -287,29 +351,14 @@ impl OutboundPipeline {
             clock: Arc::clone(&self.clock),
             newest: self.newest.clone(),
             orders: self.orders.clone(),
-            forwarder: forwarder.clone(),
-            metrics: Arc::clone(&site.metrics),
-        };
-        let talk = match facts.role {
-            Role::Streams => Talk::Streams(Subscriptions::new(streams)),
-            Role::Rest | Role::WsApi => Talk::Calls(Calls::new(way.log_on)),
-        };
-        let mut exchange = Exchange::new(switched).await;
-        if let Talk::Calls(calls) = &talk
-            && way.log_on
-        {
-            relay::log_on(&socket, way, calls, &mut exchange, deadline).await?;
+            forwarder,
+            metrics,
+            _open: open,
         }
-        let accept = client_key.to_str().map(accept_of).unwrap_or_default();
-        let accept = HeaderValue::try_from(accept)
-            .map_err(|_| Denial::new(Cause::Internal, "a proof that is no header"))?;
-        let relay = Relay::new(socket, talk, exchange, way);
-        self.orders.spawn(relay.run(upgrading));
-        Ok(transform::switched(accept).map(OutboundBody::whole))
     }
 
     /// What the exchange says to the handshake counts for everybody.
-    fn opened(
+    fn settle(
         &self,
         way: &WayOut,
         permit: &mut OutboundPermit,
@@ -353,6 +402,14 @@ impl OutboundPipeline {
         }
         sent.map_err(|fault| fault.denial)
     }
+}
+
+/// What a handshake takes along.
+struct Handshake {
+    head: Parts,
+    to: PathAndQuery,
+    permit: OutboundPermit,
+    deadline: Instant,
 }
 
 /// Whether the exchange has understood that a WebSocket is meant, and only that (RFC 6455 section 4.1).

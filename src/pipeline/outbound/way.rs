@@ -1,10 +1,12 @@
 //! One way out as it is in force: what its requests go by, made at load and never changed; a reload makes another one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use bytes::Bytes;
 use http_body_util::Full;
+use tokio::sync::Notify;
 
 use crate::accept::body::WholeBodies;
 use crate::accept::http::Http;
@@ -149,12 +151,40 @@ impl WayOut {
 pub struct Freshness {
     /// The exchange's time.
     pub clock: ExchangeClock,
+    /// Doubts of it, which ask for another comparison.
+    pub doubts: Arc<Doubts>,
     /// Whether this machine's time is signed, because the exchange's own is asked by nobody here.
     pub machine_time: bool,
     /// Numbers that only grow, for rules that need them.
     pub nonces: Option<(Arc<Nonces>, TimeUnit)>,
     /// Whether the rule needs random bytes.
     pub random: bool,
+}
+
+/// What exchanges say of times that were signed: that one was wrong. Whoever compares clocks waits here.
+#[derive(Debug, Default)]
+pub struct Doubts {
+    /// When the newest of them was signed, on the monotonic clock.
+    signed_ns: AtomicU64,
+    told: Notify,
+}
+
+impl Doubts {
+    /// The exchange called a time wrong that was signed at this moment.
+    pub fn tell(&self, signed: Now) {
+        self.signed_ns.fetch_max(signed.mono_ns, Ordering::Relaxed);
+        self.told.notify_one();
+    }
+
+    /// Waits until a time is called wrong that was signed after this comparison; what was signed before it is settled.
+    pub async fn since(&self, compared: Now) {
+        loop {
+            self.told.notified().await;
+            if self.signed_ns.load(Ordering::Relaxed) > compared.mono_ns {
+                return;
+            }
+        }
+    }
 }
 
 impl Freshness {
@@ -232,5 +262,33 @@ impl Counters {
     /// Those of a line.
     pub(super) fn line(&self, position: Option<usize>) -> Option<&Arc<RouteMetrics>> {
         self.lines.get(position?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_was_signed_after_a_comparison_puts_it_in_doubt() {
+        let at = |mono_ns| Now {
+            mono_ns,
+            unix_us: 0,
+        };
+        let doubts = Doubts::default();
+        let soon = std::time::Duration::from_secs(1);
+        doubts.tell(at(5));
+        assert!(
+            tokio::time::timeout(soon, doubts.since(at(5)))
+                .await
+                .is_err()
+        );
+        doubts.tell(at(6));
+        doubts.tell(at(4));
+        assert!(
+            tokio::time::timeout(soon, doubts.since(at(5)))
+                .await
+                .is_ok()
+        );
     }
 }

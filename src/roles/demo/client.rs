@@ -24,7 +24,7 @@ use crate::runtime::crypto;
 use super::authority::{Pair, roots};
 
 /// The longest a request of the story may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 4 << 20;

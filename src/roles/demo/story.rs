@@ -20,7 +20,9 @@ mod pins;
 mod program;
 mod requests;
 mod rotation;
+mod socket;
 mod start;
+mod streams;
 mod teller;
 
 use teller::Teller;
@@ -69,6 +71,8 @@ async fn tell(
     evidence::tell(stage, teller).await?;
     teller.part("\nThe way out: a program without a key trades at the exchange")?;
     outbound::tell(stage, teller).await?;
+    teller.part("\nThe same over WebSockets")?;
+    streams::tell(stage, teller).await?;
     teller.part("\nOnly the right exchange gets anything")?;
     pins::tell(stage, teller).await?;
     teller.part("\nWhen the exchange says stop")?;

@@ -6,17 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::reply::{Reply, plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, OutboundPermit};
 use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_rate_limits};
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Known, Security};
-use crate::model::frame::{Frame, FrameFault, unquoted};
+use crate::model::frame::{Frame, FrameFault};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
 use crate::pipeline::outbound::errand::{give_back, is_unknown, used};
@@ -25,14 +24,8 @@ use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, OutboundFrame};
 use crate::transform::signers::{Fresh, Session, SignerMark};
 
-#[cfg(test)]
-mod tests;
-
 /// Requests of one WebSocket that wait for their answers.
 const IN_FLIGHT_MAX: usize = 256;
-
-/// Bytes of an identifier.
-const ID_BYTES_MAX: usize = 64;
 
 /// What one WebSocket API has been asked and what it knows of us.
 pub(super) struct Calls {
@@ -381,47 +374,6 @@ struct Signed {
     mark: Option<SignerMark>,
 }
 
-/// What is read of an answer or an event.
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    status: Option<u16>,
-    #[serde(borrow, rename = "rateLimits")]
-    limits: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// Of an error what is understood: one in an odd shape must not hide that there is an answer, or a ban.
-#[derive(Deserialize, Default)]
-struct Failure<'a> {
-    #[serde(borrow)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Retry {
-    #[serde(rename = "retryAfter")]
-    after_ms: Option<i64>,
-}
-
-impl Reply<'_> {
-    /// The error's code and its `retryAfter`, in milliseconds since 1970.
-    fn failure(&self) -> (Option<i64>, Option<i64>) {
-        let failure = self.error.and_then(|error| read::<Failure<'_>>(error));
-        let Failure { code, data } = failure.unwrap_or_default();
-        let retry = data.and_then(|data| read::<Retry>(data)?.after_ms);
-        (code.and_then(|code| read(code)), retry)
-    }
-}
-
-fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
-    serde_json::from_str(json.get()).ok()
-}
-
 /// Ends a request by its answer: what it cost, what came of it.
 fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, bytes: usize) {
     let now = socket.clock.now();
@@ -496,34 +448,6 @@ fn fresh(way: &WayOut, known: &Known, now: Now) -> Result<Fresh, Box<Denial>> {
             nonce: 0,
             random: [0; 32],
         }),
-    }
-}
-
-/// An identifier that can be found again in an answer, however that spells it: digits, or printable ASCII that needs no
-/// escape.
-pub(super) fn plain_id(id: &str) -> Option<&str> {
-    if id.len() > ID_BYTES_MAX + 2 {
-        return None;
-    }
-    let plain = match id.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(text) => text
-            .bytes()
-            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'/')),
-        None => {
-            let digits = id.strip_prefix('-').unwrap_or(id);
-            digits.len() <= 19
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-                && (!digits.starts_with('0') || id == "0")
-        }
-    };
-    (plain && !id.is_empty()).then_some(id)
-}
-
-/// An answer's identifier as the client spelt it.
-pub(super) fn spelt(id: &str) -> String {
-    match unquoted(id) {
-        Some(text) => format!("\"{text}\""),
-        None => id.to_owned(),
     }
 }
 

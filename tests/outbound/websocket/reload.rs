@@ -1,0 +1,123 @@
+//! What another configuration does to WebSockets that are open.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
+use std::time::Duration;
+
+use outrider::model::secret::Secret;
+use outrider::roles::demo::exchange::ApiKey;
+use serde_json::json;
+
+use super::client::{ALL, Client, Market, With, events};
+use crate::support::sidecar::{Setup, Sidecar};
+use crate::world::{KEY, ROUTES, SECRET, wait_for_time};
+
+fn rewrite(sidecar: &Sidecar, from: &str, to: &str) {
+    let path = sidecar.folder().join("sidecar.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}");
+    reload(sidecar, || {
+        fs::write(&path, text.replace(from, to)).unwrap()
+    });
+}
+
+fn reload(sidecar: &Sidecar, change: impl FnOnce()) {
+    let taken = || sidecar.metric("outrider_config_reloads_total", &["success"]);
+    let before = taken();
+    change();
+    sidecar.signal("HUP");
+    sidecar.wait_until("reloaded", || taken() > before);
+}
+
+fn goes_on(client: &mut Client) {
+    assert_eq!(
+        client.ask(&json!({"id": "still", "method": "ping"}))["status"],
+        200
+    );
+}
+
+#[test]
+fn only_those_that_are_concerned_are_closed() {
+    let market = Market::start();
+    let allow = "[\"WS ping\", \"WS time\", \"STREAM *@trade\"]";
+    let sidecar = market.sidecar(With::Hmac, allow, "");
+    let mut client = Client::api(&sidecar);
+    let mut stream = Client::open(&sidecar, "/ws/btcusdt@trade");
+    goes_on(&mut client);
+    rewrite(&sidecar, "\"WS time\", ", "");
+    // What is sent from now on goes by what is in force.
+    let time = client.ask(&json!({"id": 1, "method": "time"}));
+    assert_eq!(time["error"]["data"]["reason"], "exchange.not_allowed");
+    goes_on(&mut client);
+    assert_eq!(stream.hear()["e"], "trade");
+    rewrite(&sidecar, "STREAM *@trade", "STREAM *@depth");
+    assert_eq!(stream.closed().0, 1012);
+    goes_on(&mut client);
+    let pins = "\n    pins: [\"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\", \"sha256/BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]\n    allow:";
+    rewrite(&sidecar, "\n    allow:", pins);
+    let (code, why) = client.closed();
+    assert_eq!(code, 1012);
+    assert!(why.contains("another way"), "{why}");
+    let closed = events(&sidecar, "ws.close", 2);
+    assert!(closed.iter().all(|event| event["outcome"] == "success"));
+    sidecar.wait_until("closed", || market.exchange.open_sockets() == 0);
+}
+
+#[test]
+fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
+    const OTHER: &str = "otherOTHERotherOTHERotherOTHERotherOTHERotherOTHERotherOTHER1234";
+    let market = Market::start();
+    market
+        .exchange
+        .add_key(ApiKey::hmac(OTHER, &Secret::new("other".to_owned())));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let write = |key: &str, secret: &str| {
+        let next = path.with_extension("next");
+        fs::write(&next, format!("API_KEY={key}\nAPI_SECRET={secret}\n")).unwrap();
+        fs::set_permissions(&next, Permissions::from_mode(0o600)).unwrap();
+        fs::rename(&next, &path).unwrap();
+    };
+    // Written by hand: the secrets are the only ones that change.
+    write(KEY, &format!("'{SECRET}'"));
+    let top = format!(
+        "secrets: [{{ dotenv: .env }}]\n{}",
+        market.outbound(With::Hmac, ALL, "")
+    );
+    let files = [("ca.pem", market.exchange.root_pem())];
+    let sidecar = Sidecar::start_in(
+        &Setup {
+            top: &top,
+            files: &files,
+            ..Setup::new("http://127.0.0.1:9", ROUTES)
+        },
+        folder,
+    );
+    wait_for_time(&sidecar);
+    let mut plain = Client::api(&sidecar);
+    goes_on(&mut plain);
+    let mut listening = Client::api(&sidecar);
+    let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": {}});
+    assert_eq!(listening.ask(&subscribe)["status"], 200);
+    // A secret that is written anew and is the same is no other key.
+    reload(&sidecar, || {
+        thread::sleep(Duration::from_millis(10));
+        write(KEY, SECRET);
+        rewrite_comment(&sidecar);
+    });
+    goes_on(&mut listening);
+    reload(&sidecar, || write(OTHER, "other"));
+    let (code, why) = listening.closed();
+    assert_eq!((code, why.as_str()), (1012, "the key is another one now"));
+    let account = json!({"id": 2, "method": "account.status", "params": {}});
+    assert_eq!(plain.ask(&account)["status"], 200);
+    market.is_content();
+}
+
+/// Something that makes it another configuration and changes nothing.
+fn rewrite_comment(sidecar: &Sidecar) {
+    let path = sidecar.folder().join("sidecar.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}\n# the same\n")).unwrap();
+}
