@@ -225,14 +225,31 @@ impl StandIn {
 
     /// The section `outbound` that leads to it.
     pub fn outbound(&self, allow: &str, more: &str) -> String {
+        self.outbound_with("", allow, more)
+    }
+
+    fn outbound_with(&self, endpoints: &str, allow: &str, more: &str) -> String {
         format!(
-            "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      rest: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n    allow: {allow}\n{SIGN}{more}",
+            "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      rest: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n{endpoints}    allow: {allow}\n{SIGN}{more}",
             self.exchange.rest_url()
         )
     }
 
+    /// A sidecar that leads to all its interfaces.
+    pub fn sockets(&self, allow: &str) -> Sidecar {
+        let url = self.exchange.stream_url();
+        let [api, streams] = ["ws_api", "streams"].map(|role| {
+            format!("      {role}: {{ url: \"{url}\", ca_file: ca.pem, stand_in: true }}\n")
+        });
+        self.launch_with(&format!("{api}{streams}"), allow, "")
+    }
+
     fn launch(&self, allow: &str, more: &str) -> Sidecar {
-        let top = self.outbound(allow, more);
+        self.launch_with("", allow, more)
+    }
+
+    fn launch_with(&self, endpoints: &str, allow: &str, more: &str) -> Sidecar {
+        let top = self.outbound_with(endpoints, allow, more);
         let files = [("ca.pem", self.exchange.root_pem())];
         Sidecar::start(&Setup {
             top: &top,
