@@ -57,6 +57,8 @@ struct Call {
     /// The key it was signed with.
     mark: Option<SignerMark>,
     sent: Instant,
+    /// The same moment on the clock that is compared with the exchange's.
+    stamped: Now,
 }
 
 /// What a request makes of the connection if it succeeds.
@@ -175,7 +177,8 @@ impl Calls {
     /// Notes that the frame is on its way: from here on its outcome is unknown until the exchange has told it.
     fn send(&self, socket: &Socket, id: &str, signed: Signed, mut record: OpenRecord) -> Asked {
         let signed_now = signed.known.security == Security::Signed;
-        record.forwarded(socket.clock.now(), &socket.metrics);
+        let stamped = socket.clock.now();
+        record.forwarded(stamped, &socket.metrics);
         if let Some(told) = record.exchange_mut() {
             told.attempts = 1;
             told.signed = signed_now;
@@ -188,6 +191,7 @@ impl Calls {
             binds: signed.binds,
             mark: signed.mark,
             sent: Instant::now(),
+            stamped,
         };
         let mut state = self.state();
         if signed.logs_out {
@@ -412,13 +416,16 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
     let failure = reply.error.as_ref();
     let retry_ms = failure.and_then(|failure| failure.data.as_ref()?.after_ms);
     let answer = Answer::of_frame(status, told, retry_ms);
+    let code = failure.and_then(|failure| failure.code);
     let Call {
         mut record,
         reservation,
         effect,
+        stamped,
         ..
     } = call;
     if let Ok((_, way)) = socket.way() {
+        way.freshness.note_code(code, stamped);
         if let Outcome::Halt(..) = answer.outcome {
             way.counters.exchange.halted();
         }
@@ -426,7 +433,6 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
             reservation.settle(Settled::Answered(&answer), way.moment(now));
         }
     }
-    let code = failure.and_then(|failure| failure.code);
     let unknown = effect.changes() && is_unknown(status, code);
     if let Some(told) = record.exchange_mut() {
         told.code = code;
