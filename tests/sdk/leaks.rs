@@ -144,7 +144,7 @@ fn trade(sidecar: &Sidecar, stand_in: &StandIn, outputs: &mut Outputs) {
         ),
         (
             "GET",
-            format!("/{CLIENT_KEY}?{own}"),
+            format!("/api/v3/nothing?{own}"),
             "Host: evil.example\r\n",
             String::new(),
         ),
@@ -165,10 +165,6 @@ fn trade(sidecar: &Sidecar, stand_in: &StandIn, outputs: &mut Outputs) {
         .exchange
         .fault(Fault::HalfAnswer, "POST /api/v3/order", 1);
     send(at, &text(at, "POST", ORDER, "", ""), outputs);
-    stand_in
-        .exchange
-        .fault(Fault::Forbidden, "GET /api/v3/openOrders", 1);
-    send(at, &text(at, "GET", "/api/v3/openOrders", "", ""), outputs);
 }
 
 fn send(at: SocketAddr, request: &str, outputs: &mut Outputs) {
@@ -227,7 +223,7 @@ fn converse(sidecar: &Sidecar, outputs: &mut Outputs) {
             "order.cancel",
             with(json!({"symbol": "BTCUSDT", "orderId": 999})),
         ),
-        (6, CLIENT_KEY, with(json!({}))),
+        (6, "no.such.method", with(json!({}))),
         (7, "time", json!({})),
     ] {
         let frame = json!({"id": id, "method": method, "params": params});
@@ -286,6 +282,11 @@ fn fail(sidecar: &Sidecar, stand_in: &StandIn, middle: &Middle, outputs: &mut Ou
     stand_in.exchange.ban(Duration::from_secs(1));
     ask(outputs);
     ask(outputs);
+    wait_until("served", served);
+    stand_in
+        .exchange
+        .fault(Fault::Forbidden, "GET /api/v3/openOrders", 1);
+    send(at, &text(at, "GET", "/api/v3/openOrders", "", ""), outputs);
     assert!(events(sidecar, 20).len() >= 20);
 }
 

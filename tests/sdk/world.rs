@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use outrider::model::secret::Secret;
 use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Options};
-use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData as _};
+use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
