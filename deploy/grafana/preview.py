@@ -8,6 +8,7 @@ Needs matplotlib (python3-matplotlib in Debian).
 """
 import argparse
 import json
+import math
 import pathlib
 import re
 import sys
@@ -19,14 +20,21 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import EngFormatter  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 GRID = 24
-# Families that a sidecar has only where it is set up so: remote keys, TLS, rules in trial.
+# Grafana's names of units, as a reader says them.
+UNITS = {"short": "", "reqps": "a second", "ops": "a second", "percentunit": "%", "s": "seconds", "d": "days"}
+# Families that a sidecar has only where it is set up so: remote keys, TLS, rules in trial, exchanges and what happens there.
 SOMETIMES = (
     "outrider_jwks_",
     "outrider_tls_",
     "outrider_shadow_denials_total",
+    "outrider_exchange_",
+    "outrider_pin_",
+    "outrider_upstream_cert_",
+    'route=~"outbound/',
 )
 
 
@@ -52,28 +60,63 @@ def legend(template, labels):
 
 def paint(axes, panel, series, end):
     """One panel: lines, or the last value in large type."""
-    axes.set_title(panel["title"], loc="left", fontsize=9)
+    defaults = panel["fieldConfig"]["defaults"]
+    unit = UNITS.get(defaults["unit"], defaults["unit"])
+    axes.set_title(panel["title"], loc="left", fontsize=10)
     if panel["type"] == "stat":
         axes.axis("off")
         last = float(series[0][1][-1][1]) if series else float("nan")
-        unit = panel["fieldConfig"]["defaults"]["unit"]
-        text = f"{last:.1%}" if unit == "percentunit" else f"{last:.4g} {unit}"
-        axes.text(0.5, 0.4, text, ha="center", va="center", fontsize=16)
+        # A quantile of nothing is no number.
+        text = "no data" if math.isnan(last) else say(unit, last)
+        axes.text(0, 0.45, text, ha="left", va="center", fontsize=18, color=colour(defaults, last))
         return
+    axes.set_title(unit, loc="right", fontsize=8, color="grey")
     for name, points in series:
         times = [float(at) - end for at, _ in points]
-        axes.plot(times, [float(value) for _, value in points], label=name, linewidth=1)
+        scale = 100 if unit == "%" else 1
+        axes.plot(times, [float(value) * scale for _, value in points], label=name, linewidth=1.3)
     axes.grid(alpha=0.3)
-    axes.tick_params(labelsize=6)
-    axes.ticklabel_format(useOffset=False)
-    if "min" in panel["fieldConfig"]["defaults"]:
-        bottom, (_, top) = panel["fieldConfig"]["defaults"]["min"], axes.get_ylim()
-        axes.set_ylim(bottom, bottom + (top - bottom) * 1.1)
-    axes.set_xlabel(panel["fieldConfig"]["defaults"]["unit"] + " over seconds", fontsize=6)
+    axes.tick_params(labelsize=8)
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    if "min" in defaults:
+        bottom, (_, top) = defaults["min"], axes.get_ylim()
+        # A line along the bottom is seen, and a flat one does not fill the panel.
+        axes.set_ylim(bottom - (top - bottom) * 0.03, max(top * 1.15, bottom + 1e-3))
     if series:
-        axes.legend(fontsize=6, loc="upper left")
+        # Below, as in Grafana: it hides no line.
+        columns = 2 if max(len(name) for name, _ in series) > 18 else 4
+        place = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.2), "borderaxespad": 0}
+        axes.legend(fontsize=7, frameon=False, ncols=columns, columnspacing=1, handlelength=1, **place)
     else:
+        axes.set_xticks([])
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
+
+
+def say(unit, value):
+    """A value in large type: 80.4%, 1.6m seconds, 1k."""
+    if unit == "%":
+        return f"{value:.1%}"
+    text = EngFormatter(places=1, sep="")(value)
+    return f"{text.replace('.0', '')} {unit}"
+
+
+def colour(defaults, value):
+    """The colour of a value by the panel's thresholds."""
+    found = "black"
+    for step in defaults.get("thresholds", {}).get("steps", []):
+        if step["value"] is None or value >= step["value"]:
+            found = step["color"]
+    return found
+
+
+def head(figure, grid, row):
+    """The title of a row of panels, over the whole width."""
+    place = row["gridPos"]["y"]
+    axes = figure.add_subplot(grid[place : place + 1, :])
+    axes.axis("off")
+    axes.axhline(0, color="lightgrey", linewidth=1)
+    axes.text(0, 0.3, row["title"], fontsize=13, weight="bold", transform=axes.transAxes)
 
 
 def main():
@@ -92,6 +135,8 @@ def main():
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     figure = plt.figure(figsize=(18, height * 0.42))
     grid = figure.add_gridspec(height, GRID, hspace=2.5, wspace=2.5)
+    for row in (panel for panel in dashboard["panels"] if panel["type"] == "row"):
+        head(figure, grid, row)
     faults = 0
     for panel in panels:
         drawn = []
@@ -105,11 +150,11 @@ def main():
             print(f"{'empty' if excused else 'EMPTY'}: {panel['title']}: {expression}")
             faults += not excused
         place = panel["gridPos"]
-        # A row less than Grafana gives it: room for the title of the next.
-        rows = slice(place["y"], place["y"] + place["h"] - 1)
+        # Less than Grafana gives it: room for its title and its legend.
+        rows = slice(place["y"] + 1, place["y"] + place["h"] - (0 if panel["type"] == "stat" else 2))
         axes = figure.add_subplot(grid[rows, place["x"] : place["x"] + place["w"]])
         paint(axes, panel, drawn, end)
-    figure.savefig(given.out, dpi=70, bbox_inches="tight")
+    figure.savefig(given.out, dpi=60, bbox_inches="tight", pil_kwargs={"optimize": True})
     print(f"{len(panels)} panels, {faults} queries without data they should have; see {given.out}")
     return 1 if faults else 0
 

@@ -12,7 +12,7 @@ use crate::config::{self, Loaded, Report, Setting, plural};
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::fault::{Fault, Severity};
 use crate::model::node::Place;
-use crate::roles::{certificates, load};
+use crate::roles::{certificates, exchanges, load};
 
 /// What `check` is asked.
 #[derive(Args, Debug)]
@@ -66,7 +66,7 @@ struct Checked {
 }
 
 /// Builds what the proxy would build, so that `check` never takes what the proxy refuses: keys and certificates are
-/// judged too.
+/// judged too, and the TLS of the ways out. Only files of nonces are left alone: a running sidecar holds them.
 fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let settings = loaded.effective();
     let Loaded {
@@ -81,11 +81,17 @@ fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
         config.inbound.timeouts.handshake,
     );
     let door = certificates::door(tls, handshake, &clock, warnings);
-    let (made, warnings) = match (load::snapshot(config.inbound), door) {
-        (Ok(made), Ok((_, warnings))) => (made, warnings),
-        (Ok(_), Err(report)) => return Err(report),
-        (Err(fault), Ok((_, report))) => return Err(Box::new(report.with(*fault))),
-        (Err(fault), Err(report)) => return Err(Box::new(report.with(*fault))),
+    let (report, mut sound) = match door {
+        Ok((_, report)) => (report, true),
+        Err(report) => (*report, false),
+    };
+    let unfit = exchanges::judge(&config.outbound, &clock);
+    sound &= unfit.iter().all(|fault| fault.severity != Severity::Error);
+    let report = unfit.into_iter().fold(report, Report::with);
+    let (made, warnings) = match load::snapshot(config.inbound) {
+        Ok(made) if sound => (made, report),
+        Ok(_) => return Err(Box::new(report)),
+        Err(fault) => return Err(Box::new(report.with(*fault))),
     };
     let dropped = made.dropped_keys.into_iter().map(|sentence| Fault {
         severity: Severity::Warning,

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http::Method;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use crate::accept::tls::read_certificate;
+use crate::config;
 use crate::decide::policy::Mode;
 use crate::decide::{Line, Said};
 use crate::model::certificate::ClientCertificate;
@@ -17,9 +19,12 @@ use crate::model::cors::PreflightVerdict;
 use crate::model::denial::{Advice, Denial};
 use crate::model::node::Place;
 use crate::model::secret::Secret;
+use crate::pipeline::outbound::judge;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
+use crate::roles::ways_out;
 
 use super::exit;
+use super::outbound::{Refusal, columns, denied, described, find, head};
 use super::question::{PolicyArgs, Sketch, parse_now, read, read_bytes};
 
 /// The arguments of `explain`.
@@ -27,6 +32,13 @@ use super::question::{PolicyArgs, Sketch, parse_now, read, read_bytes};
 pub struct ExplainArgs {
     #[command(flatten)]
     policy: PolicyArgs,
+    /// A way out, by its name: what it would make of the request, instead of the way in
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["keys", "token", "claims", "certificate", "client_ip", "now"]
+    )]
+    outbound: Option<String>,
     /// The method
     #[arg(long, default_value = "GET")]
     method: String,
@@ -58,6 +70,15 @@ pub struct ExplainArgs {
 
 /// Runs the command.
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
+    if let Some(name) = &args.outbound {
+        return match outward(args, name) {
+            Ok(text) => super::answer(out, text, exit::OK),
+            Err((message, code)) => {
+                super::complain(&message);
+                code
+            }
+        };
+    }
     let answered = sketch(args).and_then(|sketch| {
         let snapshot = args.policy.snapshot()?;
         let question = sketch
@@ -78,6 +99,39 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
             code
         }
     }
+}
+
+/// What a way out would make of the request: the line that allows it, and what is known of the call.
+fn outward(args: &ExplainArgs, name: &str) -> Result<String, Refusal> {
+    let file = &args.policy.config;
+    let loaded = config::load_without_secrets(file, std::env::vars_os());
+    let loaded = loaded.map_err(|report| (report.refusal(false), exit::CONFIGURATION))?;
+    let way = find(loaded, Some(name))?;
+    let usage = |why: String| (why, exit::USAGE);
+    let method = Method::from_bytes(args.method.as_bytes());
+    let method = method.map_err(|_| usage(format!("`{}` is no method", args.method)))?;
+    let body = args.body.as_deref().map(read_bytes).transpose();
+    let body = body.map_err(|(code, why)| (why, code))?.unwrap_or_default();
+    let parts = head(&method, &args.path, &args.headers, &body).map_err(usage)?;
+    let rules = ways_out::rules(&way, None);
+    let lines = match judge(&way.policy, &rules, parts, body) {
+        Ok(judged) => described(
+            file,
+            &judged.known,
+            judged.line.as_ref().map_err(|denial| &**denial),
+        ),
+        Err(denial) => vec![("DENIED", denied(file, &denial))],
+    };
+    let lines: Vec<(&str, &str)> = lines
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    Ok(format!(
+        "{method} {} by {}\n\n{}",
+        args.path,
+        way.name,
+        columns(&lines)
+    ))
 }
 
 fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
@@ -113,7 +167,7 @@ fn certificate(path: &Path) -> Result<Arc<ClientCertificate>, (u8, String)> {
     read_certificate(&der).map(Arc::new).map_err(refusal)
 }
 
-fn parse_header(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once(':')
         .ok_or_else(|| format!("`{text}` is not `NAME: VALUE`"))?;

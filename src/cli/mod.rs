@@ -10,6 +10,7 @@ use crate::runtime::memory;
 pub mod audit;
 pub mod check;
 pub mod explain;
+mod outbound;
 pub mod pin;
 mod question;
 pub mod schema;
@@ -24,9 +25,11 @@ pub mod exit {
     pub const FAILURE: u8 = 1;
     /// The command line is wrong (clap uses the same).
     pub const USAGE: u8 = 2;
+    /// Something that is needed and belongs to others cannot be reached.
+    pub const UNAVAILABLE: u8 = 69;
     /// A file, a spool or a socket cannot be read or written.
     pub const IO: u8 = 74;
-    /// An address may not be bound.
+    /// An address may not be bound, or a key is not accepted.
     pub const PERMISSION: u8 = 77;
     /// The configuration is refused.
     pub const CONFIGURATION: u8 = 78;

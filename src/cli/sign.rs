@@ -1,7 +1,9 @@
-//! `outrider sign --explain`: for one request, what would be signed and how, with secrets masked. Sends nothing, and takes
-//! no nonce from a running sidecar.
+//! `outrider sign`: for one request, what would be signed and how, with secrets masked; that sends nothing, and takes no
+//! nonce from a running sidecar. Or a test whether exchanges accept the configured keys.
 
-use std::fmt::Write as _;
+mod configured;
+mod self_test;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,8 @@ use clap::{Args, ValueEnum};
 use http::Method;
 
 use super::exit;
+use super::explain::parse_header;
+use super::outbound::{Refusal, columns};
 use super::question::parse_now;
 use crate::config::signers::{SigningRule, named, program};
 use crate::model::clock::{Clock as _, Now, SystemClock};
@@ -26,14 +30,43 @@ use crate::transform::signers::{
 #[derive(Args, Debug)]
 pub(super) struct SignArgs {
     /// Print the string that is signed and the request that would be sent, with secrets masked
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "self_test")]
     explain: bool,
+    /// Ask each exchange, with its configured key, something that changes nothing, and say whether the key is accepted
+    #[arg(
+        long,
+        requires = "config",
+        conflicts_with_all = ["explain", "frame", "headers", "body", "now", "method", "target"]
+    )]
+    self_test: bool,
+    /// The configuration, with its keys
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["signer", "rule", "secrets", "algorithm", "recv_window", "host", "security"]
+    )]
+    config: Option<PathBuf>,
+    /// The way out, by its name in the configuration; may be left out if there is one
+    #[arg(long, value_name = "NAME", requires = "config")]
+    outbound: Option<String>,
+    /// A frame of the exchange's WebSocket API, such as {"id":1,"method":"order.place","params":{}}
+    #[arg(
+        long,
+        value_name = "JSON",
+        requires = "config",
+        conflicts_with_all = ["headers", "body", "method", "target"]
+    )]
+    frame: Option<String>,
+    /// A header line of the request, such as "content-type: application/json"; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", requires = "config", value_parser = parse_header)]
+    headers: Vec<(String, String)>,
     /// The signer, by its name
     #[arg(
         long,
         value_name = "NAME",
         conflicts_with = "rule",
-        required_unless_present = "rule"
+        required_unless_present_any = ["rule", "config"]
     )]
     signer: Option<String>,
     /// A file that holds a signer in the scheme of docs/signers.md
@@ -61,11 +94,11 @@ pub(super) struct SignArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_now)]
     now: Option<Now>,
     /// The method
-    #[arg(value_name = "METHOD", value_parser = parse_method)]
-    method: Method,
+    #[arg(value_name = "METHOD", value_parser = parse_method, required_unless_present_any = ["self_test", "frame"])]
+    method: Option<Method>,
     /// Path and query
-    #[arg(value_name = "TARGET")]
-    target: String,
+    #[arg(value_name = "TARGET", required_unless_present_any = ["self_test", "frame"])]
+    target: Option<String>,
 }
 
 /// A kind of key that Binance takes.
@@ -90,13 +123,16 @@ enum Asked {
     Signed,
 }
 
-/// Why nothing can be explained, for a person, and the exit code.
-type Refusal = (String, u8);
-
 /// Runs the command.
 pub(super) fn run(args: &SignArgs, out: &mut dyn Write) -> u8 {
+    if args.self_test {
+        return self_test::run(args, out);
+    }
     let now = args.now.unwrap_or_else(|| SystemClock::new().now());
-    let told = signer(args).and_then(|signer| told(args, &signer, now));
+    let told = match args.config {
+        Some(_) => configured::told(args, now),
+        None => signer(args).and_then(|signer| told(args, &signer, now)),
+    };
     match told {
         Ok(text) => super::answer(out, text, exit::OK),
         Err((message, code)) => {
@@ -108,7 +144,10 @@ pub(super) fn run(args: &SignArgs, out: &mut dyn Write) -> u8 {
 
 fn told(args: &SignArgs, signer: &Signer, now: Now) -> Result<String, Refusal> {
     let refused = |message: String| (message, exit::FAILURE);
-    let (path, query) = args.target.split_once('?').unwrap_or((&args.target, ""));
+    let (Some(method), Some(target)) = (&args.method, &args.target) else {
+        return Err(("name a method and a target".to_owned(), exit::USAGE));
+    };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let own = signer.own().params;
     let form = |text: &str, what: &str| {
         clean(text.as_bytes(), &own).map_err(|fault| refused(format!("the {what} {}", why(&fault))))
@@ -125,7 +164,7 @@ fn told(args: &SignArgs, signer: &Signer, now: Now) -> Result<String, Refusal> {
     };
     let body = Bytes::from(body);
     let input = SignInput {
-        method: &args.method,
+        method,
         host: &args.host,
         path,
         query: &query.text,
@@ -136,10 +175,10 @@ fn told(args: &SignArgs, signer: &Signer, now: Now) -> Result<String, Refusal> {
         .explain(&input, &fresh(signer, now)?)
         .map_err(|fault| refused(fault.to_string()))?;
     let replaced: Vec<&str> = noted.names(&own).collect();
-    Ok(written(&explained, &replaced.join(", ")))
+    Ok(columns(&rows(&explained, &replaced.join(", "))))
 }
 
-fn written<'e>(explained: &'e Explained, replaced: &'e str) -> String {
+fn rows<'e>(explained: &'e Explained, replaced: &'e str) -> Vec<(&'e str, &'e str)> {
     let mut lines: Vec<(&str, &str)> = Vec::new();
     if !replaced.is_empty() {
         lines.push(("replaced", replaced));
@@ -149,17 +188,7 @@ fn written<'e>(explained: &'e Explained, replaced: &'e str) -> String {
     lines.push(("query", &explained.query));
     lines.push(("body", &explained.body));
     lines.extend(explained.headers.iter().map(pair));
-    let width = lines
-        .iter()
-        .map(|(name, _)| name.len())
-        .max()
-        .unwrap_or_default();
-    let mut text = String::new();
-    for (name, value) in lines {
-        // Writing into memory cannot fail.
-        writeln!(text, "{name:width$}  {value}").ok();
-    }
-    text
+    lines
 }
 
 fn signer(args: &SignArgs) -> Result<Signer, Refusal> {

@@ -94,7 +94,7 @@ impl Draft {
         let endpoints = endpoints.load(name, preset, pins.as_ref(), files, faults);
         let sign = sign.map(|sign| sign.load(preset, files, faults));
         if let Some(log_on) = log_on.filter(|log_on| log_on.value) {
-            judge_log_on(&log_on, sign.as_ref().map(Option::as_ref), preset, faults);
+            sign::judge_log_on(&log_on, sign.as_ref().map(Option::as_ref), preset, faults);
         }
         let caller_token = caller_token.and_then(|reference| {
             files.want(&reference, faults);
@@ -231,30 +231,6 @@ fn read_listen(fields: &mut Fields<'_>) -> Option<Placed<LocalListen>> {
         value: listen,
         place,
     })
-}
-
-/// Only some keys may log a WebSocket on, and only where there is one.
-fn judge_log_on(
-    log_on: &Placed<bool>,
-    sign: Option<Option<&SignSettings>>,
-    preset: &Preset,
-    faults: &mut Faults,
-) {
-    let refusal = match sign {
-        None => "`log_on` needs a key to log on with: a section `sign`",
-        // Its own fault is told, or no secrets are read.
-        Some(None) => return,
-        Some(Some(sign)) => match &sign.signer {
-            Some(signer) if !signer.can_log_on() => {
-                "only Ed25519 keys of Binance log WebSockets on"
-            }
-            Some(_) | None if preset.ws_api.is_none() => {
-                "this exchange has no WebSocket that is logged on"
-            }
-            Some(_) | None => return,
-        },
-    };
-    faults.error_with_help(&log_on.place, refusal, "leave `log_on` out");
 }
 
 /// The fewest bytes of a caller token: what nobody guesses.

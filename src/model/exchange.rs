@@ -284,6 +284,8 @@ pub struct Preset {
     pub time: Option<&'static str>,
     /// Where its limits are read (`GET`).
     pub info: Option<&'static str>,
+    /// Where an account is read (`GET`): signed, and it changes nothing, so a key is tried by it.
+    pub account: Option<&'static str>,
     /// What it limits, until it says so itself: `rateLimits` in its own words.
     pub limits: &'static str,
     /// Its calls.
@@ -356,7 +358,12 @@ impl Preset {
     /// What is known of a request. `of_all` says that it names no symbol.
     #[must_use]
     pub fn known(&self, method: &Method, path: &str, of_all: bool) -> Known {
-        let moves_money = self.refused.iter().any(|begin| path.starts_with(begin));
+        // Some servers find a path in either case of letters.
+        let begins = |begin: &&str| {
+            let head = path.as_bytes().get(..begin.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(begin.as_bytes()))
+        };
+        let moves_money = self.refused.iter().any(begins);
         let mut known = match self.catalogue {
             Catalogue::Complete(endpoints) => listed(endpoints, method, path, of_all),
             Catalogue::Sketch { public, cancels } => sketched(public, cancels, method, path),

@@ -4,6 +4,7 @@
 mod answer;
 mod errand;
 mod own;
+mod question;
 mod socket;
 mod way;
 
@@ -35,6 +36,7 @@ use super::{Live, RequestId, caught, intend};
 
 pub use answer::OutboundBody;
 pub use own::{OwnAnswer, short};
+pub use question::{Judged, JudgedFrame, judge, judge_frame};
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
 use errand::Errand;
@@ -93,9 +95,13 @@ impl OutboundPipeline {
         // Asked here, so that nothing is reserved for what cannot be signed.
         way.can_sign(call.known().security, now)?;
         let granted = decide::grant(call, &way.budget, way.moment(now));
-        let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
-        if permit.known().effect.changes() {
-            intend(&self.recorder, way.audit, record).await?;
+        let mut permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
+        if permit.known().effect.changes()
+            && let Err(denial) = intend(&self.recorder, way.audit, record).await
+        {
+            // Dropped, it would count as sent.
+            errand::give_back(permit.take_reservation(), way, self.clock.now());
+            return Err(denial);
         }
         let draft = Draft::new(&permit, &facts.facts, head, body);
         let mut errand = Errand {

@@ -22,6 +22,16 @@ pub struct ExchangeMetrics {
     clock_uncertainty: Gauge,
     clock_unsynced: IntGauge,
     clock_steps: IntCounter,
+    sockets: IntGauge,
+}
+
+/// A WebSocket to an exchange, counted as open until this is dropped.
+pub struct CountedSocket(IntGauge);
+
+impl Drop for CountedSocket {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// How much is spent, and of how much.
@@ -86,6 +96,19 @@ impl ExchangeMetrics {
     pub fn coalesced(&self) {
         self.coalesced.inc();
     }
+
+    /// A WebSocket is open from now on.
+    #[must_use]
+    pub fn socket(&self) -> CountedSocket {
+        self.sockets.inc();
+        CountedSocket(self.sockets.clone())
+    }
+
+    /// WebSockets that are open now.
+    #[must_use]
+    pub fn sockets(&self) -> i64 {
+        self.sockets.get()
+    }
 }
 
 impl Full {
@@ -119,6 +142,7 @@ pub(super) struct ExchangeFamilies {
     clock_uncertainty: GaugeVec,
     clock_unsynced: IntGaugeVec,
     clock_steps: prometheus::IntCounterVec,
+    sockets: IntGaugeVec,
 }
 
 impl ExchangeFamilies {
@@ -173,6 +197,10 @@ impl ExchangeFamilies {
                 "outrider_exchange_clock_steps_total",
                 "How often the exchange's clock or this machine's was set",
             )?,
+            sockets: gauges(
+                "outrider_exchange_sockets",
+                "WebSockets to the exchange that are open now",
+            )?,
         })
     }
 
@@ -194,6 +222,7 @@ impl ExchangeFamilies {
             clock_uncertainty: self.clock_uncertainty.with_label_values(&label),
             clock_unsynced: self.clock_unsynced.with_label_values(&label),
             clock_steps: self.clock_steps.with_label_values(&label),
+            sockets: self.sockets.with_label_values(&label),
         }
     }
 }
@@ -222,6 +251,8 @@ mod tests {
         binance.refused();
         binance.halted();
         binance.coalesced();
+        let _open = binance.socket();
+        drop(binance.socket());
         let text = metrics.text();
         for (name, value) in [
             ("weight_used", "5400"),
@@ -236,6 +267,7 @@ mod tests {
             ("clock_uncertainty_seconds", "0.015"),
             ("clock_unsynced", "1"),
             ("clock_steps_total", "2"),
+            ("sockets", "1"),
         ] {
             let line = format!("outrider_exchange_{name}{{outbound=\"binance\"}} {value}\n");
             assert!(text.contains(&line), "{line} is not in\n{text}");

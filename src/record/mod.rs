@@ -46,7 +46,7 @@ use crate::model::settings::SpoolSettings;
 
 pub use body::RecordedBody;
 pub use exchange::{ExchangeTold, Execution};
-pub use exchange_metrics::{BudgetShown, ClockShown, ExchangeMetrics};
+pub use exchange_metrics::{BudgetShown, ClockShown, CountedSocket, ExchangeMetrics};
 pub use key_metrics::KeyRefresh;
 pub use metrics::{Metrics, Stage};
 pub use open::OpenRecord;

@@ -20,11 +20,11 @@ use super::Recorder;
 use super::event::{self, Moment, Split};
 use super::exchange::ExchangeTold;
 use super::metrics::Stage;
-use super::outcome::Outcome;
+use super::outcome::{Code, Outcome, outcome};
 use super::redact;
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::shown::ClientMetrics;
-use super::spans::FinishedSpan;
+use super::spans::{Called, FinishedSpan, Try};
 use super::told::{Asked, Asking, ByteCount, ByteCounter, Raw, Reason, Told};
 
 /// How long a request waits for its intent to be durable.
@@ -160,11 +160,18 @@ impl OpenRecord {
     }
 
     /// The request is handed to the service from now on; `service` counts how long that takes.
+    /// On the way out a span of its own begins here, which the exchange is told nothing of.
     pub fn forwarded(&mut self, now: Now, service: &Arc<ClientMetrics>) {
+        self.begin_try(now, service);
         self.told.forwarded = Some((now, Arc::clone(service)));
         let took = now.since(self.told.opened);
         let own = took.saturating_sub(self.told.waited);
         self.recorder.0.metrics.stage(Stage::Decide, own);
+    }
+
+    /// What was handed to the exchange came to nothing for this reason; it may be tried again.
+    pub fn try_failed(&mut self, now: Now, denial: &Denial) {
+        self.end_try(now, None, Some(denial.cause));
     }
 
     /// The head of the answer is known: the service's, or our own.
@@ -176,6 +183,7 @@ impl OpenRecord {
             // What is answered for the service is not the service's status.
             let own = Some(status).filter(|_| cause.is_none());
             service.observe(self.told.method(), own, cause, took);
+            self.end_try(now, own, cause);
         }
         self.told.status = Some(status);
     }
@@ -239,6 +247,7 @@ impl OpenRecord {
         self.open = false;
         if let Moment::Closed(outcome) = moment {
             self.count(outcome, now);
+            self.end_try(now, None, self.cause());
             self.end_span(outcome, now);
             if self.is_folded(outcome, now) {
                 self.recorder.0.spool.metrics().folded.inc();
@@ -289,6 +298,7 @@ impl OpenRecord {
         if span.own.sampled() {
             tracer.ended(FinishedSpan {
                 span,
+                called: None,
                 route: self.told.route.clone(),
                 scheme: self.told.scheme,
                 method: self.told.method().cloned(),
@@ -299,6 +309,53 @@ impl OpenRecord {
                 took: now.since(self.told.opened),
             });
         }
+    }
+
+    fn begin_try(&mut self, now: Now, server: &Arc<ClientMetrics>) {
+        let told = &mut self.told;
+        let (Some(tracer), Some(parent), Some(exchange)) =
+            (self.recorder.0.tracer.get(), told.span, &told.exchange)
+        else {
+            return;
+        };
+        if !parent.own.sampled() {
+            return;
+        }
+        told.trying = Some(Box::new(Try {
+            span: tracer.begin(Some(parent.own)),
+            began: now,
+            called: Called {
+                outbound: Arc::clone(&exchange.outbound),
+                server: Arc::clone(server),
+                resent: told.tries,
+            },
+        }));
+        told.tries += 1;
+    }
+
+    fn end_try(&mut self, now: Now, status: Option<StatusCode>, cause: Option<Cause>) {
+        let (Some(tracer), Some(tried)) = (self.recorder.0.tracer.get(), self.told.trying.take())
+        else {
+            return;
+        };
+        let Try {
+            span,
+            began,
+            called,
+        } = *tried;
+        tracer.ended(FinishedSpan {
+            span,
+            called: Some(called),
+            route: self.told.route.clone(),
+            // Nothing leaves for an exchange in clear text.
+            scheme: Scheme::Https,
+            method: self.told.method().cloned(),
+            status,
+            cause,
+            outcome: outcome(cause.map_or(Code::None, Code::Cause), status),
+            began,
+            took: now.since(began),
+        });
     }
 
     fn cause(&self) -> Option<Cause> {

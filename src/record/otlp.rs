@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
@@ -19,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use super::Metrics;
 use super::collector::Collector;
 use super::durations::method_name;
-use super::spans::{FinishedSpan, Sampler, Tracer};
+use super::spans::{Called, FinishedSpan, Sampler, Tracer};
 
 /// What the exporter goes by, beside what its library reads of the `OTEL_` variables itself: endpoint, headers, and the
 /// attributes of the resource.
@@ -153,7 +154,8 @@ fn resource(settings: &TraceSettings) -> Resource {
     }
 }
 
-/// The span by the semantic conventions for HTTP servers, without `url.path`: a path can hold what is nobody's business.
+/// The span by the semantic conventions for HTTP, without `url.path` and `url.full`: a path can hold what is nobody's
+/// business, and the query of a request to an exchange holds its signature.
 fn data(finished: &FinishedSpan, scope: &InstrumentationScope) -> SpanData {
     let own = &finished.span.own;
     let parent = finished.span.parent.as_ref();
@@ -169,8 +171,11 @@ fn data(finished: &FinishedSpan, scope: &InstrumentationScope) -> SpanData {
             TraceState::NONE,
         ),
         parent_span_id: parent.unwrap_or(SpanId::INVALID),
-        parent_span_is_remote: parent.is_some(),
-        span_kind: SpanKind::Server,
+        parent_span_is_remote: parent.is_some() && finished.called.is_none(),
+        span_kind: match &finished.called {
+            Some(_) => SpanKind::Client,
+            None => SpanKind::Server,
+        },
         name: name(finished),
         start_time,
         end_time: start_time + finished.took,
@@ -190,8 +195,10 @@ fn name(finished: &FinishedSpan) -> Cow<'static, str> {
         known => known,
     };
     match &finished.route {
-        Some(route) => Cow::Owned(format!("{method} {}", route.template)),
-        None => Cow::Borrowed(method),
+        Some(route) if !route.template.is_empty() => {
+            Cow::Owned(format!("{method} {}", route.template))
+        }
+        Some(_) | None => Cow::Borrowed(method),
     }
 }
 
@@ -202,8 +209,16 @@ fn attributes(finished: &FinishedSpan) -> Vec<KeyValue> {
         KeyValue::new("url.scheme", finished.scheme.as_str()),
         KeyValue::new("outrider.outcome", finished.outcome.as_str()),
     ];
+    if let Some(called) = &finished.called {
+        attributes.extend(server(called));
+    }
     if let Some(route) = &finished.route {
-        attributes.push(KeyValue::new("http.route", route.template.clone()));
+        // What a client asks for has a name of its own in the conventions.
+        let key = match finished.called {
+            Some(_) => "url.template",
+            None => "http.route",
+        };
+        attributes.push(KeyValue::new(key, route.template.clone()));
         attributes.push(KeyValue::new("outrider.route", route.name.clone()));
     }
     if let Some(status) = finished.status {
@@ -212,17 +227,37 @@ fn attributes(finished: &FinishedSpan) -> Vec<KeyValue> {
     }
     if let Some(cause) = finished.cause {
         attributes.push(KeyValue::new("error.type", cause.code()));
-    } else if let Some(status) = finished.status.filter(http::StatusCode::is_server_error) {
+    } else if let Some(status) = finished.status.filter(|status| is_error(finished, *status)) {
         attributes.push(KeyValue::new("error.type", status.as_str().to_owned()));
     }
     attributes
 }
 
-/// A server's span is an error from 500 on: below that the client is told of its own.
+/// Whom a span of kind client has asked.
+fn server(called: &Called) -> Vec<KeyValue> {
+    let server = &called.server;
+    let mut attributes = vec![
+        KeyValue::new("server.address", server.address.clone()),
+        KeyValue::new("outrider.outbound", called.outbound.clone()),
+    ];
+    let port: Option<i64> = server.port.parse().ok();
+    attributes.extend(port.map(|port| KeyValue::new("server.port", port)));
+    if called.resent > 0 {
+        let resent = i64::from(called.resent);
+        attributes.push(KeyValue::new("http.request.resend_count", resent));
+    }
+    attributes
+}
+
+/// A server's span is an error from 500 on: below that the client is told of its own. A client's is one from 400 on.
+fn is_error(finished: &FinishedSpan, status: StatusCode) -> bool {
+    status.is_server_error() || (finished.called.is_some() && status.is_client_error())
+}
+
 fn status(finished: &FinishedSpan) -> Status {
     let failed = finished
         .status
-        .is_none_or(|status| status.is_server_error());
+        .is_none_or(|status| is_error(finished, status));
     let broken = finished.outcome == super::Outcome::Error;
     match failed || broken {
         true => Status::error(finished.cause.map_or("", |cause| cause.code())),

@@ -7,6 +7,8 @@ use crate::model::json::push_text;
 pub(super) const PATH_BYTES_MAX: usize = 1024;
 /// A segment of a path that is longer says nothing to a reader, but may be a credential.
 const SEGMENT_BYTES_MAX: usize = 128;
+/// Letters and digits without a break that are a key to something, and no name.
+const RANDOM_BYTES_MIN: usize = 40;
 /// Bytes of an operator's explanation that an event keeps.
 const DETAIL_BYTES_MAX: usize = 512;
 /// How a JSON object begins in base64url, and so every JWT.
@@ -63,11 +65,23 @@ pub(super) fn unjudged_path(target: &[u8]) -> String {
 }
 
 fn is_suspect(segment: &str) -> bool {
-    segment.len() > SEGMENT_BYTES_MAX || segment.contains(JWT_START)
+    segment.len() > SEGMENT_BYTES_MAX || segment.contains(JWT_START) || is_random(segment)
+}
+
+/// Whether a segment is a long word of random letters and digits: the keys to somebody's account that exchanges have in
+/// paths (listen keys). Digests in hexadecimal are none.
+fn is_random(segment: &str) -> bool {
+    let bytes = segment.as_bytes();
+    let digit = bytes.iter().any(u8::is_ascii_digit);
+    let letter = |byte: &u8| byte.is_ascii_alphabetic() && !byte.is_ascii_hexdigit();
+    bytes.len() >= RANDOM_BYTES_MIN
+        && digit
+        && bytes.iter().any(letter)
+        && bytes.iter().all(u8::is_ascii_alphanumeric)
 }
 
 fn shown_segment(segment: &str) -> &str {
-    if segment.contains(JWT_START) {
+    if segment.contains(JWT_START) || is_random(segment) {
         "[token]"
     } else if segment.len() > SEGMENT_BYTES_MAX {
         "[long]"
@@ -83,6 +97,7 @@ mod tests {
     #[test]
     fn a_path_shows_no_token() {
         let long = "x".repeat(200);
+        let digest = format!("/blobs/{}", "0a".repeat(32));
         let table = [
             ("/api/v1/orders", "\"/api/v1/orders\"".to_owned()),
             (
@@ -90,6 +105,11 @@ mod tests {
                 "\"/t/[token]/x\"".to_owned(),
             ),
             (&format!("/a/{long}/b"), "\"/a/[long]/b\"".to_owned()),
+            (
+                "/ws/pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf19v8a65a1",
+                "\"/ws/[token]\"".to_owned(),
+            ),
+            (&digest, format!("\"{digest}\"")),
         ];
         for (path, expected) in table {
             let mut out = Vec::new();

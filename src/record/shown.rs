@@ -47,7 +47,13 @@ pub struct ConnectionTotals {
 }
 
 /// The service behind the proxy, as the client's side of the semantic conventions names it.
-pub struct ClientMetrics(Durations);
+pub struct ClientMetrics {
+    /// Its address, or its host's name.
+    pub(super) address: String,
+    /// Its port; empty for a socket of the file system.
+    pub(super) port: String,
+    durations: Durations,
+}
 
 impl ClientMetrics {
     /// The head of an answer was there after so long, or was given up.
@@ -58,7 +64,7 @@ impl ClientMetrics {
         cause: Option<Cause>,
         took: Duration,
     ) {
-        self.0.observe(method, status, cause, took);
+        self.durations.observe(method, status, cause, took);
     }
 }
 
@@ -67,10 +73,12 @@ impl Metrics {
     #[must_use]
     pub fn client(&self, address: &str, port: &str) -> ClientMetrics {
         let family = self.families.client_durations.clone();
-        ClientMetrics(Durations::new(
-            family,
-            [address.to_owned(), port.to_owned()],
-        ))
+        let labels = [address.to_owned(), port.to_owned()];
+        ClientMetrics {
+            address: address.to_owned(),
+            port: port.to_owned(),
+            durations: Durations::new(family, labels),
+        }
     }
 
     /// What the door has counted since the start.

@@ -1,5 +1,5 @@
-//! The server span of a request: which trace it belongs to, whether it is kept, and its way to the exporter. Never
-//! waits, and holds nothing of a request but its route, method and end.
+//! The spans of a request: which trace they belong to, whether they are kept, and their way to the exporter. Never waits,
+//! and holds nothing of a request but its route, method and end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::model::traceparent::Traceparent;
 
 use super::outcome::Outcome;
 use super::route_metrics::{RouteMetrics, Scheme};
+use super::shown::ClientMetrics;
 
 /// Begins spans and hands finished ones to the exporter. Cheap to clone.
 #[derive(Clone)]
@@ -26,18 +27,38 @@ struct Inner {
     dropped: IntCounter,
 }
 
-/// The span of one request.
+/// The span of one request, or of one try to ask an exchange.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     /// The trace, and our own span in it.
     pub(super) own: Traceparent,
-    /// The client's span.
+    /// The client's span; for a try, that of the request.
     pub(super) parent: Option<Traceparent>,
+}
+
+/// One try to ask an exchange, while it is under way.
+pub(super) struct Try {
+    pub(super) span: Span,
+    pub(super) began: Now,
+    pub(super) called: Called,
+}
+
+/// Whom a try has asked.
+#[derive(Clone)]
+pub(super) struct Called {
+    /// The outbound's name.
+    pub(super) outbound: Arc<str>,
+    /// The server, by its name in the configuration.
+    pub(super) server: Arc<ClientMetrics>,
+    /// How often the same was tried before.
+    pub(super) resent: u32,
 }
 
 /// A span that has ended.
 pub(super) struct FinishedSpan {
     pub(super) span: Span,
+    /// For a span of kind client; without it the span is of kind server.
+    pub(super) called: Option<Called>,
     pub(super) route: Option<Arc<RouteMetrics>>,
     pub(super) scheme: Scheme,
     pub(super) method: Option<Method>,
@@ -220,6 +241,7 @@ mod tests {
         for _ in 0..3 {
             tracer.ended(FinishedSpan {
                 span: tracer.begin(None),
+                called: None,
                 route: None,
                 scheme: Scheme::Http,
                 method: None,

@@ -22,7 +22,7 @@ use super::exchange::ExchangeTold;
 use super::outcome::Code;
 use super::route_metrics::{RouteMetrics, Scheme};
 use super::shown::ClientMetrics;
-use super::spans::Span;
+use super::spans::{Span, Try};
 
 /// Everything known so far.
 pub(super) struct Told {
@@ -49,6 +49,9 @@ pub(super) struct Told {
     /// The trace that the evidence names: ours if requests are traced, else the client's.
     pub(super) trace: Option<Traceparent>,
     pub(super) span: Option<Span>,
+    /// On the way out, the try that is under way, and how many were before.
+    pub(super) trying: Option<Box<Try>>,
+    pub(super) tries: u32,
     /// Whether an intent was written: such a record belongs to the class `security`.
     pub(super) intended: bool,
     /// On the way out, what there is to tell of the exchange.
@@ -76,6 +79,8 @@ impl Told {
             sent_bytes: 0,
             trace: None,
             span: None,
+            trying: None,
+            tries: 0,
             intended: false,
             exchange: None,
         }

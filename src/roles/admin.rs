@@ -1,6 +1,8 @@
 //! What the admin listener shows and takes orders for: JSON of what is in force, and each order an audit event. Never
 //! shows a secret, and decides nothing about a request.
 
+mod exchanges;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +64,7 @@ type Act = fn(&Subject, &str) -> Result<String, String>;
 /// Everything that can be read.
 const PAGES: &[(&str, Tell)] = &[
     ("/config_dump", config_dump),
+    ("/exchanges", exchanges::page),
     ("/server_info", server_info),
     ("/policies", policies),
     ("/certs", certs),

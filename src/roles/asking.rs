@@ -77,11 +77,18 @@ async fn follow_time(pipeline: Arc<OutboundPipeline>, drain: Drain) {
 
 /// One comparison; false if it says nothing.
 async fn compare(pipeline: &OutboundPipeline, way: &Arc<WayOut>) -> bool {
+    let answer = pipeline.own(way, OwnQuestion::Time).await;
+    note_time(way, answer).await
+}
+
+/// Notes what the exchange's clock shows; false if the answer does not say it.
+pub(super) async fn note_time(way: &WayOut, answer: OwnAnswer) -> bool {
     let OwnAnswer {
         response,
         sent,
         received,
-    } = pipeline.own(way, OwnQuestion::Time).await;
+        refused: _,
+    } = answer;
     let found = response.status() == StatusCode::OK;
     let body = short(response, TIME_BYTES_MAX).await;
     let (Some(sent), Some(body), true) = (sent, body, found) else {

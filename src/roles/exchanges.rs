@@ -1,10 +1,13 @@
 //! The endpoints of exchanges: what is told of a server that is not believed, and what somebody should look at. Wiring
 //! only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::forward::exchange::{Chain, Exchange, Mismatch};
-use crate::model::clock::Now;
+use crate::config::Outbound;
+use crate::forward::exchange::{Chain, Exchange, Mismatch, OnMismatch};
+use crate::model::clock::{Clock, Now};
+use crate::model::fault::{Fault, Faults};
 use crate::model::pins::{PinMode, SpkiPin};
 use crate::record::{EndpointShown, Metrics, PinMismatch, Recorder};
 
@@ -13,6 +16,19 @@ const CERTIFICATE_BEFORE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The same for pins: time for a person to look at the chain and write new ones.
 const PINS_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What is wrong with the endpoints of the ways out: CA files without a certificate, names that no certificate has, pins
+/// that have expired. Makes each as the running program does, and lets it go.
+#[must_use]
+pub fn judge(outbound: &[Outbound], clock: &Arc<dyn Clock>) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    for (_, endpoint) in outbound.iter().flat_map(|one| &one.endpoints) {
+        let unheard: OnMismatch = Arc::new(|_| {});
+        // What is noted says it all.
+        let _made = Exchange::new(endpoint.clone(), clock, unheard, &mut faults);
+    }
+    faults.into_sorted()
+}
 
 /// What is done about a chain none of whose keys is pinned: it is counted each time, and told in the log and in evidence
 /// once a minute.
@@ -112,13 +128,10 @@ fn keys(chain: &Chain) -> Vec<(&'static str, SpkiPin)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
-    use crate::forward::exchange::OnMismatch;
-    use crate::model::clock::{Clock, FixedClock};
+    use crate::model::clock::FixedClock;
     use crate::model::decode::Placed;
     use crate::model::endpoint::Endpoint;
-    use crate::model::fault::Faults;
     use crate::model::node::Place;
     use crate::model::pins::PinSet;
     use crate::model::settings::TlsVersion;

@@ -14,6 +14,7 @@ mod observe;
 mod outlets;
 pub mod proxy;
 mod reload;
+pub mod self_test;
 mod traces;
-mod ways_out;
+pub mod ways_out;
 mod workers;

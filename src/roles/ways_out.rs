@@ -269,7 +269,8 @@ fn freshness(
 }
 
 /// What clients send to be believed comes off: what the preset knows of, and what our own signer sets.
-fn rules(outbound: &Outbound, signer: Option<&Signer>) -> LocalRules {
+#[must_use]
+pub fn rules(outbound: &Outbound, signer: Option<&Signer>) -> LocalRules {
     let preset = outbound.policy.preset;
     let Own {
         headers, params, ..
@@ -338,7 +339,8 @@ fn endpoints(live: &Live) -> impl Iterator<Item = &Exchange> {
 }
 
 /// Whom requests name: the host as certificates do, with the port where it is not the usual one.
-fn target(endpoint: &Endpoint) -> Target {
+#[must_use]
+pub fn target(endpoint: &Endpoint) -> Target {
     let host = match endpoint.host.contains(':') {
         true => format!("[{}]", endpoint.host),
         false => endpoint.host.clone(),

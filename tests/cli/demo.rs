@@ -17,5 +17,15 @@ fn the_story_is_true_and_leaves_nothing_behind() {
     let words: Vec<&str> = total.unwrap().split_whitespace().collect();
     assert!(words[1].parse::<u32>().unwrap() > 100, "{words:?}");
     assert!(total.unwrap().ends_with(", 0 failed"), "{words:?}");
+    for told in [
+        "the same order by plain HTTP through the sidecar, which signs it: 200",
+        "a withdrawal: 403",
+        "a key that is not pinned: 502",
+        "not a request was sent meanwhile",
+        "another key that orders are signed with",
+        "and has nothing to complain of",
+    ] {
+        assert!(ran.out.contains(told), "{told}: {}", ran.out);
+    }
     assert!(!files.exists());
 }

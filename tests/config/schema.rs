@@ -67,7 +67,6 @@ outbound:
     pin_mode: report
     pins_expire: 2126-12-31
     sign: { algorithm: hmac, key_id: "secret:KEY", key: "secret:SECRET", recv_window: 5000 }
-    log_on: false
     caller_token: "secret:TOKEN"
     log_on: false
     client_credentials: refuse

@@ -17,6 +17,7 @@ mod support;
 
 mod door;
 mod journey;
+mod keys;
 mod never_twice;
 mod reload;
 mod signed;

@@ -223,11 +223,16 @@ impl StandIn {
         sidecar
     }
 
-    fn launch(&self, allow: &str, more: &str) -> Sidecar {
-        let top = format!(
+    /// The section `outbound` that leads to it.
+    pub fn outbound(&self, allow: &str, more: &str) -> String {
+        format!(
             "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      rest: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n    allow: {allow}\n{SIGN}{more}",
             self.exchange.rest_url()
-        );
+        )
+    }
+
+    fn launch(&self, allow: &str, more: &str) -> Sidecar {
+        let top = self.outbound(allow, more);
         let files = [("ca.pem", self.exchange.root_pem())];
         Sidecar::start(&Setup {
             top: &top,

@@ -276,6 +276,7 @@ fn other_listeners_have_none_of_it() {
         "/server_info",
         "/policies",
         "/certs",
+        "/exchanges",
         "/secrets",
         "/drain",
         "/reload",

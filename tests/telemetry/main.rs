@@ -23,9 +23,14 @@ mod authority;
 )]
 mod client;
 
+#[path = "../outbound/world.rs"]
+#[allow(dead_code, reason = "not every kind of exchange is needed here")]
+mod outbound;
+
 mod admin;
 mod boards;
 mod collector;
+mod exchanges;
 mod metrics;
 mod tls;
 mod traces;

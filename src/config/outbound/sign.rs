@@ -221,6 +221,30 @@ fn judge(fields: &mut Fields<'_>, preset: &Preset, signer: bool, rule: bool) {
     }
 }
 
+/// Only some keys may log a WebSocket on, and only where there is one.
+pub(super) fn judge_log_on(
+    log_on: &Placed<bool>,
+    sign: Option<Option<&SignSettings>>,
+    preset: &Preset,
+    faults: &mut Faults,
+) {
+    let refusal = match sign {
+        None => "`log_on` needs a key to log on with: a section `sign`",
+        // Its own fault is told, or no secrets are read.
+        Some(None) => return,
+        Some(Some(sign)) => match &sign.signer {
+            Some(signer) if !signer.can_log_on() => {
+                "only Ed25519 keys of Binance log WebSockets on"
+            }
+            Some(_) | None if preset.ws_api.is_none() => {
+                "this exchange has no WebSocket that is logged on"
+            }
+            Some(_) | None => return,
+        },
+    };
+    faults.error_with_help(&log_on.place, refusal, "leave `log_on` out");
+}
+
 fn read_rule(
     file: &Placed<String>,
     files: &mut Files<'_>,

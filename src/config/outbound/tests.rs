@@ -5,11 +5,20 @@ use std::path::Path;
 use crate::config::{Loaded, load_bytes};
 
 fn load(outbound: &str) -> Result<Loaded, String> {
+    load_with(outbound, &[])
+}
+
+fn load_with(outbound: &str, env: &[(&str, &str)]) -> Result<Loaded, String> {
     let text = format!(
         "service: a\naudit: {{ spool: ./s }}\ninbound:\n  listen: 127.0.0.1:8080\n  forward_to: http://127.0.0.1:3000\n  \
          routes: [{{ name: a, match: {{ path: /a }}, anonymous: true }}]\noutbound:\n{outbound}"
     );
-    let loaded = load_bytes("a.yaml", text.as_bytes(), Path::new(""), []);
+    let loaded = load_bytes(
+        "a.yaml",
+        text.as_bytes(),
+        Path::new(""),
+        env.iter().map(|(name, value)| (name.into(), value.into())),
+    );
     loaded.map_err(|report| report.render(false))
 }
 
@@ -123,10 +132,18 @@ fn a_line_that_meets_nothing_is_told() {
 
 #[test]
 fn only_what_can_log_on_does() {
-    let spot = |more: &str| load(&SPOT.replace("    allow", &format!("{more}    allow")));
-    let refused = spot("    log_on: true\n").unwrap_err();
+    let no_key = SPOT.replace("    allow", "    log_on: true\n    allow");
+    let refused = load_with(&no_key, &[("ID", "abc"), ("KEY", "def")]).unwrap_err();
     assert!(refused.contains("needs a key to log on with"), "{refused}");
-    let sign = "    sign: { algorithm: ed25519, key_id: \"secret:ID\", key: \"secret:KEY\" }\n";
-    let loaded = spot(&format!("{sign}    log_on: true\n"));
-    assert!(loaded.unwrap().config.outbound[0].log_on);
+    let sign = "    sign: { key_id: \"secret:ID\", key: \"secret:KEY\" }\n";
+    let hmac = SPOT.replace("    allow", &format!("{sign}    log_on: true\n    allow"));
+    let refused = load_with(&hmac, &[("ID", "abc"), ("KEY", "def")]).unwrap_err();
+    assert!(refused.contains("only Ed25519 keys"), "{refused}");
+    assert!(
+        load_with(
+            &hmac.replace("true", "false"),
+            &[("ID", "abc"), ("KEY", "def")]
+        )
+        .is_ok()
+    );
 }

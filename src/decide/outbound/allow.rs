@@ -187,21 +187,41 @@ impl Glob {
     }
 
     fn matches(&self, text: &str) -> bool {
-        matches(&self.pieces, text, self.separator)
+        fit(&self.pieces, text, self.separator) == Fit::Yes
     }
 }
 
-fn matches(pieces: &[Piece], text: &str, separator: char) -> bool {
+/// How a text and a pattern come out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Yes,
+    No,
+    /// No, and not with less of the same segment either.
+    NotInSegment,
+    /// No, and not with less of the text either.
+    Never,
+}
+
+/// A wildcard stays at the first place where what is behind it fits up to the next wildcard: whatever a later place leaves
+/// to that one, the first leaves it too. So the work grows with the length of a text as its square at most, and never with
+/// the number of wildcards as its power.
+fn fit(pieces: &[Piece], text: &str, separator: char) -> Fit {
     let Some((first, others)) = pieces.split_first() else {
-        return text.is_empty();
+        return if text.is_empty() { Fit::Yes } else { Fit::No };
     };
     match first {
         Piece::Literal(literal) => text
             .strip_prefix(literal.as_str())
-            .is_some_and(|rest| matches(others, rest, separator)),
-        Piece::Rest if others.is_empty() => true,
-        Piece::Rest => tails(text, None).any(|rest| matches(others, rest, separator)),
-        Piece::Segment => tails(text, Some(separator)).any(|rest| matches(others, rest, separator)),
+            .map_or(Fit::No, |rest| fit(others, rest, separator)),
+        Piece::Rest if others.is_empty() => Fit::Yes,
+        Piece::Rest => tails(text, None)
+            .map(|rest| fit(others, rest, separator))
+            .find(|found| matches!(found, Fit::Yes | Fit::Never))
+            .unwrap_or(Fit::Never),
+        Piece::Segment => tails(text, Some(separator))
+            .map(|rest| fit(others, rest, separator))
+            .find(|found| *found != Fit::No)
+            .unwrap_or(Fit::NotInSegment),
     }
 }
 
@@ -257,6 +277,58 @@ mod tests {
         assert!(line("STREAM **").allows_stream("btcusdt@trade"));
         assert!(!line("STREAM *@trade").allows_stream("btcusdt@depth"));
         assert!(line("STREAM *@trade").allows_stream("btcusdt@trade"));
+    }
+
+    /// What the lines mean, without regard to time.
+    fn plainly(pieces: &[Piece], text: &str, separator: char) -> bool {
+        match pieces.split_first() {
+            None => text.is_empty(),
+            Some((Piece::Literal(literal), others)) => text
+                .strip_prefix(literal.as_str())
+                .is_some_and(|rest| plainly(others, rest, separator)),
+            Some((piece, others)) => {
+                let until = (*piece == Piece::Segment).then_some(separator);
+                tails(text, until).any(|rest| plainly(others, rest, separator))
+            }
+        }
+    }
+
+    #[test]
+    fn globs_mean_what_they_say_wherever_their_wildcards_stand() {
+        let word = |mut number: usize, letters: &[&str], length: usize| -> String {
+            let mut text = String::from("/");
+            for _ in 0..length {
+                text.push_str(letters[number % letters.len()]);
+                number /= letters.len();
+            }
+            text
+        };
+        let texts: Vec<String> = (0..243).map(|at| word(at, &["a", "b", "/"], 5)).collect();
+        for at in 0..3125 {
+            let pattern = word(at, &["a", "b", "/", "*", "**"], 5);
+            let Ok(glob) = Glob::parse(&pattern, '/') else {
+                continue;
+            };
+            for text in &texts {
+                let expected = plainly(&glob.pieces, text, '/');
+                assert_eq!(glob.matches(text), expected, "{pattern} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_path_makes_a_line_slow() {
+        let started = std::time::Instant::now();
+        let (paths, segment) = ("/a".repeat(4096), "a".repeat(8192));
+        for text in [
+            "GET /**a**a**a**b",
+            "GET /*a*a*a*b",
+            "GET /**/a/**/a/**/a/**/b",
+        ] {
+            assert!(!line(text).allows_call(&Method::GET, &paths));
+            assert!(!line(text).allows_call(&Method::GET, &format!("/{segment}")));
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::model::denial::{Cause, Denial, RuleId};
-use crate::model::exchange::{Known, Preset, Reserve, Security};
+use crate::model::exchange::{Effect, Known, Preset, Reserve, Security};
 
 use super::{AllowLine, ExchangePolicy};
 
@@ -58,18 +58,24 @@ pub fn call(
     }
 }
 
-/// What this program asks of an exchange by itself, for its own time and limits: two public questions of the preset, and
-/// nothing else.
+/// What this program asks of an exchange by itself: the preset's public questions of time and limits, the signed one by
+/// which a key is tried, and nothing else. None of them changes anything.
 pub fn own(policy: &Arc<ExchangePolicy>, question: OwnQuestion) -> Result<Call, Box<Denial>> {
     let preset = policy.preset;
     let path = question.path(preset);
     let known = path.map(|path| preset.known(&Method::GET, path, true));
     match known {
-        Some(known) if known.security == Security::None && known.reserve.is_none() => Ok(Call {
-            policy: Arc::clone(policy),
-            line: None,
-            known,
-        }),
+        Some(known)
+            if known.security == question.security()
+                && known.effect == Effect::Read
+                && known.reserve.is_none() =>
+        {
+            Ok(Call {
+                policy: Arc::clone(policy),
+                line: None,
+                known,
+            })
+        }
         Some(_) | None => {
             let why = "the preset has no such question of its own";
             Err(Denial::new(Cause::ExchangeNotAllowed, why))
@@ -84,6 +90,8 @@ pub enum OwnQuestion {
     Time,
     /// What the exchange limits.
     Limits,
+    /// Whether the exchange accepts the key. Asked only where a person tries it.
+    Account,
 }
 
 impl OwnQuestion {
@@ -93,6 +101,14 @@ impl OwnQuestion {
         match self {
             Self::Time => preset.time,
             Self::Limits => preset.info,
+            Self::Account => preset.account,
+        }
+    }
+
+    const fn security(self) -> Security {
+        match self {
+            Self::Time | Self::Limits => Security::None,
+            Self::Account => Security::Signed,
         }
     }
 }
@@ -132,7 +148,7 @@ fn refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::exchange::Effect;
+    use crate::model::exchange::PRESETS;
     use crate::model::node::Place;
 
     fn policy(lines: &[&str]) -> Arc<ExchangePolicy> {
@@ -190,6 +206,25 @@ mod tests {
         ];
         for (lines, method, path, cause) in table {
             assert_eq!(asked(lines, method, path), Err(cause), "{lines:?} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_by_itself_changes_nothing() {
+        let asked = |preset, question| {
+            let policy = Arc::new(ExchangePolicy {
+                preset,
+                ..Arc::into_inner(policy(&[])).unwrap()
+            });
+            own(&policy, question).map(|call| call.known)
+        };
+        for preset in PRESETS {
+            for question in [OwnQuestion::Time, OwnQuestion::Limits, OwnQuestion::Account] {
+                let known = asked(preset, question);
+                assert_eq!(known.is_ok(), question.path(preset).is_some());
+                let reads = |known: Known| known.effect == Effect::Read;
+                assert!(known.map_or(true, reads), "{question:?} {}", preset.name);
+            }
         }
     }
 

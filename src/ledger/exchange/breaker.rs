@@ -11,6 +11,9 @@ use super::{Lane, Moment, Refused, Which};
 /// Longer than three days no exchange bans an address; who says so means something else.
 const HOLD_MAX: Duration = Duration::from_secs(3 * 86_400);
 
+/// The longest time for which a firewall's refusal of one caller's request holds up the others, whatever it says.
+const FIREWALL_MAX: Duration = Duration::from_secs(60);
+
 /// While one request asks whether the stop is over, others are told to come back after this.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
@@ -197,7 +200,7 @@ impl Breaker {
         let doubled = halt
             .default()
             .saturating_mul(1_u32.checked_shl(strikes).unwrap_or(u32::MAX));
-        let wait = retry.wait(at).unwrap_or_else(|| doubled.min(HOLD_MAX));
+        let wait = retry.wait(at).unwrap_or(doubled).min(halt.longest());
         let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let until_ns = at.mono_ns().saturating_add(wait_ns);
         if halt == Halt::Firewall && self.stop.is_none() {
@@ -224,6 +227,13 @@ impl Breaker {
 }
 
 impl Halt {
+    const fn longest(self) -> Duration {
+        match self {
+            Self::TooMany | Self::Banned => HOLD_MAX,
+            Self::Firewall => FIREWALL_MAX,
+        }
+    }
+
     const fn graver(self, other: Self) -> Self {
         match (self, other) {
             (Self::Banned, _) | (_, Self::Banned) => Self::Banned,

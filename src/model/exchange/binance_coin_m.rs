@@ -46,6 +46,7 @@ const COMMON: Preset = Preset {
     streams: None,
     time: Some("/dapi/v1/time"),
     info: Some("/dapi/v1/exchangeInfo"),
+    account: Some("/dapi/v1/account"),
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,

@@ -62,6 +62,7 @@ const COMMON: Preset = Preset {
     streams: None,
     time: Some("/api/v3/time"),
     info: Some("/api/v3/exchangeInfo"),
+    account: Some("/api/v3/account"),
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,

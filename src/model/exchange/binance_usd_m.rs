@@ -46,6 +46,7 @@ const COMMON: Preset = Preset {
     streams: None,
     time: Some("/fapi/v1/time"),
     info: Some("/fapi/v1/exchangeInfo"),
+    account: Some("/fapi/v3/account"),
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,

@@ -13,6 +13,7 @@ const COMMON: Preset = Preset {
     streams: None,
     time: None,
     info: None,
+    account: None,
     limits: "[]",
     catalogue: sketch(&[], &[]),
     ws_methods: &[],
@@ -115,6 +116,8 @@ pub(super) static KRAKEN: Preset = Preset {
         "/0/private/WalletTransfer",
         "/0/private/AccountTransfer",
         "/0/private/CreateSubaccount",
+        // A token that trades past this program.
+        "/0/private/GetWebSocketsToken",
     ],
     credentials: Credentials {
         headers: &["api-key", "api-sign"],
@@ -152,6 +155,8 @@ pub(super) static KUCOIN: Preset = Preset {
         "/api/v2/accounts/sub-transfer",
         "/api/v1/sub",
         "/api/v2/sub",
+        "/api/v1/transfer-out",
+        "/api/v2/transfer-out",
         "/api/v3/transfer-out",
     ],
     credentials: headers(&[
@@ -187,6 +192,10 @@ pub(super) static BITFINEX: Preset = Preset {
         "/v2/auth/w/withdraw",
         "/v2/auth/w/transfer",
         "/v2/auth/w/deposit",
+        // A token that is good for withdrawals too.
+        "/v2/auth/w/token",
+        "/v1/withdraw",
+        "/v1/transfer",
     ],
     credentials: headers(&["bfx-nonce", "bfx-apikey", "bfx-signature"]),
     ..COMMON

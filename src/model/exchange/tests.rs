@@ -114,8 +114,18 @@ fn sketches_know_what_is_public_and_what_cancels() {
         known("POST", "/0/private/CancelOrder").effect,
         Effect::Cancel
     );
-    let withdraw = known("POST", "/0/private/Withdraw");
-    assert_eq!(withdraw.reserve, Some(Reserve::MovesMoney));
+    for path in [
+        "/0/private/Withdraw",
+        "/0/private/withdraw",
+        "/0/PRIVATE/WITHDRAW",
+        "/0/private/WithdrawMethods",
+        "/0/private/GetWebSocketsToken",
+    ] {
+        let reserve = known("POST", path).reserve;
+        assert_eq!(reserve, Some(Reserve::MovesMoney), "{path}");
+    }
+    let token = others::BITFINEX.known(&Method::POST, "/v2/auth/w/token", true);
+    assert_eq!(token.reserve, Some(Reserve::MovesMoney));
 }
 
 #[test]

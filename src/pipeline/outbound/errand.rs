@@ -15,7 +15,7 @@ use super::way::{Site, WayOut};
 use crate::decide::outbound::OutboundPermit;
 use crate::forward::coalesce::{self, Coalescer, Key, Lead, Turn};
 use crate::forward::{Forwarder, ResponseBody, SendFault, Sent};
-use crate::ledger::exchange::{Answer, Outcome, Settled, Told};
+use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told};
 use crate::model::clock::{Clock, Now};
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Role, Security};
@@ -115,9 +115,15 @@ impl Errand {
                 self.way.counters.exchange.coalesced();
                 Ok(given(&answer))
             }
-            Ok(Turn::Failed(denial)) => Err(denial),
+            Ok(Turn::Failed(denial)) => {
+                self.settle(Settled::NotSent);
+                Err(denial)
+            }
             Ok(Turn::Alone) => self.ask_alone(record).await,
-            Err(_elapsed) => Err(Denial::new(Cause::UpstreamTimeout, "no answer in time")),
+            Err(_elapsed) => {
+                self.settle(Settled::NotSent);
+                Err(Denial::new(Cause::UpstreamTimeout, "no answer in time"))
+            }
         }
     }
 
@@ -168,6 +174,10 @@ impl Errand {
             .filter(|_| public && self.permit.line().is_some())?;
         let site = self.way.site(self.role).ok()?;
         let (method, target, headers) = self.draft.question();
+        // A clock's answer is true at one moment only.
+        if self.way.rules.preset.time == Some(target.path()) {
+            return None;
+        }
         let key = Key::of(method, &site.target.name, target.as_str(), headers)?;
         Some((shared.clone(), key))
     }
@@ -225,6 +235,7 @@ impl Errand {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
+            record.try_failed(self.clock.now(), &fault.denial);
             let harmless = fault.sent == Sent::Nothing || !self.changes();
             let worth_it = worth_another(&fault.denial) && Instant::now() < self.deadline;
             if fault.sent == Sent::Something {
@@ -299,6 +310,13 @@ impl Errand {
             let moment = self.way.moment(self.clock.now());
             reservation.settle(settled, moment);
         }
+    }
+}
+
+/// Gives back what was reserved for something that is not sent.
+pub(super) fn give_back(reservation: Option<Reservation>, way: &WayOut, now: Now) {
+    if let Some(reservation) = reservation {
+        reservation.settle(Settled::NotSent, way.moment(now));
     }
 }
 

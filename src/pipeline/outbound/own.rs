@@ -1,5 +1,5 @@
-//! What this program asks of an exchange by itself, its time and its limits: the same walk as a service's questions, with
-//! the same permit, pins, limits and record. Never anything that is signed.
+//! What this program asks of an exchange by itself, its time and its limits, and whether it accepts a key: the same walk as
+//! a service's questions, with the same permit, pins, limits and record. Never anything that changes something.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub struct OwnAnswer {
     /// The exchange's answer, or why there is none.
     pub response: Response<RecordedBody<OutboundBody>>,
+    /// Why there is no answer of the exchange, for the operator.
+    pub refused: Option<Box<Denial>>,
     /// When the question was written, if it was.
     pub sent: Option<Now>,
     /// When the head of the answer was there.
@@ -43,7 +45,9 @@ impl OutboundPipeline {
         let mut sent = None;
         let answer = caught::caught(self.own_walk(way, question, &mut visit, &mut sent)).await;
         let received = self.clock.now();
+        let refused = answer.as_ref().err().cloned();
         OwnAnswer {
+            refused,
             response: self.finish(answer, visit, false),
             sent,
             received,
@@ -68,6 +72,8 @@ impl OutboundPipeline {
         let facts = door::own(&head, &way.rules)?;
         record.facts(&facts.facts);
         let now = self.clock.now();
+        // Asked here, so that nothing is reserved for what cannot be signed.
+        way.can_sign(call.known().security, now)?;
         let permit = decide::grant(call, &way.budget, way.moment(now))?;
         let draft = Draft::own(&facts.facts);
         let mut errand = Errand {

@@ -2,7 +2,9 @@
 //! frame is judged. Never hands a socket out that the exchange did not open for us, never leaves one without an end.
 
 mod calls;
+mod ends;
 mod relay;
+mod reply;
 mod subscriptions;
 mod target;
 
@@ -37,7 +39,9 @@ use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::pipeline::Live;
-use crate::record::{ClientMetrics, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id};
+use crate::record::{
+    ClientMetrics, CountedSocket, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id,
+};
 use crate::runtime::drain::Drain;
 use crate::runtime::handshake::{accept_of, new_key};
 use crate::transform::outbound::{self as transform, OutboundFrame};
@@ -142,6 +146,8 @@ struct Socket {
     /// The pool that its connection is of: with other pins or another host there is another one.
     forwarder: Forwarder<Full<Bytes>>,
     metrics: Arc<ClientMetrics>,
+    /// Counts it as open as long as this is here.
+    _open: CountedSocket,
 }
 
 impl Socket {
@@ -270,7 +276,8 @@ impl OutboundPipeline {
             Role::Rest | Role::WsApi => Talk::Calls(Calls::new(way.log_on)),
         };
         let metrics = Arc::clone(&site.metrics);
-        let socket = self.socket(record.id(), facts, caller, forwarder, metrics);
+        let open = way.counters.exchange.socket();
+        let socket = self.socket(record.id(), facts, caller, forwarder, metrics, open);
         let mut exchange = Exchange::new(switched).await;
         if let Talk::Calls(calls) = &talk
             && way.log_on
@@ -328,6 +335,7 @@ impl OutboundPipeline {
         caller: Caller,
         forwarder: Forwarder<Full<Bytes>>,
         metrics: Arc<ClientMetrics>,
+        open: CountedSocket,
     ) -> Socket {
         Socket {
             id,
@@ -345,6 +353,7 @@ impl OutboundPipeline {
             orders: self.orders.clone(),
             forwarder,
             metrics,
+            _open: open,
         }
     }
 

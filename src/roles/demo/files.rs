@@ -109,3 +109,31 @@ fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         .open(path)?;
     file.write_all(text.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn secrets_are_replaced_together_and_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::create(folder.path().to_owned()).unwrap();
+        for value in ["first", "second", "third"] {
+            let value = Secret::new(value.to_owned());
+            folder.mount("s", &[("A", &value), ("B", &value)]).unwrap();
+            for name in ["s/A", "s/B"] {
+                let path = folder.at(name);
+                assert_eq!(&fs::read_to_string(&path).unwrap(), value.expose_secret());
+                let mode = fs::metadata(path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600);
+            }
+        }
+        let mut names: Vec<_> = fs::read_dir(folder.at("s"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["..3", "..data", "A", "B"]);
+    }
+}

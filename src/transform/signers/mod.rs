@@ -250,6 +250,23 @@ impl Signer {
     }
 }
 
+impl Signer {
+    /// The same for a frame of a WebSocket API, from which the client's own credentials were stripped; the last line is
+    /// the frame.
+    pub fn explain_frame(
+        &self,
+        frame: &Frame<'_>,
+        security: Security,
+        session: Session,
+        fresh: &Fresh,
+    ) -> Result<Vec<Line>, SignFault> {
+        match &self.0 {
+            Inner::Binance(signer) => signer.explain_frame(frame, security, session, fresh),
+            Inner::Scheme(_) => Err(SignFault::NoFrames),
+        }
+    }
+}
+
 impl Secrets {
     /// Adds one.
     pub fn insert(&mut self, name: impl Into<String>, secret: Secret<Vec<u8>>) {

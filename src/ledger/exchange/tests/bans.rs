@@ -54,6 +54,8 @@ fn retry_after_is_read_in_every_form_or_has_a_default() {
         (418, None, 120_000),
         (403, None, 5_000),
         (403, Some("30"), 30_000),
+        // One caller's request must not stop the others for days.
+        (403, Some("259200"), 60_000),
         (200, Some("30"), 0),
         (400, Some("30"), 0),
         (401, None, 0),

@@ -6,33 +6,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::reply::{Reply, plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, OutboundPermit};
 use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_rate_limits};
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Known, Security};
-use crate::model::frame::{Frame, FrameFault, unquoted};
+use crate::model::frame::{Frame, FrameFault};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
-use crate::pipeline::outbound::errand::{is_unknown, used};
+use crate::pipeline::outbound::errand::{give_back, is_unknown, used};
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, OutboundFrame};
 use crate::transform::signers::{Fresh, Session, SignerMark};
 
-#[cfg(test)]
-mod tests;
-
 /// Requests of one WebSocket that wait for their answers.
 const IN_FLIGHT_MAX: usize = 256;
-
-/// Bytes of an identifier.
-const ID_BYTES_MAX: usize = 64;
 
 /// What one WebSocket API has been asked and what it knows of us.
 pub(super) struct Calls {
@@ -67,6 +60,8 @@ enum Binds {
     Nothing,
     /// It is logged on.
     LogsOn,
+    /// It is logged out.
+    LogsOut,
     /// It hears of an account.
     Listens,
 }
@@ -75,6 +70,7 @@ impl Binds {
     fn of(method: &str) -> Self {
         match method {
             "session.logon" => Self::LogsOn,
+            "session.logout" => Self::LogsOut,
             "userDataStream.subscribe" | "userDataStream.subscribe.signature" => Self::Listens,
             _ => Self::Nothing,
         }
@@ -145,7 +141,6 @@ impl Calls {
                 reservation,
                 known,
                 binds: Binds::of(&frame.method),
-                logs_out: frame.method == "session.logout",
                 mark,
             }),
             Err(denial) => {
@@ -194,7 +189,7 @@ impl Calls {
             stamped,
         };
         let mut state = self.state();
-        if signed.logs_out {
+        if signed.binds == Binds::LogsOut {
             // Whether it has happened or not, a frame that names its key is understood.
             state.session = Session::Anonymous;
         }
@@ -233,7 +228,6 @@ impl Calls {
                     reservation,
                     known,
                     binds: Binds::LogsOn,
-                    logs_out: false,
                     mark: way.mark.clone(),
                 };
                 match self.send(socket, id, signed, record) {
@@ -285,6 +279,8 @@ impl Calls {
                     state.session = Session::LoggedOn;
                     state.bound.clone_from(&call.mark);
                 }
+                // A logon that was answered meanwhile is over as well.
+                Binds::LogsOut => state.session = Session::Anonymous,
                 Binds::Listens => state.bound.clone_from(&call.mark),
             }
         }
@@ -379,31 +375,7 @@ struct Signed {
     reservation: Option<Reservation>,
     known: Known,
     binds: Binds,
-    logs_out: bool,
     mark: Option<SignerMark>,
-}
-
-/// What is read of an answer or an event.
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    status: Option<u16>,
-    #[serde(borrow, rename = "rateLimits")]
-    limits: Option<&'a RawValue>,
-    error: Option<Failure>,
-}
-
-#[derive(Deserialize)]
-struct Failure {
-    code: Option<i64>,
-    data: Option<Retry>,
-}
-
-#[derive(Deserialize)]
-struct Retry {
-    #[serde(rename = "retryAfter")]
-    after_ms: Option<i64>,
 }
 
 /// Ends a request by its answer: what it cost, what came of it.
@@ -413,8 +385,7 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
         .limits
         .and_then(|limits| read_rate_limits(limits.get().as_bytes()).ok());
     let told = told.map_or_else(Told::default, |(_, told)| told);
-    let failure = reply.error.as_ref();
-    let retry_ms = failure.and_then(|failure| failure.data.as_ref()?.after_ms);
+    let (code, retry_ms) = reply.failure();
     let answer = Answer::of_frame(status, told, retry_ms);
     let code = failure.and_then(|failure| failure.code);
     let Call {
@@ -475,12 +446,6 @@ fn unanswered(socket: &Socket, call: Call, ending: Ending) {
     record.close(now);
 }
 
-fn give_back(reservation: Option<Reservation>, way: &WayOut, now: Now) {
-    if let Some(reservation) = reservation {
-        reservation.settle(Settled::NotSent, way.moment(now));
-    }
-}
-
 /// What a frame is signed by; nothing where it is not.
 fn fresh(way: &WayOut, known: &Known, now: Now) -> Result<Fresh, Box<Denial>> {
     match known.security {
@@ -490,34 +455,6 @@ fn fresh(way: &WayOut, known: &Known, now: Now) -> Result<Fresh, Box<Denial>> {
             nonce: 0,
             random: [0; 32],
         }),
-    }
-}
-
-/// An identifier that can be found again in an answer, however that spells it: digits, or printable ASCII that needs no
-/// escape.
-pub(super) fn plain_id(id: &str) -> Option<&str> {
-    if id.len() > ID_BYTES_MAX + 2 {
-        return None;
-    }
-    let plain = match id.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(text) => text
-            .bytes()
-            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'/')),
-        None => {
-            let digits = id.strip_prefix('-').unwrap_or(id);
-            digits.len() <= 19
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-                && (!digits.starts_with('0') || id == "0")
-        }
-    };
-    (plain && !id.is_empty()).then_some(id)
-}
-
-/// An answer's identifier as the client spelt it.
-pub(super) fn spelt(id: &str) -> String {
-    match unquoted(id) {
-        Some(text) => format!("\"{text}\""),
-        None => id.to_owned(),
     }
 }
 

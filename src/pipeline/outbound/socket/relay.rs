@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{Sink, SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as Side, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Role as Side, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::calls::Calls;
+use super::ends::{Cut, End, farewell, fault, last_words};
 use super::{Asked, Ending, Socket, Talk};
 use crate::forward::Switched;
 use crate::model::denial::{Cause, Denial};
@@ -48,12 +48,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(180);
 const TICK: Duration = Duration::from_secs(5);
 
 /// How long answers to what changes something are waited for when nobody asks any more. Less than a stop gives.
-const LINGER_MAX: Duration = Duration::from_millis(1_500);
+const LINGER_MAX: Duration = Duration::from_millis(1_200);
 
-/// How long the other side may take to close.
-const CLOSE_MAX: Duration = Duration::from_millis(300);
-
-type Raw = WebSocketStream<TokioIo<Upgraded>>;
+/// A WebSocket on a connection that was HTTP.
+pub(super) type Raw = WebSocketStream<TokioIo<Upgraded>>;
 
 /// The exchange's end.
 pub(super) struct Exchange {
@@ -121,46 +119,6 @@ pub(super) async fn log_on(
             Cause::UpstreamTimeout,
             "no answer to the logon",
         )),
-    }
-}
-
-/// Why a relay ends.
-enum End {
-    /// The client has closed, or is gone.
-    Client(Option<CloseFrame>),
-    /// What the client sent is no WebSocket, or too much.
-    ClientFault(CloseCode),
-    /// The exchange has closed, or is gone.
-    Exchange(Option<CloseFrame>),
-    /// This program ends it.
-    Own(Cut),
-}
-
-/// Why this program ends a relay.
-#[derive(Clone, Copy)]
-enum Cut {
-    /// It is about to stop.
-    Stop,
-    /// Something else is in force.
-    Reload(&'static str),
-    /// The exchange says nothing any more.
-    Silent,
-    /// The client takes nothing in any more.
-    ClientStalled,
-    /// The exchange takes nothing in any more.
-    ExchangeStalled,
-}
-
-impl Cut {
-    /// What the client is told.
-    fn told(self) -> (CloseCode, &'static str) {
-        match self {
-            Self::Stop => (CloseCode::Away, "the proxy is stopping"),
-            Self::Reload(why) => (CloseCode::Restart, why),
-            Self::Silent => (CloseCode::Error, "the exchange is silent"),
-            Self::ClientStalled => (CloseCode::Policy, "the client does not read"),
-            Self::ExchangeStalled => (CloseCode::Error, "the exchange does not read"),
-        }
     }
 }
 
@@ -468,101 +426,10 @@ impl Duplex<'_> {
         from_client: SplitStream<Raw>,
         from_exchange: SplitStream<Raw>,
     ) -> SocketEnd {
-        let (by, code, why): (_, CloseCode, &'static str) = match &end {
-            End::Client(Some(frame)) => (ClosedBy::Client, frame.code, "the client has closed"),
-            End::Client(None) => (ClosedBy::Client, CloseCode::Abnormal, "the client is gone"),
-            End::ClientFault(code) => (ClosedBy::Client, *code, "the client broke the protocol"),
-            End::Exchange(Some(frame)) => {
-                (ClosedBy::Exchange, frame.code, "the exchange has closed")
-            }
-            End::Exchange(None) => (
-                ClosedBy::Exchange,
-                CloseCode::Abnormal,
-                "the exchange is gone",
-            ),
-            End::Own(cut) => {
-                let (code, why) = cut.told();
-                (ClosedBy::Proxy, code, why)
-            }
-        };
-        let (to_client, to_exchange) = match end {
-            End::Client(frame) => (None, Some(passed_on(frame, CloseCode::Away))),
-            End::ClientFault(code) => (
-                Some((code, "the frame cannot be read".into())),
-                Some((CloseCode::Away, String::new())),
-            ),
-            End::Exchange(frame) => (Some(passed_on(frame, CloseCode::Error)), None),
-            End::Own(cut) => {
-                let (code, why) = cut.told();
-                let to_exchange = (CloseCode::Away, String::new());
-                (Some((code, why.to_owned())), Some(to_exchange))
-            }
-        };
+        let (told, to_client, to_exchange) = end.told();
         let client = last_words(self.to_client.get_mut(), from_client, to_client);
         let exchange = last_words(self.to_exchange.get_mut(), from_exchange, to_exchange);
         tokio::join!(client, exchange);
-        SocketEnd {
-            by,
-            code: code.into(),
-            why,
-            unanswered: 0,
-        }
-    }
-}
-
-/// What one side said at its end, for the other.
-fn passed_on(frame: Option<CloseFrame>, otherwise: CloseCode) -> (CloseCode, String) {
-    match frame {
-        Some(frame) if frame.code.is_allowed() => (frame.code, frame.reason.to_string()),
-        Some(_) => (CloseCode::Normal, String::new()),
-        None => (otherwise, String::new()),
-    }
-}
-
-/// Says the last word, if it is ours to say, and reads on for a moment, so that it arrives: what is unread when a
-/// connection is closed takes what was written along.
-async fn last_words<S>(
-    sink: &mut S,
-    mut stream: SplitStream<Raw>,
-    word: Option<(CloseCode, String)>,
-) where
-    S: Sink<Message, Error = Error> + Unpin,
-{
-    let Some((code, reason)) = word else {
-        // The library has the answer to the close ready.
-        let _flushed = timeout(CLOSE_MAX, sink.flush()).await;
-        return;
-    };
-    farewell(sink, code, &reason).await;
-    let drained = async { while let Some(Ok(_)) = stream.next().await {} };
-    let _ended = timeout(CLOSE_MAX, drained).await;
-}
-
-async fn farewell<S>(sink: &mut S, code: CloseCode, reason: &str)
-where
-    S: Sink<Message, Error = Error> + Unpin,
-{
-    let frame = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
-    // Whoever is gone is not told.
-    let _told = timeout(CLOSE_MAX, sink.send(Message::Close(Some(frame)))).await;
-}
-
-/// What a client did that is no WebSocket, as it is told (RFC 6455 section 7.4.1).
-fn fault(error: &Error) -> End {
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => End::ClientFault(CloseCode::Size),
-        Error::Utf8(_) => End::ClientFault(CloseCode::Invalid),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Client(None),
-        Error::Protocol(_) | Error::Capacity(_) => End::ClientFault(CloseCode::Protocol),
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Io(_)
-        | Error::Tls(_)
-        | Error::WriteBufferFull(_)
-        | Error::AttackAttempt
-        | Error::Url(_) => End::Client(None),
+        told
     }
 }

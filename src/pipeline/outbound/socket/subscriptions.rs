@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::calls::{plain_id, spelt};
+use super::reply::{plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, ExchangePolicy, StreamPermit};
 use crate::model::denial::{Advice, Cause, Denial};

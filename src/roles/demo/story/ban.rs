@@ -9,7 +9,7 @@ use super::program::{OPEN_ORDERS, Program};
 use super::teller::Teller;
 
 /// How long the exchange wants to be left alone.
-const BAN: Duration = Duration::from_secs(2);
+const BAN: Duration = Duration::from_secs(3);
 
 /// How many ask meanwhile.
 const CALLERS: usize = 10;
@@ -18,17 +18,17 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<(
     let (program, exchange) = (Program::of(stage), &stage.exchange);
     exchange.ban(BAN);
     let first = program.ask("GET", OPEN_ORDERS).await?;
-    let what = "the exchange bans this address for two seconds";
+    let what = "the exchange bans this address for three seconds";
     teller.answer(what, &first, 418, "retry-after")?;
     let before = exchange.requests();
-    for _ in 0..CALLERS {
-        let refused = match program.order().await? {
-            answer if answer.status().as_u16() == 429 => program.ask("GET", OPEN_ORDERS).await?,
-            answer => answer,
+    for caller in 0..CALLERS {
+        let answer = match caller % 2 {
+            0 => program.order().await?,
+            _ => program.ask("GET", OPEN_ORDERS).await?,
         };
-        if refused.status().as_u16() != 429 || !refused.body().contains("exchange.halted") {
+        if answer.status().as_u16() != 429 || !answer.body().contains("exchange.halted") {
             let what = "whoever asks now is refused here";
-            return teller.answer(what, &refused, 429, "exchange.halted");
+            return teller.answer(what, &answer, 429, "exchange.halted");
         }
     }
     let after = exchange.requests();

@@ -55,8 +55,13 @@ fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
 impl Stage {
     /// Every event on record, as it was written.
     pub(super) fn events(&self) -> io::Result<String> {
+        self.tail("json")
+    }
+
+    /// The same as `json`, or as `text` for people.
+    pub(super) fn tail(&self, format: &str) -> io::Result<String> {
         let tail = Command::new(std::env::current_exe()?)
-            .args(["audit", "tail", "--format", "json", "--lines", "1000"])
+            .args(["audit", "tail", "--format", format, "--lines", "100000"])
             .arg(self.folder.at("audit"))
             .output()?;
         Ok(String::from_utf8_lossy(&tail.stdout).into_owned())

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use super::super::trading_key::{SECRETS, TradingKey};
 use super::super::{Stage, issuer};
@@ -35,6 +36,7 @@ pub(super) async fn tell(
     let mut places = Vec::new();
     collect(stage.folder.path(), &mut places)?;
     places.push(("`audit tail`".to_owned(), stage.events()?));
+    places.push(("`check --effective`".to_owned(), settings(stage)?));
     for page in ["/metrics", "/readyz?verbose"] {
         let text = stage.sidecar.page(page).await?.into_body();
         places.push((page.to_owned(), text));
@@ -46,6 +48,19 @@ pub(super) async fn tell(
         places.len()
     );
     teller.expect(&what, found.is_empty(), || found.join(", "))
+}
+
+/// Every setting, as it is shown to people.
+fn settings(stage: &Stage) -> io::Result<String> {
+    let shown = Command::new(std::env::current_exe()?)
+        .args(["check", "--effective"])
+        .arg(stage.configuration())
+        .output()?;
+    let text = String::from_utf8_lossy(&[shown.stdout, shown.stderr].concat()).into_owned();
+    match shown.status.success() {
+        true => Ok(text),
+        false => Err(io::Error::other(text)),
+    }
 }
 
 /// Every file below a folder, but for those that are there to hold a secret.
@@ -129,7 +144,7 @@ mod tests {
             String::new(),
             "k3 y ==".to_owned(),
             signature.to_owned(),
-            format!("{}==", &signature[1..]),
+            format!("{}==", signature.get(1..).unwrap()),
         ] {
             assert!(hunt(&place(text.clone()), &hunted).is_empty(), "{text}");
         }

@@ -132,7 +132,14 @@ fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
         "what was signed, what was answered and what was refused is on record",
         signed >= 6 && reserved == 1,
         || format!("{signed} signed, {reserved} withdrawals refused: {outbound:?}"),
-    )
+    )?;
+    let text = stage.tail("text")?;
+    let orders = text
+        .lines()
+        .filter(|line| line.contains(" POST /api/v3/order "));
+    let withdrawals = text.lines().filter(|line| line.contains("/withdraw/"));
+    let shown: Vec<&str> = orders.take(2).chain(withdrawals).collect();
+    teller.show(&shown.join("\n"))
 }
 
 fn order_id(placed: &Response<String>) -> io::Result<u64> {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::super::super::signing::explain::{Line, Mask};
 use super::super::super::signing::{Fresh, Session, SignFault};
 use super::{Binance, OWN_MEMBERS};
 use crate::model::exchange::Security;
@@ -20,6 +21,42 @@ impl Binance {
         session: Session,
         fresh: &Fresh,
     ) -> Result<String, SignFault> {
+        let signed = self.sign_params(frame, security, session, fresh)?;
+        Ok(signed.params.into_frame(frame))
+    }
+
+    /// What is signed, the signature and the frame, with the key's name masked and the signature cut.
+    pub(in super::super) fn explain_frame(
+        &self,
+        frame: &Frame<'_>,
+        security: Security,
+        session: Session,
+        fresh: &Fresh,
+    ) -> Result<Vec<Line>, SignFault> {
+        let SignedParams { params, signature } =
+            self.sign_params(frame, security, session, fresh)?;
+        let mut mask = Mask::default();
+        mask.secret("key_id", self.key_name().as_bytes());
+        let mut texts = Vec::new();
+        if let Some((payload, signature)) = signature {
+            mask.signature("signature", signature.as_bytes());
+            texts.extend([("payload", payload), ("signature", signature)]);
+        }
+        texts.push(("frame", params.into_frame(frame)));
+        let line = |(name, text): (&str, String)| Line {
+            name: name.to_owned(),
+            text: mask.shown(text.as_bytes()),
+        };
+        Ok(texts.into_iter().map(line).collect())
+    }
+
+    fn sign_params<'a>(
+        &self,
+        frame: &Frame<'a>,
+        security: Security,
+        session: Session,
+        fresh: &Fresh,
+    ) -> Result<SignedParams<'a>, SignFault> {
         let ours = |member: &Member<'_>| OWN_MEMBERS.contains(&&*member.name);
         if frame.params.iter().any(ours) {
             return Err(SignFault::NotCleaned);
@@ -27,7 +64,7 @@ impl Binance {
         if frame.method == LOG_ON && !self.can_log_on() {
             return Err(SignFault::NotAnEd25519Key);
         }
-        let mut params = Params::of(frame);
+        let (mut params, mut signed) = (Params::of(frame), None);
         match (security, session) {
             (Security::None, _) | (Security::KeyOnly, Session::LoggedOn) => {}
             (Security::KeyOnly, Session::Anonymous) => params.put_text("apiKey", self.key_name()),
@@ -37,11 +74,16 @@ impl Binance {
             (Security::Signed, _) => {
                 params.put_text("apiKey", self.key_name());
                 self.stamp(&mut params, fresh)?;
-                let signature = self.key.sign(params.payload()?.as_bytes())?;
-                params.put_text("signature", &self.key.usual_text(&signature));
+                let payload = params.payload()?;
+                let signature = self.key.usual_text(&self.key.sign(payload.as_bytes())?);
+                params.put_text("signature", &signature);
+                signed = Some((payload, signature));
             }
         }
-        Ok(params.into_frame(frame))
+        Ok(SignedParams {
+            params,
+            signature: signed,
+        })
     }
 
     /// `session.logon` in our own name.
@@ -66,6 +108,12 @@ impl Binance {
     fn key_name(&self) -> &str {
         self.key_id.expose_secret()
     }
+}
+
+/// The parameters of a signed frame, with what was signed and the signature, where there is one.
+struct SignedParams<'a> {
+    params: Params<'a>,
+    signature: Option<(String, String)>,
 }
 
 /// The parameters of a frame that is being signed: names, and values as JSON text.
