@@ -41,16 +41,20 @@ async def rest(exchange, steps):
 async def refused(exchange, steps):
     await exchange.load_markets()
     await steps.refused("account", exchange.fetch_balance, str)
-    await steps.refused("place", lambda: exchange.create_order(SYMBOL, "limit", "buy", 0.01, 10000.5), str)
+    order = (SYMBOL, "limit", "buy", 0.01, 10000.5)
+    await steps.refused("place", lambda: exchange.create_order(*order), str)
+    await steps.refused("ws_place", lambda: exchange.create_order_ws(*order), str)
 
 
 async def sockets(exchange, steps):
     await exchange.load_markets()
-    await steps.wait("stream_trade", asyncio.wait_for(exchange.watch_trades(SYMBOL), 10))
+    await steps.wait("trade", asyncio.wait_for(exchange.watch_trades(SYMBOL), 10))
+    # As watch_orders does by itself, but before there is an order to be heard of.
+    await exchange.authenticate({"type": "spot"})
     watched = asyncio.ensure_future(exchange.watch_orders(SYMBOL))
-    placed = await steps.wait("ws_place", exchange.create_order_ws(SYMBOL, "limit", "buy", 0.01, 10000.5))
-    await steps.wait("ws_order_event", asyncio.wait_for(watched, 10))
-    await steps.wait("ws_cancel", exchange.cancel_order_ws(placed["id"], SYMBOL))
+    placed = await steps.wait("place", exchange.create_order_ws(SYMBOL, "limit", "buy", 0.01, 10000.5))
+    await steps.wait("order_event", asyncio.wait_for(watched, 10))
+    await steps.wait("cancel", exchange.cancel_order_ws(placed["id"], SYMBOL))
 
 
 async def run(steps):

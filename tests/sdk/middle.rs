@@ -47,7 +47,6 @@ pub struct Middle {
 struct Seen {
     /// Bytes of HTTP that it could read.
     heard: Mutex<Vec<u8>>,
-    connections: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -93,11 +92,6 @@ impl Middle {
     pub fn refused(&self) -> u64 {
         self.seen.refused.load(Ordering::SeqCst)
     }
-
-    /// Connections so far.
-    pub fn connections(&self) -> u64 {
-        self.seen.connections.load(Ordering::SeqCst)
-    }
 }
 
 struct Ways {
@@ -110,7 +104,6 @@ struct Ways {
 async fn serve(listener: TcpListener, ways: Arc<Ways>, manner: watch::Receiver<Manner>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
-        ways.seen.connections.fetch_add(1, Ordering::SeqCst);
         let ways = Arc::clone(&ways);
         let mut changes = manner.clone();
         let manner = *changes.borrow_and_update();

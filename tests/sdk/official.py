@@ -37,42 +37,41 @@ def rest(client, steps):
     steps.run("my_trades", lambda: len(api.my_trades(symbol="BTCUSDT").data()))
 
 
+async def answer(awaitable):
+    """The SDK returns a refusal as data; here it is raised."""
+    response = await awaitable
+    data = response.data()
+    error = getattr(data, "error", None) or (data.get("error") if isinstance(data, dict) else None)
+    if error:
+        raise RuntimeError(f"{error}")
+    return data
+
+
 async def sockets(client, steps):
     api = client.websocket_api
-    connection = await steps.wait("ws_connect", api.create_connection())
+    await steps.wait("connect", api.create_connection())
     events = asyncio.Queue()
-
-    async def answer(awaitable):
-        """The SDK returns a refusal as data, so a status that is not 200 is raised here."""
-        response = await awaitable
-        data = response.data()
-        error = getattr(data, "error", None) or (data.get("error") if isinstance(data, dict) else None)
-        if error:
-            raise RuntimeError(f"refused: {error}")
-        return data
-
-    await steps.wait("ws_time", answer(api.time()))
-    await steps.wait("ws_account", answer(api.account_status()))
+    await steps.wait("time", answer(api.time()))
+    await steps.wait("account", answer(api.account_status()))
     subscribed = await api.user_data_stream_subscribe_signature()
     subscribed.stream.on("message", lambda event: events.put_nowait(event))
-    steps.tell("ws_user_stream", subscribed.response)
-    placed = await steps.wait("ws_place", answer(api.order_place(**ORDER)))
+    steps.tell("user_stream", subscribed.response)
+    placed = await steps.wait("place", answer(api.order_place(**ORDER)))
     order_id = placed.result.order_id
-    await steps.wait("ws_order_event", asyncio.wait_for(events.get(), 10))
-    await steps.wait("ws_open_orders", answer(api.open_orders_status(symbol="BTCUSDT")))
-    await steps.wait("ws_cancel", answer(api.order_cancel(symbol="BTCUSDT", order_id=order_id)))
-    await steps.wait("ws_cancel_event", asyncio.wait_for(events.get(), 10))
+    await steps.wait("order_event", asyncio.wait_for(events.get(), 10))
+    await steps.wait("open_orders", answer(api.open_orders_status(symbol="BTCUSDT")))
+    await steps.wait("cancel", answer(api.order_cancel(symbol="BTCUSDT", order_id=order_id)))
+    await steps.wait("cancel_event", asyncio.wait_for(events.get(), 10))
     await api.close_connection(close_session=True)
-    return connection
 
 
 async def streams(client, steps):
     api = client.websocket_streams
-    await steps.wait("stream_connect", api.create_connection())
+    await steps.wait("connect", api.create_connection())
     events = asyncio.Queue()
     stream = await api.trade(symbol="btcusdt")
     stream.on("message", lambda event: events.put_nowait(event))
-    await steps.wait("stream_trade", asyncio.wait_for(events.get(), 10))
+    await steps.wait("trade", asyncio.wait_for(events.get(), 10))
     await api.close_connection(close_session=True)
 
 
@@ -82,6 +81,10 @@ async def refused(client, steps):
     words = lambda error: f"{error.status_code} {error.error_message}"
     await steps.refused("account", api.get_account, words)
     await steps.refused("place", lambda: api.new_order(**ORDER), words)
+    api = client.websocket_api
+    await api.create_connection()
+    await steps.refused("ws_place", lambda: answer(api.order_place(**ORDER)), str)
+    await api.close_connection(close_session=True)
 
 
 def main():

@@ -47,8 +47,8 @@ pub fn run(program: &str, part: &str, sidecar: SocketAddr) -> Vec<Step> {
         .unwrap();
     let (steps, rest) = watch(&mut child);
     let ended = child.wait().unwrap();
-    let whole = ended.code().is_some() && !steps.is_empty();
-    assert!(whole, "{program} {part}: {ended}\n{steps:#?}\n{rest}");
+    let told = ended.success() || steps.iter().any(|step| !step.ok);
+    assert!(told, "{program} {part}: {ended}\n{steps:#?}\n{rest}");
     steps
 }
 
@@ -97,8 +97,11 @@ fn step(line: &str) -> Option<Step> {
 
 /// Each step came out well, and none has vanished.
 pub fn assert_steps(steps: &[Step], expected: &[&str]) {
-    let failed: Vec<&Step> = steps.iter().filter(|step| !step.ok).collect();
-    assert!(failed.is_empty(), "{failed:#?}");
+    let failed = steps.iter().filter(|step| !step.ok);
+    let failed: Vec<String> = failed
+        .map(|step| format!("{}: {}", step.name, step.detail))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
     let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
     assert_eq!(names, expected);
 }

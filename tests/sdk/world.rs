@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use outrider::model::secret::Secret;
 use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Options};
+use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -20,19 +21,27 @@ pub const KEY: &str = "hmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMACh
 /// What signs.
 pub const SECRET: &str = "canary+secret/of=the&way%out";
 
+/// The name of a key of Ed25519, of the same account.
+pub const ED25519: &str = "ed25519ed25519ed25519ed25519ed25519ed25519ed25519ed25519ed25519e";
+
 /// Everything that these tests call.
-pub const ALL: &str = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"POST /api/v3/order/test\", \"DELETE /api/v3/order\"]";
+pub const ALL: &str = "[\"WS **\", \"STREAM **\", \"GET /api/v3/**\", \"POST /api/v3/order\", \"POST /api/v3/order/test\", \"DELETE /api/v3/order\"]";
 /// An order that rests in the book, without a name.
 pub const ORDER: &str =
     "/api/v3/order?symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=50000";
 
-/// The environment, with the secrets in it.
+/// The environment, without the secrets.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s"),
     ("OUTRIDER_AUDIT__REFUSALS_PER_MINUTE", "1000000"),
-    ("API_KEY", KEY),
-    ("API_SECRET", SECRET),
 ];
+
+/// Which of our keys signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum With {
+    Hmac,
+    Ed25519,
+}
 
 /// What stands before the further lines of the entry.
 const FURTHER: &str = "    # further\n";
@@ -48,6 +57,8 @@ pub struct StandIn {
     pub exchange: Exchange,
     /// What it allows.
     pub limits: Limits,
+    /// The pair of the second key.
+    pub ed25519: KeyPair,
     handle: Handle,
     /// Dropped, it ends the exchange's thread.
     _stop: oneshot::Sender<()>,
@@ -62,8 +73,12 @@ impl StandIn {
     /// The same with something else about it.
     pub fn with(change: impl FnOnce(&mut Options)) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let ed25519 = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let mut options = Options {
-            keys: vec![ApiKey::hmac(KEY, &Secret::new(SECRET.to_owned()))],
+            keys: vec![
+                ApiKey::hmac(KEY, &Secret::new(SECRET.to_owned())),
+                ApiKey::ed25519(ED25519, ed25519.public_key_raw()),
+            ],
             ..Options::default()
         };
         change(&mut options);
@@ -75,6 +90,7 @@ impl StandIn {
         Self {
             exchange,
             limits,
+            ed25519,
             handle,
             _stop: stop,
         }
@@ -89,6 +105,8 @@ impl StandIn {
             more: String::new(),
             top: String::new(),
             workers: 1,
+            with: With::Hmac,
+            pem: self.ed25519.serialize_pem(),
         }
     }
 
@@ -129,6 +147,9 @@ pub struct Way {
     pub top: String,
     /// How many workers there are.
     pub workers: u32,
+    /// Which key signs.
+    pub with: With,
+    pem: String,
 }
 
 impl Way {
@@ -150,10 +171,15 @@ impl Way {
         let at = format!("://localhost:{}", self.port);
         let site =
             |scheme: &str| format!("{{ url: \"{scheme}{at}\", ca_file: ca.pem, stand_in: true }}");
+        let (algorithm, id, secret) = match self.with {
+            With::Hmac => ("hmac", KEY, SECRET),
+            With::Ed25519 => ("ed25519", ED25519, self.pem.as_str()),
+        };
+        let secrets = [("API_KEY", id), ("API_SECRET", secret)];
         let top = format!(
             "{}outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      \
              rest: {}\n      ws_api: {}\n      streams: {}\n    \
-             sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\" }}\n    allow: {}\n{FURTHER}{}",
+             sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\", algorithm: {algorithm} }}\n    allow: {}\n{FURTHER}{}",
             self.top,
             site("https"),
             site("wss"),
@@ -164,7 +190,7 @@ impl Way {
         Sidecar::start(&Setup {
             top: &top,
             files: &[("ca.pem", &self.ca)],
-            env: ENVIRONMENT,
+            env: &[ENVIRONMENT, &secrets].concat(),
             workers: self.workers,
             ..Setup::new("http://127.0.0.1:9", ROUTES)
         })

@@ -29,9 +29,6 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Bytes of an answer that tells an error; longer ones are passed on unread.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 
-/// Binance's INVALID_TIMESTAMP.
-const TIME_REFUSED: i64 = -1021;
-
 /// The most connections that one request takes.
 const ATTEMPTS_MAX: u32 = 2;
 
@@ -93,11 +90,10 @@ impl Errand {
             && size.is_some_and(|size| size <= ERROR_BYTES_MAX as u64)
     }
 
-    /// What the exchange says of an error stands in the record. If it says that the time was wrong, clocks are compared
-    /// at once: until then everything else would be refused there too.
+    /// What the exchange says of an error stands in the record.
     fn note_code(&self, code: Option<i64>, record: &mut OpenRecord) {
-        if let (Some(TIME_REFUSED), Some(signed)) = (code, self.sent) {
-            self.way.freshness.doubts.tell(signed);
+        if let Some(signed) = self.sent {
+            self.way.freshness.note_code(code, signed);
         }
         if let (Some(code), Some(told)) = (code, record.exchange_mut()) {
             told.code = Some(code);

@@ -30,6 +30,9 @@ use crate::runtime::nonces::Nonces;
 use crate::transform::outbound::Target;
 use crate::transform::signers::{Fresh, Signer, SignerMark, TimeUnit};
 
+/// Binance's INVALID_TIMESTAMP.
+const TIME_REFUSED: i64 = -1021;
+
 /// One way out.
 pub struct WayOut {
     /// What may be called.
@@ -201,6 +204,14 @@ impl Freshness {
             let denial = Denial::new(Cause::ExchangeClock, why.name());
             denial.advising(Advice::RetryAfter(std::time::Duration::from_secs(1)))
         })
+    }
+
+    /// What the exchange says of a request that was signed at this moment. If it is that the time was wrong, clocks are
+    /// compared at once: until then everything else would be refused there too.
+    pub(super) fn note_code(&self, code: Option<i64>, signed: Now) {
+        if code == Some(TIME_REFUSED) {
+            self.doubts.tell(signed);
+        }
     }
 
     /// All of it, for one signature.

@@ -50,6 +50,8 @@ struct Call {
     /// The key it was signed with.
     mark: Option<SignerMark>,
     sent: Instant,
+    /// The same moment on the clock that is compared with the exchange's.
+    stamped: Now,
 }
 
 /// What a request makes of the connection if it succeeds.
@@ -170,7 +172,8 @@ impl Calls {
     /// Notes that the frame is on its way: from here on its outcome is unknown until the exchange has told it.
     fn send(&self, socket: &Socket, id: &str, signed: Signed, mut record: OpenRecord) -> Asked {
         let signed_now = signed.known.security == Security::Signed;
-        record.forwarded(socket.clock.now(), &socket.metrics);
+        let stamped = socket.clock.now();
+        record.forwarded(stamped, &socket.metrics);
         if let Some(told) = record.exchange_mut() {
             told.attempts = 1;
             told.signed = signed_now;
@@ -183,6 +186,7 @@ impl Calls {
             binds: signed.binds,
             mark: signed.mark,
             sent: Instant::now(),
+            stamped,
         };
         let mut state = self.state();
         if signed.binds == Binds::LogsOut {
@@ -383,13 +387,16 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
     let told = told.map_or_else(Told::default, |(_, told)| told);
     let (code, retry_ms) = reply.failure();
     let answer = Answer::of_frame(status, told, retry_ms);
+    let code = failure.and_then(|failure| failure.code);
     let Call {
         mut record,
         reservation,
         effect,
+        stamped,
         ..
     } = call;
     if let Ok((_, way)) = socket.way() {
+        way.freshness.note_code(code, stamped);
         if let Outcome::Halt(..) = answer.outcome {
             way.counters.exchange.halted();
         }

@@ -18,6 +18,9 @@ use crate::pipeline::outbound::way::WayOut;
 const API_PARAMS: &[&str] = &["timeUnit", "returnRateLimits"];
 const STREAM_PARAMS: &[&str] = &["timeUnit", "streams"];
 
+/// Digits of a connection's number; a key to somebody's account has ten times as many letters.
+const NUMBER_DIGITS_MAX: usize = 6;
+
 /// What stands before `/ws` and `/stream` on futures.
 const SORTS: &[&str] = &["public", "market", "private"];
 
@@ -77,7 +80,9 @@ fn streams(policy: &ExchangePolicy, path: &str, query: &str) -> Result<SocketTar
         }
         _ => return Err(unclear("streams are at /ws and /stream")),
     };
-    let from_path = in_path.split('/').filter(|name| !name.is_empty());
+    let from_path = in_path
+        .split('/')
+        .filter(|name| !name.is_empty() && !is_number(name));
     let in_query = in_query.map(text_of).transpose()?.unwrap_or_default();
     let from_query = in_query.split('/').filter(|name| !name.is_empty());
     let mut permits = BTreeSet::new();
@@ -111,6 +116,11 @@ fn streams(policy: &ExchangePolicy, path: &str, query: &str) -> Result<SocketTar
         to: put_together(&path, &kept)?,
         streams: permits,
     })
+}
+
+/// ccxt numbers its connections: `/ws/0`. That names no stream, and is left out.
+fn is_number(name: &str) -> bool {
+    name.len() <= NUMBER_DIGITS_MAX && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The pairs of a query, all of which must be known.
