@@ -223,11 +223,6 @@ impl StandIn {
         sidecar
     }
 
-    /// The section `outbound` that leads to it.
-    pub fn outbound(&self, allow: &str, more: &str) -> String {
-        self.outbound_with("", allow, more)
-    }
-
     fn outbound_with(&self, endpoints: &str, allow: &str, more: &str) -> String {
         format!(
             "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      rest: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n{endpoints}    allow: {allow}\n{SIGN}{more}",
