@@ -223,6 +223,11 @@ impl StandIn {
         sidecar
     }
 
+    /// The section `outbound` that leads to it.
+    pub fn outbound(&self, allow: &str, more: &str) -> String {
+        self.outbound_with("", allow, more)
+    }
+
     fn outbound_with(&self, endpoints: &str, allow: &str, more: &str) -> String {
         format!(
             "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      rest: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n{endpoints}    allow: {allow}\n{SIGN}{more}",
@@ -236,18 +241,17 @@ impl StandIn {
         let [api, streams] = ["ws_api", "streams"].map(|role| {
             format!("      {role}: {{ url: \"{url}\", ca_file: ca.pem, stand_in: true }}\n")
         });
-        self.launch_with(&format!("{api}{streams}"), allow, "")
+        self.lead(&self.outbound_with(&format!("{api}{streams}"), allow, ""))
     }
 
     fn launch(&self, allow: &str, more: &str) -> Sidecar {
-        self.launch_with("", allow, more)
+        self.lead(&self.outbound(allow, more))
     }
 
-    fn launch_with(&self, endpoints: &str, allow: &str, more: &str) -> Sidecar {
-        let top = self.outbound_with(endpoints, allow, more);
+    fn lead(&self, top: &str) -> Sidecar {
         let files = [("ca.pem", self.exchange.root_pem())];
         Sidecar::start(&Setup {
-            top: &top,
+            top,
             files: &files,
             env: SECRETS,
             ..Setup::new("http://127.0.0.1:9", ROUTES)
