@@ -2,6 +2,7 @@
 //! and how the exchange is known. Never opens a socket, never holds a key.
 
 mod endpoints;
+mod lines;
 mod listen;
 mod sign;
 mod waits;
@@ -12,11 +13,11 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::decide::outbound::{AllowLine, ExchangePolicy, Names};
+use crate::decide::outbound::{AllowLine, ExchangePolicy};
 use crate::decide::policy::AuditMode;
 use crate::model::decode::{Decode, Fields, Placed, decode_scalar, one_of, suggest};
 use crate::model::endpoint::Endpoint;
-use crate::model::exchange::{CUSTOM, Catalogue, PRESETS, Preset, Role};
+use crate::model::exchange::{CUSTOM, PRESETS, Preset, Role};
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place};
 use crate::model::outbound::{CallerToken, ClientCredentials, LocalListen};
@@ -152,7 +153,7 @@ impl Draft {
         let allow: Option<Vec<Allow>> = fields.required("allow", doc);
         let allow = allow.map(|lines| lines.into_iter().map(|line| line.0).collect::<Vec<_>>());
         if let (Some(_), Some(allow)) = (exchange, &allow) {
-            warn_of_lines(fields, preset, allow);
+            lines::judge(fields, preset, allow);
         }
         let doc = "what becomes of a key, a time and a signature that clients send by themselves: replace or refuse";
         let client_credentials = fields.or(
@@ -305,41 +306,6 @@ pub(super) fn compare(fields: &mut Fields<'_>, drafts: &[Draft], name: &str, oth
             let help = "give one of them another port";
             fields.error(&draft.listen.place, message, help);
         }
-    }
-}
-
-/// A line that no call of the preset meets was probably meant otherwise.
-fn warn_of_lines(fields: &mut Fields<'_>, preset: &Preset, allow: &[AllowLine]) {
-    for line in allow {
-        let met = match (line.names(), preset.catalogue) {
-            (Names::Rest(_), Catalogue::Complete(calls)) => calls.iter().any(|call| {
-                let method = http::Method::from_bytes(call.method.as_bytes());
-                method.is_ok_and(|method| line.allows_call(&method, call.path))
-            }),
-            (Names::Ws, _) => {
-                let mut methods = preset.ws_methods.iter();
-                methods.any(|method| line.allows_frame(method.name))
-            }
-            (Names::Rest(_), Catalogue::Sketch { .. }) => true,
-            (Names::Stream, _) => preset.streams.is_some(),
-        };
-        if met {
-            continue;
-        }
-        let (message, help) = match line.is_exact() {
-            true => (
-                format!(
-                    "`{}` opens a call that `{}` does not know",
-                    line.text, preset.name
-                ),
-                "it is signed and sent as it comes; make sure that this is meant",
-            ),
-            false => (
-                format!("`{}` meets no call that `{}` knows", line.text, preset.name),
-                "what the preset does not know is opened only by its exact method and path",
-            ),
-        };
-        fields.warning(&line.place, message, help);
     }
 }
 

@@ -131,6 +131,33 @@ fn a_line_that_meets_nothing_is_told() {
 }
 
 #[test]
+fn a_wildcard_never_opens_changes_of_an_exchange_that_nobody_knows() {
+    let endpoints = "endpoints: { rest: { url: \"https://api.example.com\" } }\n    allow";
+    let custom = SPOT
+        .replace("binance-spot", "custom")
+        .replace("allow", endpoints);
+    let okx = SPOT.replace("binance-spot", "okx");
+    for (line, opens) in [
+        ("POST /**", true),
+        ("PUT /orders/*", true),
+        ("DELETE /**", true),
+        ("* /withdraw", true),
+        ("POST /order", false),
+        ("GET /**", false),
+    ] {
+        let own = load(&custom.replace("GET /api/v3/**", line));
+        let said = own.err().unwrap_or_default();
+        assert_eq!(said.contains("name each call"), opens, "{line}: {said}");
+        assert_eq!(said.is_empty(), !opens, "{line}: {said}");
+        let sketched = load(&okx.replace("GET /api/v3/**", line)).unwrap();
+        let said = sketched.warnings.render(false);
+        assert_eq!(said.contains("those stay refused"), opens, "{line}: {said}");
+    }
+    let spot = load(&SPOT.replace("GET /api/v3/**", "POST /api/v3/order*")).unwrap();
+    assert_eq!(spot.warnings.render(false), "");
+}
+
+#[test]
 fn only_what_can_log_on_does() {
     let no_key = SPOT.replace("    allow", "    log_on: true\n    allow");
     let refused = load_with(&no_key, &[("ID", "abc"), ("KEY", "def")]).unwrap_err();

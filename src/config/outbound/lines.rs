@@ -1,0 +1,82 @@
+//! What the lines of `allow` mean for an exchange: those that open nothing, and those that open more than anybody knows.
+//! Never decides about a request.
+
+use http::Method;
+
+use crate::decide::outbound::{AllowLine, Names};
+use crate::model::decode::Fields;
+use crate::model::exchange::{CUSTOM, Catalogue, Effect, Preset};
+
+/// Judges each line by what the preset knows.
+pub(super) fn judge(fields: &mut Fields<'_>, preset: &Preset, allow: &[AllowLine]) {
+    for line in allow {
+        if is_open_change(preset, line) {
+            tell_open_change(fields, preset, line);
+        } else if !meets(preset, line) {
+            warn_of_nothing(fields, preset, line);
+        }
+    }
+}
+
+/// Whether a line opens whatever matches it, where changing calls are among that and nobody has listed them: of such an
+/// exchange only beginnings of paths are known, or nothing at all, and a withdrawal is a path like any other.
+fn is_open_change(preset: &Preset, line: &AllowLine) -> bool {
+    let changes = match line.names() {
+        Names::Rest(method) => method
+            .as_ref()
+            .is_none_or(|method| Effect::of(method).changes()),
+        Names::Ws | Names::Stream => false,
+    };
+    changes && !line.is_exact() && matches!(preset.catalogue, Catalogue::Sketch { .. })
+}
+
+fn tell_open_change(fields: &mut Fields<'_>, preset: &Preset, line: &AllowLine) {
+    let text = &line.text;
+    if preset.family == CUSTOM.family {
+        let message = format!(
+            "`{text}` opens calls that change something by a wildcard, and of `{}` nothing is known: withdrawals are among them",
+            preset.name
+        );
+        let help = "name each call by its method and path, such as `POST /private/order`";
+        fields.error(&line.place, message, help);
+    } else {
+        let message = format!(
+            "`{text}` opens every call that matches it, and `{}` knows only the paths on which money moves",
+            preset.name
+        );
+        let help = "those stay refused; name each other call by its method and path";
+        fields.warning(&line.place, message, help);
+    }
+}
+
+/// Whether there is anything that the line opens.
+fn meets(preset: &Preset, line: &AllowLine) -> bool {
+    match (line.names(), preset.catalogue) {
+        (Names::Rest(_), Catalogue::Complete(calls)) => calls.iter().any(|call| {
+            let method = Method::from_bytes(call.method.as_bytes());
+            method.is_ok_and(|method| line.allows_call(&method, call.path))
+        }),
+        (Names::Rest(_), Catalogue::Sketch { .. }) => true,
+        (Names::Ws, _) => {
+            let mut methods = preset.ws_methods.iter();
+            methods.any(|method| line.allows_frame(method.name))
+        }
+        (Names::Stream, _) => preset.streams.is_some(),
+    }
+}
+
+/// A line that no call of the preset meets was probably meant otherwise.
+fn warn_of_nothing(fields: &mut Fields<'_>, preset: &Preset, line: &AllowLine) {
+    let (text, name) = (&line.text, preset.name);
+    let (message, help) = match line.is_exact() {
+        true => (
+            format!("`{text}` opens a call that `{name}` does not know"),
+            "it is signed and sent as it comes; make sure that this is meant",
+        ),
+        false => (
+            format!("`{text}` meets no call that `{name}` knows"),
+            "what the preset does not know is opened only by its exact method and path",
+        ),
+    };
+    fields.warning(&line.place, message, help);
+}
