@@ -14,6 +14,35 @@ use crate::model::json::shown;
 use crate::record::list_segments;
 use crate::record::segment::{self, HEADER_BYTES, Header, Next};
 
+/// What a line says beside the outcome, where an event has it.
+const LABELS: &[(&str, &str)] = &[
+    ("route", "/request/route"),
+    ("exchange", "/exchange/name"),
+    ("interface", "/exchange/interface"),
+    ("execution", "/exchange/execution"),
+    ("attempts", "/exchange/attempts"),
+    ("signed", "/exchange/signed"),
+    ("exchange_code", "/exchange/code"),
+    ("socket", "/request/socket"),
+    ("socket", "/socket/id"),
+    ("closed_by", "/socket/closed_by"),
+    ("close_code", "/socket/code"),
+    ("close_why", "/socket/why"),
+    ("sent", "/socket/sent/messages"),
+    ("received", "/socket/received/messages"),
+    ("unanswered", "/socket/unanswered"),
+    ("who", "/actor/id"),
+    ("ip", "/actor/ip"),
+    ("code", "/reason/code"),
+    ("rule", "/reason/rule"),
+    ("why", "/reason/detail"),
+    ("dropped", "/audit/dropped"),
+    ("count", "/folded/count"),
+    ("origin", "/config/origin"),
+    ("secret", "/secret/name"),
+    ("source", "/secret/source"),
+];
+
 /// How often a followed spool is looked at.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);
 /// A segment is never read beyond this many bytes at once.
@@ -237,40 +266,29 @@ fn line(event: &Value) -> String {
     let text = |pointer: &str| match event.pointer(pointer) {
         Some(Value::String(text)) => shown(text),
         Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => {
-            String::new()
-        }
+        Some(Value::Bool(said)) => said.to_string(),
+        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => String::new(),
     };
     let kind = text("/action/type");
     let mut words = vec![text("/ts"), text("/outcome")];
     match kind.as_str() {
         "http.request" => words.push(text("/response/status")),
-        _ => words.push(kind.clone()),
+        _ => words.extend([kind.clone(), text("/response/status")]),
     }
-    words.push(text("/request/method"));
-    words.push(text("/request/path"));
-    for (label, pointer) in [
-        ("route", "/request/route"),
-        ("who", "/actor/id"),
-        ("ip", "/actor/ip"),
-        ("code", "/reason/code"),
-        ("rule", "/reason/rule"),
-        ("why", "/reason/detail"),
-        ("dropped", "/audit/dropped"),
-        ("count", "/folded/count"),
-        ("origin", "/config/origin"),
-        ("secret", "/secret/name"),
-        ("source", "/secret/source"),
-    ] {
+    match kind.as_str() {
+        // The method of a frame stands in the name: `WS order.place`.
+        "ws.request" | "ws.intent" => words.push(text("/action/name")),
+        _ => words.extend([text("/request/method"), text("/request/path")]),
+    }
+    for (label, pointer) in LABELS {
         let value = text(pointer);
         if !value.is_empty() {
             words.push(format!("{label}={value}"));
         }
     }
-    if let Some(micros) = event
-        .pointer("/response/duration_us")
-        .and_then(Value::as_u64)
-    {
+    let lasted = ["/response/duration_us", "/socket/duration_us"];
+    let lasted = lasted.iter().find_map(|pointer| event.pointer(pointer));
+    if let Some(micros) = lasted.and_then(Value::as_u64) {
         words.push(format!("{}.{:03}ms", micros / 1000, micros % 1000));
     }
     words.retain(|word| !word.is_empty());

@@ -61,7 +61,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Print the chain of an exchange, or of files, with the pins of its keys and which to choose
     Pin(pin::PinArgs),
-    /// Everything on this machine: a stand-in service, a token issuer, and a real sidecar between them
+    /// Everything on this machine: a stand-in service, a token issuer, a stand-in exchange, and a real sidecar between
+    /// them
     Demo(crate::roles::demo::DemoArgs),
     /// Print a completion script for a shell
     Completions {

@@ -15,6 +15,7 @@ use crate::model::settings::FileRead;
 use crate::secrets::{Asker, Gathered, Sources};
 
 use super::env;
+use super::report::Report;
 use super::surroundings::Surroundings;
 
 /// How much of what a configuration names is read.
@@ -33,6 +34,7 @@ pub(super) struct Files<'f> {
     surroundings: Surroundings<'f>,
     extent: Extent,
     asker: Asker,
+    refused: Vec<Report>,
 }
 
 impl<'f> Files<'f> {
@@ -45,6 +47,7 @@ impl<'f> Files<'f> {
             surroundings: Surroundings::new(folder, environment),
             extent,
             asker: Asker::default(),
+            refused: Vec::new(),
         }
     }
 
@@ -61,6 +64,16 @@ impl<'f> Files<'f> {
     /// What stands in the file, at most `bytes_max` of it.
     pub(super) fn read(&mut self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         self.surroundings.read(name, bytes_max)
+    }
+
+    /// Keeps what is wrong in a file, to be told behind the configuration's own faults.
+    pub(super) fn refuse(&mut self, report: Report) {
+        self.refused.push(report);
+    }
+
+    /// What was wrong in files.
+    pub(super) fn take_refused(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Says where secrets are kept. To be called before the first is asked for.

@@ -227,7 +227,8 @@ fn load_text(
     };
     let environment = environment.iter().cloned();
     let read = read_text(text, files, environment, &mut faults);
-    let report = || Box::new(Report::new(file, text, faults));
+    let others = files.take_refused();
+    let report = || Box::new(Report::new(file, text, faults).followed_by(others));
     match read {
         Some((config, root)) => Ok(Loaded {
             config,

@@ -19,6 +19,8 @@ pub struct Report {
     file: String,
     text: String,
     faults: Vec<Fault>,
+    /// Of files that this one names.
+    others: Vec<Self>,
     files: Vec<FileRead>,
     fingerprint: String,
     contents: Option<Contents>,
@@ -32,10 +34,17 @@ impl Report {
             file: file.to_owned(),
             text: conceal(text, faults.concealed()),
             faults: faults.into_sorted(),
+            others: Vec::new(),
             files: Vec::new(),
             fingerprint: String::new(),
             contents: None,
         }
+    }
+
+    /// The same, followed by what is wrong in files that this one names, each with its own lines.
+    pub(super) fn followed_by(mut self, others: Vec<Self>) -> Self {
+        self.others.extend(others);
+        self
     }
 
     /// The same, saying what it was read from.
@@ -109,6 +118,7 @@ impl Report {
                 "and {hidden} more, shown when these are mended\n\n"
             ));
         }
+        out.extend(self.others.iter().map(|other| other.render(coloured)));
         out
     }
 
@@ -136,9 +146,12 @@ impl Report {
     /// The faults for a machine: a list of objects.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        self.faults
-            .iter()
-            .map(|fault| self.describe(fault))
+        Json::Array(self.described())
+    }
+
+    fn described(&self) -> Vec<Json> {
+        let own = self.faults.iter().map(|fault| self.describe(fault));
+        own.chain(self.others.iter().flat_map(Self::described))
             .collect()
     }
 
@@ -147,6 +160,11 @@ impl Report {
             .iter()
             .filter(|fault| fault.severity == severity)
             .count()
+            + self
+                .others
+                .iter()
+                .map(|other| other.count(severity))
+                .sum::<usize>()
     }
 
     fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {

@@ -238,6 +238,13 @@ impl Fields<'_> {
             .map_or_else(|| self.place(), |entry| entry.value.place.clone())
     }
 
+    /// Where `key` itself stands, or else where the section stands.
+    #[must_use]
+    pub fn key_place_of(&self, key: &str) -> Place {
+        self.entry(key)
+            .map_or_else(|| self.place(), |entry| entry.key_place.clone())
+    }
+
     /// Where the section stands.
     #[must_use]
     pub fn place(&self) -> Place {

@@ -324,7 +324,7 @@ pub enum Reserve {
     Unknown,
 }
 
-/// What an unknown endpoint is taken to weigh: more than most do.
+/// What an unknown call or method is taken to weigh: more than most do.
 const UNKNOWN_WEIGHT: u32 = 20;
 
 impl Preset {
@@ -373,6 +373,33 @@ impl Preset {
         }
         known
     }
+
+    /// What is known of a method of the WebSocket API.
+    #[must_use]
+    pub fn known_frame(&self, method: &str) -> Known {
+        let found = self.ws_methods.iter().find(|known| known.name == method);
+        found.map_or(Known::nothing(Effect::Change), |found| Known {
+            security: found.security,
+            effect: found.effect,
+            weight: found.weight,
+            orders: found.orders,
+            reserve: None,
+        })
+    }
+}
+
+impl Known {
+    /// What is taken for granted of a request that no table has: it is signed, weighs more than most, and goes only by
+    /// its exact name.
+    const fn nothing(effect: Effect) -> Self {
+        Self {
+            security: Security::Signed,
+            effect,
+            weight: UNKNOWN_WEIGHT,
+            orders: 0,
+            reserve: Some(Reserve::Unknown),
+        }
+    }
 }
 
 /// Whether a path is `begin` or stands below it.
@@ -401,13 +428,7 @@ fn listed(endpoints: &[Call], method: &Method, path: &str, of_all: bool) -> Know
             orders: endpoint.orders,
             reserve: None,
         },
-        None => Known {
-            security: Security::Signed,
-            effect: Effect::of(method),
-            weight: UNKNOWN_WEIGHT,
-            orders: 0,
-            reserve: Some(Reserve::Unknown),
-        },
+        None => Known::nothing(Effect::of(method)),
     }
 }
 

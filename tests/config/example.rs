@@ -6,7 +6,7 @@ use std::fs;
 use outrider::config;
 use serde_json::Value as Json;
 
-use crate::here;
+use crate::{here, variables};
 
 const NAME: &str = "sidecar.yaml.example";
 
@@ -57,6 +57,38 @@ fn defaults_in_comments_are_the_defaults() {
         }
     }
 }
+
+#[test]
+fn the_outbound_part_is_taken_once_it_is_no_comment_any_more() {
+    let text = fs::read_to_string(here(NAME)).unwrap();
+    let (before, rest) = text.split_once("\n# outbound:").unwrap();
+    let (part, after) = rest.split_once("\n\n").unwrap();
+    let open = |line: &str| line.strip_prefix("# ").unwrap_or(line).to_owned();
+    let part: Vec<String> = part.lines().map(open).collect();
+    let part = part
+        .join("\n")
+        .replace("[\"sha256/...\", \"sha256/...\"]", PINS);
+    let text = format!("{before}\noutbound:{part}\n\n{after}");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let secrets = variables(&[
+        ("BINANCE_TESTNET_API_KEY", "key"),
+        ("BINANCE_TESTNET_SECRET_KEY", "secret"),
+        ("CALLER_TOKEN", "a-token-that-nobody-guesses"),
+        ("MY_API_KEY", "key"),
+        ("MY_SECRET_KEY", "secret"),
+        ("MY_PASSPHRASE", "passphrase"),
+    ]);
+    let loaded = config::load_bytes(NAME, text.as_bytes(), folder.path(), secrets)
+        .map_err(|report| report.render(false))
+        .unwrap();
+    assert_eq!(loaded.warnings.render(false), "");
+    assert_eq!(loaded.config.outbound.len(), 2);
+}
+
+/// Two pins, as the example leaves them out.
+const PINS: &str = "[\"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\", \
+                    \"sha256/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\"]";
 
 fn collect(schema: &Json, keys: &mut BTreeSet<String>) {
     for (key, described) in schema["properties"].as_object().into_iter().flatten() {

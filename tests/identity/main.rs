@@ -12,6 +12,7 @@ mod tokens;
 
 mod bypass;
 mod caching;
+mod clock;
 mod mutation;
 mod structure;
 mod support;

@@ -125,8 +125,9 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Where no fault was found, hyper sees the same requests, or refuses what follows altogether.
-fn agrees_with_hyper(bytes: Vec<u8>, cut: usize) -> Result<(), TestCaseError> {
+/// Where no fault was found, hyper sees the same requests, or refuses what follows altogether. In bytes that were spoilt it
+/// may also close without a word, where a chunk was spoilt that nobody read: then it sees fewer, never others.
+fn agrees_with_hyper(bytes: Vec<u8>, cut: usize, spoilt: bool) -> Result<(), TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -148,7 +149,7 @@ fn agrees_with_hyper(bytes: Vec<u8>, cut: usize) -> Result<(), TestCaseError> {
     match fault {
         Some((first, _)) => prop_assert!((trusted.len() as u64) < first),
         // After an HTTP/1.0 request hyper closes without reading what follows.
-        None if clean_end && !old => prop_assert_eq!(trusted.len(), seen.len()),
+        None if clean_end && !old && !spoilt => prop_assert_eq!(trusted.len(), seen.len()),
         None => {}
     }
     Ok(())
@@ -159,7 +160,7 @@ proptest! {
 
     #[test]
     fn hyper_sees_the_same_boundaries(bytes in pieces(), cut in 1_usize..80) {
-        agrees_with_hyper(bytes, cut)?;
+        agrees_with_hyper(bytes, cut, false)?;
     }
 
     #[test]
@@ -171,7 +172,7 @@ proptest! {
     ) {
         let at = at.index(bytes.len());
         bytes[at] = spoilt;
-        agrees_with_hyper(bytes, cut)?;
+        agrees_with_hyper(bytes, cut, true)?;
     }
 }
 

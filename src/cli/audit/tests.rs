@@ -68,6 +68,34 @@ fn a_line_of_text_says_who_what_and_why() {
 }
 
 #[test]
+fn a_line_of_text_says_what_became_of_an_order() {
+    let lost = r#"{"action":{"direction":"outbound","name":"POST /api/v3/order","type":"http.request"},
+        "actor":{"ip":"127.0.0.1"},"exchange":{"attempts":1,"execution":"unknown","name":"binance",
+        "preset":"binance-spot","signed":true},"outcome":"error","reason":{"code":"exchange.unknown"},
+        "request":{"method":"POST","path":"/api/v3/order","route":"2"},
+        "response":{"duration_us":5000,"status":502},"ts":"T"}"#;
+    let frame = r#"{"action":{"name":"WS order.place","type":"ws.request"},"actor":{"ip":"127.0.0.1"},
+        "exchange":{"attempts":1,"code":-2010,"execution":"answered","name":"binance","signed":true},
+        "outcome":"failure","request":{"socket":"S"},"response":{"duration_us":700,"status":400},"ts":"T"}"#;
+    let close = r#"{"action":{"type":"ws.close"},"exchange":{"interface":"streams","name":"binance"},
+        "outcome":"error","socket":{"closed_by":"exchange","code":1006,"duration_us":2000,"id":"S",
+        "received":{"bytes":9,"messages":3},"sent":{"bytes":1,"messages":2},"unanswered":1,"why":"cut"},"ts":"T"}"#;
+    let folder = folder(&[lost, frame, close], &[]);
+    let (told, _) = tail(folder.path(), 9, Format::Text);
+    assert_eq!(
+        told.lines().collect::<Vec<_>>(),
+        [
+            "T error 502 POST /api/v3/order route=2 exchange=binance execution=unknown attempts=1 signed=true \
+             ip=127.0.0.1 code=exchange.unknown 5.000ms",
+            "T failure ws.request 400 WS order.place exchange=binance execution=answered attempts=1 signed=true \
+             exchange_code=-2010 socket=S ip=127.0.0.1 0.700ms",
+            "T error ws.close exchange=binance interface=streams socket=S closed_by=exchange close_code=1006 \
+             close_why=cut sent=2 received=3 unanswered=1 2.000ms",
+        ]
+    );
+}
+
+#[test]
 fn a_followed_segment_is_read_on_from_where_it_ended() {
     let folder = folder(&["{\"a\":1}"], &[0; 64]);
     let mut reader = Reader::new(folder.path(), 20).unwrap();

@@ -6,20 +6,27 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::config::files::Files;
+use crate::config::report::line_of;
 use crate::config::signers::{SigningRule, named, program};
 use crate::config::why_unread;
 use crate::model::decode::{Decode, Fields, Placed, one_of, scalar};
 use crate::model::exchange::Preset;
-use crate::model::fault::Faults;
+use crate::model::fault::{Faults, Severity};
 use crate::model::node::{Node, Place};
 use crate::model::secret::{Secret, SecretBytes, SecretRef};
 use crate::transform::signers::{
-    Algorithm, BinanceSettings, KeyEncoding, RecvWindow, SIGNERS, Secrets, Signer, SigningKey,
-    TimeUnit, find,
+    Algorithm, BinanceSettings, KeyEncoding, Program, RecvWindow, SIGNERS, Secrets, Signer,
+    SigningKey, TimeUnit, find,
 };
 
 /// Bytes of a file with a signing rule.
 const RULE_BYTES_MAX: u64 = 256 << 10;
+
+/// The secrets that the section always names.
+const REQUIRED: [&str; 2] = ["key_id", "key"];
+
+/// The secrets that it may name.
+const SECRETS: [&str; 4] = ["key_id", "key", "passphrase", "password"];
 
 /// The section before its secrets are read.
 pub(super) struct Sign {
@@ -51,8 +58,8 @@ impl Sign {
         let doc =
             "how requests are signed, and with which keys; without it only public calls are made";
         let describing = fields.describing();
+        let place = fields.key_place_of("sign");
         fields.section("sign", doc, |fields| {
-            let place = fields.place();
             let doc = "the rule, by its name; presets have theirs";
             let signer: Option<Placed<SignerName>> = fields.optional("signer", doc);
             let doc = "a file with a signing rule of your own (YAML), relative to the folder of this file";
@@ -72,7 +79,7 @@ impl Sign {
             let doc = "the file that keeps nonces growing over restarts, for rules that need them; one for each key";
             let nonces: Option<Placed<String>> = fields.optional("nonces", doc);
             if !describing {
-                judge(fields, preset, signer.is_some(), rule.is_some());
+                judge(fields, &place, preset, signer.is_some(), rule.is_some());
             }
             let mut secrets = BTreeMap::from([("key_id", key_id?), ("key", key?)]);
             secrets.extend(passphrase.map(|reference| ("passphrase", reference)));
@@ -102,6 +109,11 @@ impl Sign {
         faults: &mut Faults,
     ) -> Option<SignSettings> {
         let rule = self.signing_rule(preset, files, faults)?;
+        if let SigningRule::Scheme(program) = &rule
+            && !self.has_secrets_of(program, faults)
+        {
+            return None;
+        }
         for reference in self.secrets.values() {
             files.want(reference, faults);
         }
@@ -161,6 +173,38 @@ impl Sign {
         named(name).map_err(|why| faults.error(place, why)).ok()
     }
 
+    /// Whether the secrets are those that the rule signs with, all of them and no other.
+    fn has_secrets_of(&self, program: &Program, faults: &mut Faults) -> bool {
+        let known: Vec<&str> = program.secrets().collect();
+        let missing = known
+            .iter()
+            .filter(|name| !self.secrets.contains_key(*name));
+        let strange = self
+            .secrets
+            .iter()
+            .filter(|(name, _)| !known.contains(name));
+        let mut sound = true;
+        for name in missing {
+            let message = format!("the rule signs with a secret `{name}`, which is missing");
+            let help = match SECRETS.contains(name) {
+                true => format!("add `{name}: secret:NAME`"),
+                false => format!("in the rule, call it one of {}", SECRETS.join(", ")),
+            };
+            faults.error_with_help(&self.place, message, help);
+            sound = false;
+        }
+        for (name, reference) in strange {
+            let message = format!("the rule has no secret `{name}`");
+            let help = match REQUIRED.contains(name) {
+                true => format!("write a rule that signs with {}", REQUIRED.join(" and ")),
+                false => "leave it out".to_owned(),
+            };
+            faults.error_with_help(&reference.place, message, help);
+            sound = false;
+        }
+        sound
+    }
+
     fn binance(
         &self,
         found: &impl Fn(&str) -> Option<SecretBytes>,
@@ -197,16 +241,16 @@ fn copied(secret: &SecretBytes) -> SecretBytes {
 }
 
 /// What goes together.
-fn judge(fields: &mut Fields<'_>, preset: &Preset, signer: bool, rule: bool) {
-    let place = fields.place();
+fn judge(fields: &mut Fields<'_>, place: &Place, preset: &Preset, signer: bool, rule: bool) {
     if signer && rule {
         let help = "keep one of the two";
+        let place = fields.key_place_of("rule");
         fields.error(&place, "both `signer` and `rule` say how to sign", help);
     }
     if preset.signer.is_empty() && !signer && !rule {
         let message = format!("`{}` has no signing rule of its own", preset.name);
         fields.error(
-            &place,
+            place,
             message,
             "name one with `signer`, or a file with `rule`",
         );
@@ -245,11 +289,7 @@ pub(super) fn judge_log_on(
     faults.error_with_help(&log_on.place, refusal, "leave `log_on` out");
 }
 
-fn read_rule(
-    file: &Placed<String>,
-    files: &mut Files<'_>,
-    faults: &mut Faults,
-) -> Option<crate::transform::signers::Program> {
+fn read_rule(file: &Placed<String>, files: &mut Files<'_>, faults: &mut Faults) -> Option<Program> {
     let name = &file.value;
     let read = match files.read(name, RULE_BYTES_MAX + 1) {
         Err(error) => Err(why_unread(&error)),
@@ -266,7 +306,8 @@ fn read_rule(
     match program(name, &text) {
         Ok((program, warnings)) => {
             for warning in warnings.faults() {
-                let message = format!("`{name}`: {}", warning.message);
+                let line = line_of(&warning.place);
+                let message = format!("`{name}`, {line}: {}", warning.message);
                 faults.warning(
                     &file.place,
                     message,
@@ -276,8 +317,15 @@ fn read_rule(
             Some(program)
         }
         Err(report) => {
-            let message = format!("the rule `{name}` is not sound:\n{}", report.render(false));
-            faults.error(&file.place, message);
+            let first = report
+                .faults()
+                .iter()
+                .find(|fault| fault.severity == Severity::Error);
+            let first = first.map_or("", |fault| fault.message.as_str());
+            let message = format!("the rule `{name}` is not sound: {first}");
+            let help = "its faults follow, each with its line";
+            faults.error_with_help(&file.place, message, help);
+            files.refuse(*report);
             None
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::model::denial::{Cause, Denial, RuleId};
+use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Known, Preset, Reserve, Security};
 
 use super::{AllowLine, ExchangePolicy};
@@ -137,12 +137,7 @@ fn refusal(
             (Cause::ExchangeNotAllowed, "no line of `allow` names this")
         }
     };
-    let mut denial = Denial::new(cause, detail);
-    denial.rule = covered.map(|line| RuleId {
-        name: Arc::from(format!("{}/allow", policy.name)),
-        place: line.place.clone(),
-    });
-    denial
+    policy.refusal(cause, detail, covered)
 }
 
 #[cfg(test)]

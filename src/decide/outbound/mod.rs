@@ -13,6 +13,7 @@ pub use socket::{StreamPermit, frame, log_on, open, stream};
 
 use std::sync::Arc;
 
+use crate::model::denial::{Cause, Denial, RuleId};
 use crate::model::exchange::Preset;
 
 /// What one outbound goes by.
@@ -24,4 +25,21 @@ pub struct ExchangePolicy {
     pub preset: &'static Preset,
     /// What may be called; everything else may not.
     pub allow: Vec<AllowLine>,
+}
+
+impl ExchangePolicy {
+    /// A refusal that names the line which covers the request and yet does not open it.
+    fn refusal(
+        &self,
+        cause: Cause,
+        detail: &'static str,
+        covered: Option<&AllowLine>,
+    ) -> Box<Denial> {
+        let mut denial = Denial::new(cause, detail);
+        denial.rule = covered.map(|line| RuleId {
+            name: Arc::from(format!("{}/allow", self.name)),
+            place: line.place.clone(),
+        });
+        denial
+    }
 }

@@ -3,16 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::model::denial::{Cause, Denial, RuleId};
-use crate::model::exchange::{Effect, Known, Reserve, Role, Security};
+use crate::model::denial::{Cause, Denial};
+use crate::model::exchange::{Effect, Known, Role, Security};
 
 use super::{AllowLine, Call, ExchangePolicy, Names};
 
 /// What opening a connection weighs, where a WebSocket API counts it like a request.
 const OPEN_WEIGHT: u32 = 2;
-
-/// What a method that the preset does not know is taken to weigh.
-const UNKNOWN_WEIGHT: u32 = 20;
 
 /// The method that binds a WebSocket to a key.
 const LOG_ON: &str = "session.logon";
@@ -60,7 +57,7 @@ pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial
 /// # Errors
 /// [`Cause::ExchangeNotAllowed`], [`Cause::ExchangeReserved`].
 pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Denial>> {
-    let known = known(policy, method);
+    let known = policy.preset.known_frame(method);
     let covers = |line: &AllowLine| line.allows_frame(method);
     let named = |line: &AllowLine| covers(line) && (known.reserve.is_none() || line.is_exact());
     if let Some(line) = policy.allow.iter().position(named) {
@@ -81,12 +78,7 @@ pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Den
             "no line of `allow` names this method",
         ),
     };
-    let mut denial = Denial::new(cause, detail);
-    denial.rule = covered.map(|line| RuleId {
-        name: Arc::from(format!("{}/allow", policy.name)),
-        place: line.place.clone(),
-    });
-    Err(denial)
+    Err(policy.refusal(cause, detail, covered))
 }
 
 /// What this program asks of a WebSocket API by itself, where the configuration says so: to be logged on with our key.
@@ -94,7 +86,7 @@ pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Den
 /// # Errors
 /// [`Cause::ExchangeNotAllowed`]: the exchange has no such method.
 pub fn log_on(policy: &Arc<ExchangePolicy>) -> Result<Call, Box<Denial>> {
-    let known = known(policy, LOG_ON);
+    let known = policy.preset.known_frame(LOG_ON);
     match known.reserve {
         None => Ok(Call {
             policy: Arc::clone(policy),
@@ -144,26 +136,6 @@ pub fn stream(policy: &ExchangePolicy, stream: &str) -> Result<StreamPermit, Box
             Cause::ExchangeNotAllowed,
             "no line of `allow` names this stream",
         )),
-    }
-}
-
-fn known(policy: &ExchangePolicy, method: &str) -> Known {
-    let mut methods = policy.preset.ws_methods.iter();
-    match methods.find(|known| known.name == method) {
-        Some(found) => Known {
-            security: found.security,
-            effect: found.effect,
-            weight: found.weight,
-            orders: found.orders,
-            reserve: None,
-        },
-        None => Known {
-            security: Security::Signed,
-            effect: Effect::Change,
-            weight: UNKNOWN_WEIGHT,
-            orders: 0,
-            reserve: Some(Reserve::Unknown),
-        },
     }
 }
 

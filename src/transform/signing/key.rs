@@ -206,15 +206,19 @@ fn hmac_key(
         ));
     }
     let bytes = match encoding {
-        KeyEncoding::Utf8 => Some(text.to_vec()),
-        KeyEncoding::Base64 => from_base64(text),
-        KeyEncoding::Hex => std::str::from_utf8(text).ok().and_then(from_hex),
+        KeyEncoding::Utf8 => Ok(text.to_vec()),
+        KeyEncoding::Base64 => {
+            from_base64(text).ok_or("the key is not base64, as this exchange's keys are")
+        }
+        KeyEncoding::Hex => std::str::from_utf8(text)
+            .ok()
+            .and_then(from_hex)
+            .ok_or("the key is not hexadecimal digits, as this exchange's keys are"),
         KeyEncoding::Pem | KeyEncoding::Base64Seed32 => {
             return Err(KeyFault("HMAC takes a key in utf8, base64 or hex"));
         }
     };
-    let bytes =
-        Zeroizing::new(bytes.ok_or(KeyFault("the key is not in the encoding that is named"))?);
+    let bytes = Zeroizing::new(bytes.map_err(KeyFault)?);
     Ok(SigningKey(Inner::Hmac(Box::new(hmac::Key::new(
         digest, &bytes,
     )))))

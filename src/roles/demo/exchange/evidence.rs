@@ -33,7 +33,6 @@ pub(super) struct Counts {
     pub(super) resumed: AtomicU64,
     pub(super) placed: AtomicU64,
     pub(super) cancelled: AtomicU64,
-    pub(super) tested: AtomicU64,
     pub(super) withdrawals: AtomicU64,
     pub(super) repeated_reads: AtomicU64,
     pub(super) sent_while_banned: AtomicU64,

@@ -117,18 +117,6 @@ impl Exchange {
         format!("https://{}:{}", self.name, self.address().port())
     }
 
-    /// `wss://NAME:PORT/ws-api/v3`, for the WebSocket API.
-    #[must_use]
-    pub fn api_url(&self) -> String {
-        format!("wss://{}:{}/ws-api/v3", self.name, self.address().port())
-    }
-
-    /// `wss://NAME:PORT`, for market streams below `/ws` and `/stream`.
-    #[must_use]
-    pub fn stream_url(&self) -> String {
-        format!("wss://{}:{}", self.name, self.address().port())
-    }
-
     /// The roots that its clients trust, as PEM: that of the right chain, that of the backup, and another one.
     #[must_use]
     pub fn root_pem(&self) -> &str {
@@ -283,12 +271,6 @@ impl Exchange {
     #[must_use]
     pub fn orders_cancelled(&self) -> u64 {
         read(&self.state.evidence.counts.cancelled)
-    }
-
-    /// Orders that were tested.
-    #[must_use]
-    pub fn orders_tested(&self) -> u64 {
-        read(&self.state.evidence.counts.tested)
     }
 
     /// Withdrawals and transfers that arrived.

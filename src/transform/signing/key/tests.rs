@@ -172,11 +172,11 @@ fn refuses_what_is_no_key() {
     assert_eq!(hmac(KeyEncoding::Utf8, " \n"), "the key is empty");
     assert_eq!(
         hmac(KeyEncoding::Base64, "a b"),
-        "the key is not in the encoding that is named"
+        "the key is not base64, as this exchange's keys are"
     );
     assert_eq!(
         hmac(KeyEncoding::Hex, "0g"),
-        "the key is not in the encoding that is named"
+        "the key is not hexadecimal digits, as this exchange's keys are"
     );
     assert!(hmac(KeyEncoding::Pem, "x").starts_with("HMAC takes a key in"));
     assert!(hmac(KeyEncoding::Utf8, &encrypted(AES_256)).starts_with("this is a PEM"));
