@@ -237,7 +237,7 @@ impl StandIn {
 
     /// A sidecar that leads to all its interfaces.
     pub fn sockets(&self, allow: &str) -> Sidecar {
-        let url = self.exchange.stream_url();
+        let url = self.exchange.rest_url().replacen("https", "wss", 1);
         let [api, streams] = ["ws_api", "streams"].map(|role| {
             format!("      {role}: {{ url: \"{url}\", ca_file: ca.pem, stand_in: true }}\n")
         });
