@@ -15,80 +15,62 @@ const fn seconds(count: u64) -> Wait {
 
 /// Reads the section.
 pub(super) fn read(fields: &mut Fields<'_>) -> Timeouts {
+    // Two round trips around the world and a slow client's arithmetic; whoever takes longer holds a place on purpose.
+    let doc = "for a TLS handshake, from the connection to its last byte";
+    let handshake = fields.or("handshake", doc, "5s", seconds(5)).0;
+    // Long enough that a client's connection lives from order to order, short enough that slow heads free theirs.
+    let doc = "for a whole request head; also how long an idle connection is kept";
+    let head = fields.or("head", doc, "30s", seconds(30)).0;
+    // A sender that is silent for ten seconds in the middle of a body has gone, or holds on purpose.
+    let doc = "between two pieces of a request body";
+    let body_idle = fields.or("body_idle", doc, "10s", seconds(10)).0;
+    // The service is on this machine: a connection takes microseconds unless its backlog is full.
+    let doc = "for a connection to the service";
+    let connect = fields.or("connect", doc, "1s", seconds(1)).0;
+    // What common clients wait themselves; an order that takes longer is in doubt anyway.
+    let doc = "from the request sent to the head of the service's answer";
+    let response_head = fields.or("response_head", doc, "30s", seconds(30)).0;
+    // A report may be computed while it is sent; a minute of silence is a service that hangs.
+    let doc = "between two pieces of an answer's body";
+    let response_idle = fields.or("response_idle", doc, "60s", seconds(60)).0;
+    // Twice the longest single wait: enough for any honest exchange, and still an end.
+    let doc = "for a whole request, from its head to the end of the answer";
+    let total = fields.or("total", doc, "120s", seconds(120)).0;
+    // Node.js closes idle connections after 5 s: ours go first, so that no request meets a closing one.
+    let doc = "how long an idle connection to the service is kept; less than the service keeps it";
+    let upstream_idle = fields.or("upstream_idle", doc, "4s", seconds(4)).0;
+    // Kubernetes kills 30 s after it asked; five seconds are left to flush the audit spool.
+    let doc =
+        "how long the way out takes after a stop was asked for: the pause, then requests in flight";
+    let drain = fields
+        .or(
+            "drain",
+            doc,
+            "25s",
+            Time::<0, { 24 * HOUR }>(Duration::from_millis(25 * SECOND)),
+        )
+        .0;
+    // Taking a pod off its service takes a second or two to reach every node; until then clients still come here.
+    let doc = "how long connections are still taken in after a stop was asked for; part of `drain`";
+    let drain_pause = fields
+        .or(
+            "drain_pause",
+            doc,
+            "3s",
+            Time::<0, HOUR>(Duration::from_secs(3)),
+        )
+        .0;
     let timeouts = Timeouts {
-        // Two round trips around the world and a slow client's arithmetic; whoever takes longer holds a place on purpose.
-        handshake: fields
-            .or(
-                "handshake",
-                "for a TLS handshake, from the connection to its last byte",
-                "5s",
-                seconds(5),
-            )
-            .0,
-        // Long enough that a client's connection lives from order to order, short enough that slow heads free theirs.
-        head: fields
-            .or(
-                "head",
-                "for a whole request head; also how long an idle connection is kept",
-                "30s",
-                seconds(30),
-            )
-            .0,
-        // A sender that is silent for ten seconds in the middle of a body has gone, or holds on purpose.
-        body_idle: fields
-            .or("body_idle", "between two pieces of a request body", "10s", seconds(10))
-            .0,
-        // The service is on this machine: a connection takes microseconds unless its backlog is full.
-        connect: fields.or("connect", "for a connection to the service", "1s", seconds(1)).0,
-        // What common clients wait themselves; an order that takes longer is in doubt anyway.
-        response_head: fields
-            .or(
-                "response_head",
-                "from the request sent to the head of the service's answer",
-                "30s",
-                seconds(30),
-            )
-            .0,
-        // A report may be computed while it is sent; a minute of silence is a service that hangs.
-        response_idle: fields
-            .or("response_idle", "between two pieces of an answer's body", "60s", seconds(60))
-            .0,
-        // Twice the longest single wait: enough for any honest exchange, and still an end.
-        total: fields
-            .or(
-                "total",
-                "for a whole request, from its head to the end of the answer",
-                "120s",
-                seconds(120),
-            )
-            .0,
-        // Node.js closes idle connections after 5 s: ours go first, so that no request meets a closing one.
-        upstream_idle: fields
-            .or(
-                "upstream_idle",
-                "how long an idle connection to the service is kept; less than the service keeps it",
-                "4s",
-                seconds(4),
-            )
-            .0,
-        // Kubernetes kills 30 s after it asked; five seconds are left to flush the audit spool.
-        drain: fields
-            .or(
-                "drain",
-                "how long the way out takes after a stop was asked for: the pause, then requests in flight",
-                "25s",
-                Time::<0, { 24 * HOUR }>(Duration::from_millis(25 * SECOND)),
-            )
-            .0,
-        // Taking a pod off its service takes a second or two to reach every node; until then clients still come here.
-        drain_pause: fields
-            .or(
-                "drain_pause",
-                "how long connections are still taken in after a stop was asked for; part of `drain`",
-                "3s",
-                Time::<0, HOUR>(Duration::from_secs(3)),
-            )
-            .0,
+        handshake,
+        head,
+        body_idle,
+        connect,
+        response_head,
+        response_idle,
+        total,
+        upstream_idle,
+        drain,
+        drain_pause,
     };
     contradictions(&timeouts, fields);
     timeouts
