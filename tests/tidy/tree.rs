@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::source::Source;
 
 /// Folders that `.gitignore` names, and git's own.
-const NOT_OURS: &[&str] = &[".git", ".venv", "artifacts", "coverage", "target", "var"];
+const NOT_OURS: &[&str] = &[
+    ".git",
+    ".venv",
+    ".venv-sdk",
+    "artifacts",
+    "coverage",
+    "target",
+    "var",
+];
 
 /// Every Rust file under the folders; at least one in the first.
 pub(crate) fn rust(folders: &[&str]) -> Vec<Source> {

@@ -387,7 +387,6 @@ fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, by
     let told = told.map_or_else(Told::default, |(_, told)| told);
     let (code, retry_ms) = reply.failure();
     let answer = Answer::of_frame(status, told, retry_ms);
-    let code = failure.and_then(|failure| failure.code);
     let Call {
         mut record,
         reservation,
