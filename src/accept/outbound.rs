@@ -118,6 +118,10 @@ pub fn body(facts: &Facts, body: Bytes, rules: &LocalRules) -> Result<Bytes, Box
             false => Ok(body),
         };
     }
+    if !is_utf8(facts.content_type.as_ref()) {
+        let why = "a form in another charset than UTF-8";
+        return Err(Denial::new(Cause::ContentType, why));
+    }
     let cleaned = form::clean(&body, &rules.own_parameters).map_err(|fault| unclear(&fault))?;
     refuse_noted(cleaned.noted.any(), rules)?;
     let query = facts.path.query().unwrap_or_default();
@@ -243,6 +247,19 @@ fn is_form(content_type: Option<&HeaderValue>) -> bool {
         .unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Whether a form is in UTF-8: nothing says otherwise. In another charset the exchange would read other names than were
+/// judged.
+fn is_utf8(content_type: Option<&HeaderValue>) -> bool {
+    let text = content_type.and_then(|value| value.to_str().ok());
+    let mut parameters = text.unwrap_or_default().split(';').skip(1);
+    parameters.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        let is_charset = name.trim().to_ascii_lowercase().starts_with("charset");
+        !is_charset || value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+    })
 }
 
 /// Whether a request must not have a body: with these methods an exchange reads parameters of the query only.

@@ -155,3 +155,25 @@ fn forms_are_cleaned_and_other_bodies_refused() {
     );
     assert!(body(&judged.facts, Bytes::new(), &rules).is_ok());
 }
+
+#[test]
+fn a_form_is_in_utf_8_or_refused() {
+    let rules = rules(ClientCredentials::Replace);
+    for (parameters, expected) in [
+        ("", true),
+        ("; charset=UTF-8", true),
+        (";charset=\"utf-8\"", true),
+        ("; boundary=x", true),
+        ("; charset=utf-16", false),
+        ("; charset=utf-8; Charset=iso-8859-1", false),
+        ("; charset", false),
+        ("; charset=\"utf-7;x\"", false),
+    ] {
+        let kind = format!("application/x-www-form-urlencoded{parameters}");
+        let fields = [HOST, ("content-type", kind.as_str())];
+        let (judged, _) = judge_by(&rules, "POST", "/api/v3/order", &fields).unwrap();
+        let found = body(&judged.facts, Bytes::from_static(b"side=BUY"), &rules);
+        let cause = found.err().map(|denial| denial.cause);
+        assert_eq!(cause, (!expected).then_some(Cause::ContentType), "{kind}");
+    }
+}

@@ -98,7 +98,10 @@ impl AllowLine {
             _ => method,
         };
         let named = match &self.names {
-            Names::Rest(named) => named.as_ref().is_none_or(|named| named == method),
+            Names::Rest(named) => match named {
+                Some(named) => named == method,
+                None => is_usual(method),
+            },
             Names::Ws | Names::Stream => false,
         };
         named && self.glob.matches(path)
@@ -235,6 +238,14 @@ fn tails(text: &str, separator: Option<char>) -> impl Iterator<Item = &str> {
         .filter_map(|at| text.get(at..))
 }
 
+/// What `*` stands for: the methods that exchanges have. Another one needs a line with its name.
+const fn is_usual(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +280,18 @@ mod tests {
                 expected,
                 "{text} {path}"
             );
+        }
+        for (method, expected) in [
+            ("PUT", true),
+            ("PATCH", true),
+            ("DELETE", true),
+            ("OPTIONS", false),
+            ("TRACE", false),
+            ("CONNECT", false),
+            ("MOVE", false),
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(line("* /**").allows_call(&method, "/a"), expected);
         }
         assert!(line("WS order.*").allows_frame("order.place"));
         assert!(!line("WS order.*").allows_frame("order.amend.keepPriority"));

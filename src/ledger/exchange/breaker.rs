@@ -159,10 +159,10 @@ impl Breaker {
                 which: Which::Halted(stop.halt),
                 wait: PROBE_WAIT,
             }),
-            Some(_) => Ok(Pass::Probe),
-            None if lane == Lane::Normal && at.mono_ns() < self.firewall_until_ns => {
+            _ if lane == Lane::Normal && at.mono_ns() < self.firewall_until_ns => {
                 Err(refused(Halt::Firewall, self.firewall_until_ns))
             }
+            Some(_) => Ok(Pass::Probe),
             None => Ok(Pass::Plain),
         }
     }
@@ -189,8 +189,16 @@ impl Breaker {
         }
     }
 
-    /// The exchange said stop. Never shortens a stop that is longer.
-    pub(super) fn halt(&mut self, halt: Halt, retry: RetryAfter, at: Moment) {
+    /// The exchange said stop. Never shortens a stop that is longer. A firewall's refusal never lengthens one either: one
+    /// caller can cause it, so it ends nothing but the asking, and holds up for its own moment.
+    pub(super) fn halt(&mut self, pass: Pass, halt: Halt, retry: RetryAfter, at: Moment) {
+        if halt == Halt::Firewall {
+            let wait = retry.wait(at).unwrap_or(halt.default());
+            let until_ns = after(at, wait.min(halt.longest()));
+            self.firewall_until_ns = self.firewall_until_ns.max(until_ns);
+            self.unanswered(pass);
+            return;
+        }
         let strikes = match self.stop {
             // Answers to what was under way when the stop began are the same stop.
             Some(stop) if at.mono_ns() < stop.until_ns => stop.strikes,
@@ -201,12 +209,7 @@ impl Breaker {
             .default()
             .saturating_mul(1_u32.checked_shl(strikes).unwrap_or(u32::MAX));
         let wait = retry.wait(at).unwrap_or(doubled).min(halt.longest());
-        let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-        let until_ns = at.mono_ns().saturating_add(wait_ns);
-        if halt == Halt::Firewall && self.stop.is_none() {
-            self.firewall_until_ns = self.firewall_until_ns.max(until_ns);
-            return;
-        }
+        let until_ns = after(at, wait);
         let before = self.stop.map_or(0, |stop| stop.until_ns);
         self.stop = Some(Stop {
             halt: self.stop.map_or(halt, |stop| stop.halt.graver(halt)),
@@ -224,6 +227,11 @@ impl Breaker {
             Which::Limit { .. } => None,
         }
     }
+}
+
+fn after(at: Moment, wait: Duration) -> u64 {
+    let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+    at.mono_ns().saturating_add(wait_ns)
 }
 
 impl Halt {

@@ -221,6 +221,9 @@ impl Socket {
             Talk::Calls(calls) if calls.bound().is_some_and(|mark| way.mark != Some(mark)) => {
                 Err("the key is another one now")
             }
+            Talk::Calls(calls) if !calls.are_allowed(&way.policy) => {
+                Err("no line of allow names what this was bound by any more")
+            }
             Talk::Streams(streams) if !streams.are_allowed(&way.policy) => {
                 Err("no line of allow names a stream of this any more")
             }

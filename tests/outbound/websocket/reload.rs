@@ -65,6 +65,26 @@ fn only_those_that_are_concerned_are_closed() {
 }
 
 #[test]
+fn who_hears_of_an_account_is_closed_when_its_line_is_gone() {
+    let listens = "userDataStream.subscribe.signature";
+    for (with, method) in [(With::Hmac, listens), (With::Ed25519, "session.logon")] {
+        let market = Market::start();
+        let allow = format!("[\"WS ping\", \"WS {method}\"]");
+        let sidecar = market.sidecar(with, &allow, "");
+        let mut plain = Client::api(&sidecar);
+        let mut bound = Client::api(&sidecar);
+        let asked = json!({"id": 1, "method": method, "params": {}});
+        assert_eq!(bound.ask(&asked)["status"], 200, "{method}");
+        rewrite(&sidecar, &format!(", \"WS {method}\""), "");
+        let (code, why) = bound.closed();
+        assert_eq!(code, 1012);
+        assert!(why.contains("bound by"), "{why}");
+        goes_on(&mut plain);
+        market.is_content();
+    }
+}
+
+#[test]
 fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     const OTHER: &str = "otherOTHERotherOTHERotherOTHERotherOTHERotherOTHERotherOTHER1234";
     let market = Market::start();

@@ -217,6 +217,30 @@ fn the_firewall_holds_up_orders_for_a_moment_and_cancels_not_at_all() {
 }
 
 #[test]
+fn the_firewall_never_makes_a_stop_longer() {
+    for (status, wait) in [(429, 60_000), (418, 120_000)] {
+        let budget = binance();
+        let under_way = ask(&budget, Lane::Normal, 0).unwrap();
+        stop(&budget, status, &[], 0);
+        let refusal = answer(403, &[("retry-after", "3600")]);
+        under_way.settle(Settled::Answered(&refusal), at(wait - 60_000));
+        // The one that asks meets the firewall: orders wait for its moment, and a cancel asks at once.
+        stop(&budget, 403, &[], wait);
+        assert_eq!(
+            ask(&budget, Lane::Normal, wait + 4_999).unwrap_err(),
+            halted(Halt::Firewall, 1)
+        );
+        let asks = ask(&budget, Lane::Cancel, wait + 1).unwrap();
+        assert!(ask(&budget, Lane::Cancel, wait + 1).is_err());
+        asks.settle(Settled::Answered(&answer(200, &[])), at(wait + 2));
+        let _after = [
+            ask(&budget, Lane::Normal, wait + 5_000).unwrap(),
+            ask(&budget, Lane::Normal, wait + 5_000).unwrap(),
+        ];
+    }
+}
+
+#[test]
 fn a_ban_holds_for_every_account_and_over_reloads() {
     let ledger = ExchangeLedger::default();
     let main = spec(&[limit(LimitKind::Weight, "1M", 6_000)]);

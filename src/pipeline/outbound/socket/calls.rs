@@ -2,7 +2,7 @@
 //! answer is matched to it. Never sends, never reads; never passes a frame on that it did not understand.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::reply::{Reply, plain_id, spelt};
 use super::{Asked, Ending, Socket};
-use crate::decide::outbound::{self as decide, OutboundPermit};
+use crate::decide::outbound::{self as decide, ExchangePolicy, OutboundPermit};
 use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_rate_limits};
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
@@ -27,6 +27,9 @@ use crate::transform::signers::{Fresh, Session, SignerMark};
 /// Requests of one WebSocket that wait for their answers.
 const IN_FLIGHT_MAX: usize = 256;
 
+/// The method that binds a WebSocket to a key.
+const LOG_ON: &str = "session.logon";
+
 /// What one WebSocket API has been asked and what it knows of us.
 pub(super) struct Calls {
     /// Whether this program logs the socket on by itself, so that clients may not.
@@ -38,6 +41,8 @@ struct State {
     session: Session,
     /// The key that the exchange knows this connection by: logged on, or listened with.
     bound: Option<SignerMark>,
+    /// The methods by which clients may have bound it, each once: it stays as long as lines of `allow` name them.
+    bound_by: Vec<&'static str>,
     in_flight: HashMap<String, Call>,
 }
 
@@ -62,17 +67,29 @@ enum Binds {
     LogsOn,
     /// It is logged out.
     LogsOut,
-    /// It hears of an account.
-    Listens,
+    /// It hears of an account, which this method asked for.
+    Listens(&'static str),
 }
 
 impl Binds {
     fn of(method: &str) -> Self {
         match method {
-            "session.logon" => Self::LogsOn,
+            LOG_ON => Self::LogsOn,
             "session.logout" => Self::LogsOut,
-            "userDataStream.subscribe" | "userDataStream.subscribe.signature" => Self::Listens,
+            "userDataStream.subscribe" => Self::Listens("userDataStream.subscribe"),
+            "userDataStream.subscribe.signature" => {
+                Self::Listens("userDataStream.subscribe.signature")
+            }
             _ => Self::Nothing,
+        }
+    }
+
+    /// The method, where it binds.
+    const fn method(self) -> Option<&'static str> {
+        match self {
+            Self::LogsOn => Some(LOG_ON),
+            Self::Listens(method) => Some(method),
+            Self::Nothing | Self::LogsOut => None,
         }
     }
 }
@@ -84,6 +101,7 @@ impl Calls {
             state: Mutex::new(State {
                 session: Session::Anonymous,
                 bound: None,
+                bound_by: Vec::new(),
                 in_flight: HashMap::new(),
             }),
         }
@@ -193,6 +211,13 @@ impl Calls {
             // Whether it has happened or not, a frame that names its key is understood.
             state.session = Session::Anonymous;
         }
+        if let Some(method) = signed.binds.method()
+            && !(self.logs_on && method == LOG_ON)
+            && !state.bound_by.contains(&method)
+        {
+            // Noted before it has happened: an answer that is late or lost binds all the same.
+            state.bound_by.push(method);
+        }
         state.in_flight.insert(id.to_owned(), call);
         Asked::Send(signed.out)
     }
@@ -206,7 +231,7 @@ impl Calls {
     ) -> Result<OutboundFrame, Box<Denial>> {
         let now = socket.clock.now();
         let mut record = socket.open_own_record();
-        record.frame_named("WS", "session.logon");
+        record.frame_named("WS", LOG_ON);
         let made = decide::log_on(&way.policy).and_then(|call| {
             way.freshness.time(now)?;
             let mut permit = decide::grant(call, &way.budget, way.moment(now))?;
@@ -254,6 +279,13 @@ impl Calls {
         self.state().bound.clone()
     }
 
+    /// Whether lines of `allow` name every method by which clients have bound the connection.
+    pub(super) fn are_allowed(&self, policy: &Arc<ExchangePolicy>) -> bool {
+        let state = self.state();
+        let mut methods = state.bound_by.iter();
+        methods.all(|method| decide::frame(policy, method).is_ok())
+    }
+
     /// Takes note of what the exchange says. Whatever it is, the client gets it as it is.
     pub(super) fn hear(&self, socket: &Socket, text: &str) {
         let Ok(reply) = serde_json::from_str::<Reply<'_>>(text) else {
@@ -281,7 +313,7 @@ impl Calls {
                 }
                 // A logon that was answered meanwhile is over as well.
                 Binds::LogsOut => state.session = Session::Anonymous,
-                Binds::Listens => state.bound.clone_from(&call.mark),
+                Binds::Listens(_) => state.bound.clone_from(&call.mark),
             }
         }
         settle(socket, call, status, &reply, text.len());
