@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::denial::{Cause, Denial, RuleId};
-use crate::model::exchange::{Effect, Known, Reserve, Role, Security};
+use crate::model::exchange::{Effect, Extent, Known, Reserve, Role, Security};
 
 use super::{AllowLine, Call, ExchangePolicy, Names};
 
@@ -59,8 +59,12 @@ pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial
 ///
 /// # Errors
 /// [`Cause::ExchangeNotAllowed`], [`Cause::ExchangeReserved`].
-pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Denial>> {
-    let known = known(policy, method);
+pub fn frame(
+    policy: &Arc<ExchangePolicy>,
+    method: &str,
+    extent: Extent,
+) -> Result<Call, Box<Denial>> {
+    let known = known(policy, method, extent);
     let covers = |line: &AllowLine| line.allows_frame(method);
     let named = |line: &AllowLine| covers(line) && (known.reserve.is_none() || line.is_exact());
     if let Some(line) = policy.allow.iter().position(named) {
@@ -94,7 +98,7 @@ pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Den
 /// # Errors
 /// [`Cause::ExchangeNotAllowed`]: the exchange has no such method.
 pub fn log_on(policy: &Arc<ExchangePolicy>) -> Result<Call, Box<Denial>> {
-    let known = known(policy, LOG_ON);
+    let known = known(policy, LOG_ON, Extent::ALL);
     match known.reserve {
         None => Ok(Call {
             policy: Arc::clone(policy),
@@ -147,13 +151,13 @@ pub fn stream(policy: &ExchangePolicy, stream: &str) -> Result<StreamPermit, Box
     }
 }
 
-fn known(policy: &ExchangePolicy, method: &str) -> Known {
+fn known(policy: &ExchangePolicy, method: &str, extent: Extent) -> Known {
     let mut methods = policy.preset.ws_methods.iter();
     match methods.find(|known| known.name == method) {
         Some(found) => Known {
             security: found.security,
             effect: found.effect,
-            weight: found.weight,
+            weight: found.weight.of(extent),
             orders: found.orders,
             reserve: None,
         },
@@ -183,7 +187,7 @@ mod tests {
     }
 
     fn refused(lines: &[&str], method: &str) -> Option<Cause> {
-        frame(&policy(lines), method)
+        frame(&policy(lines), method, Extent::ALL)
             .err()
             .map(|denial| denial.cause)
     }
@@ -228,10 +232,10 @@ mod tests {
 
     #[test]
     fn orders_of_the_socket_are_known_as_such() {
-        let place = frame(&policy(&["WS **"]), "order.place").unwrap();
+        let place = frame(&policy(&["WS **"]), "order.place", Extent::ALL).unwrap();
         assert_eq!(place.known().effect, Effect::Change);
         assert_eq!(place.known().orders, 1);
-        let cancel = frame(&policy(&["WS **"]), "order.cancel").unwrap();
+        let cancel = frame(&policy(&["WS **"]), "order.cancel", Extent::ALL).unwrap();
         assert_eq!(cancel.known().effect, Effect::Cancel);
     }
 
