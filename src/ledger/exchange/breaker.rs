@@ -193,7 +193,7 @@ impl Breaker {
     /// caller can cause it, so it ends nothing but the asking, and holds up for its own moment.
     pub(super) fn halt(&mut self, pass: Pass, halt: Halt, retry: RetryAfter, at: Moment) {
         if halt == Halt::Firewall {
-            let wait = retry.wait(at).unwrap_or(halt.default());
+            let wait = retry.wait(at).unwrap_or_else(|| halt.default());
             let until_ns = after(at, wait.min(halt.longest()));
             self.firewall_until_ns = self.firewall_until_ns.max(until_ns);
             self.unanswered(pass);

@@ -67,7 +67,25 @@ impl Route {
             },
             Operation::Ticker(Ticker::Price | Ticker::Book) if !params.has("symbol") => 4,
             Operation::OpenOrders if !params.has("symbol") => 80,
-            _ => self.weight,
+            Operation::Ping
+            | Operation::Time
+            | Operation::Info
+            | Operation::Klines
+            | Operation::Trades
+            | Operation::Aggregates
+            | Operation::Ticker(_)
+            | Operation::Account
+            | Operation::OpenOrders
+            | Operation::CancelAll
+            | Operation::Status
+            | Operation::Place
+            | Operation::Test
+            | Operation::Cancel
+            | Operation::Replace
+            | Operation::AllOrders
+            | Operation::MyTrades
+            | Operation::OrderLimits
+            | Operation::Withdraw => self.weight,
         }
     }
 }
