@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::facts::{FactRules, facts as judged};
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Preset, Role};
+use crate::model::exchange::{Extent, Preset, Role};
 use crate::model::facts::{Connection, Facts, Framing};
 use crate::model::form::{self, FormFault};
 use crate::model::outbound::ClientCredentials;
@@ -55,8 +55,8 @@ pub struct LocalFacts {
     pub role: Role,
     /// What stands in [`CALLER_TOKEN`].
     pub token: Option<HeaderValue>,
-    /// Whether it names no symbol, and so asks for all of them.
-    pub of_all: bool,
+    /// How much it asks for.
+    pub extent: Extent,
 }
 
 /// Judges a head. What is judged is what is left: the head's target and fields are changed in place.
@@ -81,10 +81,9 @@ pub fn facts(
         return Err(Denial::new(Cause::Path, why));
     }
     let query = facts.path.query().unwrap_or_default();
-    let names_symbol = form::has(query, "symbol") || form::has(query, "symbols");
     Ok(LocalFacts {
         role: rules.preset.role(facts.path.path()),
-        of_all: !names_symbol,
+        extent: Extent::of_query(query),
         token,
         facts,
     })
@@ -96,7 +95,7 @@ pub fn own(head: &Parts, rules: &LocalRules) -> Result<LocalFacts, Box<Denial>> 
     let facts = judged(&Connection::clear(nobody), head, &rules.facts)?;
     Ok(LocalFacts {
         role: rules.preset.role(facts.path.path()),
-        of_all: true,
+        extent: Extent::ALL,
         token: None,
         facts,
     })

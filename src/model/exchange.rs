@@ -10,6 +10,9 @@ mod binance_coin_m;
 mod binance_spot;
 mod binance_usd_m;
 mod others;
+mod weight;
+
+pub use weight::{Extent, Growth, Step, Symbols, Weight};
 
 /// What a request to an endpoint has to carry. Never inferred: the tables say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +89,7 @@ pub struct Call {
     /// What it does.
     pub effect: Effect,
     /// What a request weighs in the limit of its address.
-    pub weight: u32,
-    /// What it weighs when it names no `symbol`, and so asks for all of them.
-    pub weight_of_all: u32,
+    pub weight: Weight,
     /// How many orders it places, as the limit of its account counts them.
     pub orders: u32,
 }
@@ -105,23 +106,26 @@ impl Call {
             path,
             security,
             effect,
-            weight: 1,
-            weight_of_all: 1,
+            weight: Weight::fixed(1),
             orders: 0,
         }
     }
 
     const fn weighs(self, weight: u32) -> Self {
         Self {
-            weight,
-            weight_of_all: weight,
+            weight: Weight::fixed(weight),
             ..self
         }
     }
 
-    const fn for_all(self, weight_of_all: u32) -> Self {
+    const fn for_all(self, most: u32) -> Self {
+        self.grows(most, Growth::Named)
+    }
+
+    const fn grows(self, most: u32, grows: Growth) -> Self {
+        let one = self.weight.one;
         Self {
-            weight_of_all,
+            weight: Weight { one, most, grows },
             ..self
         }
     }
@@ -160,9 +164,19 @@ pub struct WsMethod {
     /// What it does.
     pub effect: Effect,
     /// What it weighs.
-    pub weight: u32,
+    pub weight: Weight,
     /// How many orders it places.
     pub orders: u32,
+}
+
+impl WsMethod {
+    const fn grows(self, most: u32, grows: Growth) -> Self {
+        let one = self.weight.one;
+        Self {
+            weight: Weight { one, most, grows },
+            ..self
+        }
+    }
 }
 
 const fn ws(name: &'static str, security: Security, effect: Effect, weight: u32) -> WsMethod {
@@ -170,7 +184,7 @@ const fn ws(name: &'static str, security: Security, effect: Effect, weight: u32)
         name,
         security,
         effect,
-        weight,
+        weight: Weight::fixed(weight),
         orders: 0,
     }
 }
@@ -355,9 +369,9 @@ impl Preset {
         sockets.into_iter().find(behind).unwrap_or(Role::Rest)
     }
 
-    /// What is known of a request. `of_all` says that it names no symbol.
+    /// What is known of a request that asks for so much.
     #[must_use]
-    pub fn known(&self, method: &Method, path: &str, of_all: bool) -> Known {
+    pub fn known(&self, method: &Method, path: &str, extent: Extent) -> Known {
         // Some servers find a path in either case of letters.
         let begins = |begin: &&str| {
             let head = path.as_bytes().get(..begin.len());
@@ -365,7 +379,7 @@ impl Preset {
         };
         let moves_money = self.refused.iter().any(begins);
         let mut known = match self.catalogue {
-            Catalogue::Complete(endpoints) => listed(endpoints, method, path, of_all),
+            Catalogue::Complete(endpoints) => listed(endpoints, method, path, extent),
             Catalogue::Sketch { public, cancels } => sketched(public, cancels, method, path),
         };
         if moves_money {
@@ -374,14 +388,14 @@ impl Preset {
         known
     }
 
-    /// What is known of a method of the WebSocket API.
+    /// What is known of a method of the WebSocket API that is asked for so much.
     #[must_use]
-    pub fn known_frame(&self, method: &str) -> Known {
+    pub fn known_frame(&self, method: &str, extent: Extent) -> Known {
         let found = self.ws_methods.iter().find(|known| known.name == method);
         found.map_or(Known::nothing(Effect::Change), |found| Known {
             security: found.security,
             effect: found.effect,
-            weight: found.weight,
+            weight: found.weight.of(extent),
             orders: found.orders,
             reserve: None,
         })
@@ -408,7 +422,7 @@ fn is_below(path: &str, begin: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn listed(endpoints: &[Call], method: &Method, path: &str, of_all: bool) -> Known {
+fn listed(endpoints: &[Call], method: &Method, path: &str, extent: Extent) -> Known {
     // A HEAD asks what a GET would, and costs what it costs.
     let name = match method.as_str() {
         "HEAD" => "GET",
@@ -421,10 +435,7 @@ fn listed(endpoints: &[Call], method: &Method, path: &str, of_all: bool) -> Know
         Some(endpoint) => Known {
             security: endpoint.security,
             effect: endpoint.effect,
-            weight: match of_all {
-                true => endpoint.weight_of_all,
-                false => endpoint.weight,
-            },
+            weight: endpoint.weight.of(extent),
             orders: endpoint.orders,
             reserve: None,
         },

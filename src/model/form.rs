@@ -75,6 +75,14 @@ pub fn has(text: &str, name: &str) -> bool {
     pairs(text).any(|pair| *decoded_name(pair) == *name.as_bytes())
 }
 
+/// What a server reads as the value of the first parameter of this (decoded) name.
+#[must_use]
+pub fn value<'t>(text: &'t str, name: &str) -> Option<Cow<'t, [u8]>> {
+    let pair = pairs(text).find(|pair| *decoded_name(pair) == *name.as_bytes())?;
+    let value = pair.splitn(2, |byte| *byte == b'=').nth(1);
+    Some(decoded(value.unwrap_or_default()))
+}
+
 /// Appends `name=value` behind what is there; both must be percent-encoded already.
 pub fn push_param(text: &mut String, name: &str, value: &str) {
     if !text.is_empty() {

@@ -290,8 +290,8 @@ impl OutboundPipeline {
 /// Room 3, first step, and the counters of the line that allows it.
 fn allowed(way: &WayOut, facts: &LocalFacts, record: &mut OpenRecord) -> Result<Call, Box<Denial>> {
     way.site(facts.role)?;
-    let LocalFacts { facts, of_all, .. } = facts;
-    let call = decide::call(&way.policy, &facts.method, facts.path.path(), *of_all)?;
+    let LocalFacts { facts, extent, .. } = facts;
+    let call = decide::call(&way.policy, &facts.method, facts.path.path(), *extent)?;
     if let Some(counters) = way.counters.line(call.position()) {
         record.route(counters);
     }

@@ -3,6 +3,7 @@
 use http::Request;
 
 use super::*;
+use crate::model::exchange::Symbols;
 use crate::model::ip::CidrSet;
 use crate::model::settings::TrustedHops;
 
@@ -92,10 +93,10 @@ fn the_clients_credentials_come_off_before_anything_is_judged() {
     assert_eq!(query, Some("symbol=A&recvWindow=10000"));
     assert_eq!(head.uri.query(), query);
     assert!(!head.headers.contains_key(KEY));
-    assert!(!judged.of_all);
+    assert_eq!(judged.extent.symbols, Symbols::One);
     let (judged, _) = judge("/api/v3/openOrders?timestamp=1", &[HOST]).unwrap();
     assert_eq!(judged.facts.path.query(), None);
-    assert!(judged.of_all);
+    assert_eq!(judged.extent, Extent::ALL);
 }
 
 #[test]

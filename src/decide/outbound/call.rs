@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Effect, Known, Preset, Reserve, Security};
+use crate::model::exchange::{Effect, Extent, Known, Preset, Reserve, Security};
 
 use super::{AllowLine, ExchangePolicy};
 
@@ -37,14 +37,14 @@ impl Call {
     }
 }
 
-/// Finds the line that allows a call. `of_all` says that the request names no symbol, and so asks for all of them.
+/// Finds the line that allows a call. `extent` says how much the request asks for.
 pub fn call(
     policy: &Arc<ExchangePolicy>,
     method: &Method,
     path: &str,
-    of_all: bool,
+    extent: Extent,
 ) -> Result<Call, Box<Denial>> {
-    let known = policy.preset.known(method, path, of_all);
+    let known = policy.preset.known(method, path, extent);
     let named = |line: &AllowLine| {
         line.allows_call(method, path) && (known.reserve.is_none() || line.is_exact())
     };
@@ -63,7 +63,7 @@ pub fn call(
 pub fn own(policy: &Arc<ExchangePolicy>, question: OwnQuestion) -> Result<Call, Box<Denial>> {
     let preset = policy.preset;
     let path = question.path(preset);
-    let known = path.map(|path| preset.known(&Method::GET, path, true));
+    let known = path.map(|path| preset.known(&Method::GET, path, Extent::ALL));
     match known {
         Some(known)
             if known.security == question.security()
@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn asked(lines: &[&str], method: Method, path: &str) -> Result<Known, Cause> {
-        let found = call(&policy(lines), &method, path, true);
+        let found = call(&policy(lines), &method, path, Extent::ALL);
         found.map(|call| call.known).map_err(|denial| denial.cause)
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Effect, Known, Role, Security};
+use crate::model::exchange::{Effect, Extent, Known, Role, Security};
 
 use super::{AllowLine, Call, ExchangePolicy, Names};
 
@@ -56,8 +56,12 @@ pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial
 ///
 /// # Errors
 /// [`Cause::ExchangeNotAllowed`], [`Cause::ExchangeReserved`].
-pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Denial>> {
-    let known = policy.preset.known_frame(method);
+pub fn frame(
+    policy: &Arc<ExchangePolicy>,
+    method: &str,
+    extent: Extent,
+) -> Result<Call, Box<Denial>> {
+    let known = policy.preset.known_frame(method, extent);
     let covers = |line: &AllowLine| line.allows_frame(method);
     let named = |line: &AllowLine| covers(line) && (known.reserve.is_none() || line.is_exact());
     if let Some(line) = policy.allow.iter().position(named) {
@@ -86,7 +90,7 @@ pub fn frame(policy: &Arc<ExchangePolicy>, method: &str) -> Result<Call, Box<Den
 /// # Errors
 /// [`Cause::ExchangeNotAllowed`]: the exchange has no such method.
 pub fn log_on(policy: &Arc<ExchangePolicy>) -> Result<Call, Box<Denial>> {
-    let known = policy.preset.known_frame(LOG_ON);
+    let known = policy.preset.known_frame(LOG_ON, Extent::ALL);
     match known.reserve {
         None => Ok(Call {
             policy: Arc::clone(policy),
@@ -155,7 +159,7 @@ mod tests {
     }
 
     fn refused(lines: &[&str], method: &str) -> Option<Cause> {
-        frame(&policy(lines), method)
+        frame(&policy(lines), method, Extent::ALL)
             .err()
             .map(|denial| denial.cause)
     }
@@ -200,10 +204,10 @@ mod tests {
 
     #[test]
     fn orders_of_the_socket_are_known_as_such() {
-        let place = frame(&policy(&["WS **"]), "order.place").unwrap();
+        let place = frame(&policy(&["WS **"]), "order.place", Extent::ALL).unwrap();
         assert_eq!(place.known().effect, Effect::Change);
         assert_eq!(place.known().orders, 1);
-        let cancel = frame(&policy(&["WS **"]), "order.cancel").unwrap();
+        let cancel = frame(&policy(&["WS **"]), "order.cancel", Extent::ALL).unwrap();
         assert_eq!(cancel.known().effect, Effect::Cancel);
     }
 

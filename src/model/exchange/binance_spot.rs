@@ -1,8 +1,8 @@
 //! Binance spot: production, testnet and demo trading. One table of endpoints for all three.
 
 use super::{
-    Call, Catalogue, Credentials, Effect, Environment, Preset, Security, Site, WsMethod, public,
-    signed, site, ws, ws_places,
+    Call, Catalogue, Credentials, Effect, Environment, Growth, Preset, Security, Site, Step,
+    WsMethod, public, signed, site, ws, ws_places,
 };
 use Effect::{Cancel, Change, Read};
 use Security::{None as Open, Signed};
@@ -109,22 +109,28 @@ const LIMITS: &str = "[\
     {\"rateLimitType\":\"ORDERS\",\"interval\":\"SECOND\",\"intervalNum\":10,\"limit\":50},\
     {\"rateLimitType\":\"ORDERS\",\"interval\":\"DAY\",\"intervalNum\":1,\"limit\":160000}]";
 
+/// An order book by its `limit`; the longest weighs the most.
+const DEPTH: &[Step] = &[(100, 5), (500, 25), (1_000, 50)];
+
+/// The change of a day by the number of symbols.
+const DAY: &[Step] = &[(20, 2), (100, 40)];
+
 const CALLS: &[Call] = &[
     public("/api/v3/ping", 1),
     public("/api/v3/time", 1),
     public("/api/v3/exchangeInfo", 20),
-    public("/api/v3/depth", 5),
+    public("/api/v3/depth", 5).grows(250, Growth::Limit(DEPTH)),
     public("/api/v3/trades", 25),
     public("/api/v3/historicalTrades", 25),
     public("/api/v3/aggTrades", 4),
     public("/api/v3/klines", 2),
     public("/api/v3/uiKlines", 2),
     public("/api/v3/avgPrice", 2),
-    public("/api/v3/ticker/24hr", 2).for_all(80),
-    public("/api/v3/ticker/tradingDay", 4).for_all(200),
+    public("/api/v3/ticker/24hr", 2).grows(80, Growth::Steps(DAY)),
+    public("/api/v3/ticker/tradingDay", 4).grows(200, Growth::Each),
     public("/api/v3/ticker/price", 2).for_all(4),
     public("/api/v3/ticker/bookTicker", 2).for_all(4),
-    public("/api/v3/ticker", 4).for_all(200),
+    public("/api/v3/ticker", 4).grows(200, Growth::Each),
     signed("POST", "/api/v3/order", 1).places(1),
     signed("POST", "/api/v3/order/test", 1).does(Read),
     signed("GET", "/api/v3/order", 4),
@@ -161,7 +167,7 @@ const WS_METHODS: &[WsMethod] = &[
     ws("ping", Open, Read, 1),
     ws("time", Open, Read, 1),
     ws("exchangeInfo", Open, Read, 20),
-    ws("depth", Open, Read, 5),
+    ws("depth", Open, Read, 5).grows(250, Growth::Limit(DEPTH)),
     ws("trades.recent", Open, Read, 25),
     ws("trades.historical", Open, Read, 25),
     ws("trades.aggregate", Open, Read, 4),

@@ -5,7 +5,7 @@ use super::*;
 fn spot(method: &str, target: &str) -> Known {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    binance_spot::PRODUCTION.known(&method, path, !query.contains("symbol"))
+    binance_spot::PRODUCTION.known(&method, path, Extent::of_query(query))
 }
 
 #[test]
@@ -105,7 +105,11 @@ fn a_path_tells_the_interface() {
 #[test]
 fn sketches_know_what_is_public_and_what_cancels() {
     let known = |method: &str, path: &str| {
-        others::KRAKEN.known(&Method::from_bytes(method.as_bytes()).unwrap(), path, true)
+        others::KRAKEN.known(
+            &Method::from_bytes(method.as_bytes()).unwrap(),
+            path,
+            Extent::ALL,
+        )
     };
     assert_eq!(known("GET", "/0/public/Time").security, Security::None);
     assert_eq!(known("POST", "/0/public/Time").security, Security::Signed);
@@ -124,7 +128,7 @@ fn sketches_know_what_is_public_and_what_cancels() {
         let reserve = known("POST", path).reserve;
         assert_eq!(reserve, Some(Reserve::MovesMoney), "{path}");
     }
-    let token = others::BITFINEX.known(&Method::POST, "/v2/auth/w/token", true);
+    let token = others::BITFINEX.known(&Method::POST, "/v2/auth/w/token", Extent::ALL);
     assert_eq!(token.reserve, Some(Reserve::MovesMoney));
 }
 
@@ -149,7 +153,7 @@ fn no_two_presets_or_endpoints_have_one_name_and_no_host_two_worlds() {
             assert!(!endpoints[..at].iter().any(twice), "{one:?}");
         }
         for path in [preset.time, preset.info].into_iter().flatten() {
-            let known = preset.known(&Method::GET, path, true);
+            let known = preset.known(&Method::GET, path, Extent::ALL);
             assert_eq!((known.security, known.reserve), (Security::None, None));
         }
     }

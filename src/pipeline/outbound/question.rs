@@ -10,7 +10,7 @@ use http::request::Parts;
 use crate::accept::outbound::{self as door, Bound, LocalFacts, LocalRules};
 use crate::decide::outbound::{self as decide, AllowLine, ExchangePolicy};
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Known, Role};
+use crate::model::exchange::{Extent, Known, Role};
 use crate::model::facts::Connection;
 use crate::model::form::Noted;
 use crate::model::frame::Frame;
@@ -62,8 +62,8 @@ pub fn judge(
     }
     let body = door::body(&facts.facts, body, rules)?;
     let (method, path) = (&facts.facts.method, facts.facts.path.path());
-    let known = policy.preset.known(method, path, facts.of_all);
-    let call = decide::call(policy, method, path, facts.of_all);
+    let known = policy.preset.known(method, path, facts.extent);
+    let call = decide::call(policy, method, path, facts.extent);
     let line = call.and_then(|call| call.line().cloned().ok_or_else(unnamed));
     Ok(Judged {
         known,
@@ -82,7 +82,7 @@ pub fn judge_frame(
     rules: &LocalRules,
     frame: &mut Frame<'_>,
 ) -> Result<JudgedFrame, Box<Denial>> {
-    let call = decide::frame(policy, &frame.method)?;
+    let call = decide::frame(policy, &frame.method, Extent::of_frame(frame))?;
     let stripped = frame.strip(policy.preset.credentials.members);
     if stripped.any() && rules.credentials == ClientCredentials::Refuse {
         let why = "the frame brings a key, a time or a signature of its own";

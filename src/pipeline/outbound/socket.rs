@@ -1,6 +1,7 @@
 //! WebSockets on the way out: the handshake walks as every request does, and what follows is a conversation of which each
 //! frame is judged. Never hands a socket out that the exchange did not open for us, never leaves one without an end.
 
+mod binds;
 mod calls;
 mod ends;
 mod relay;

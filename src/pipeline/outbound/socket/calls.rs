@@ -8,13 +8,14 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::binds::{Binds, LOG_ON};
 use super::reply::{Reply, plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, ExchangePolicy, OutboundPermit};
 use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_rate_limits};
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Effect, Known, Security};
+use crate::model::exchange::{Effect, Extent, Known, Security};
 use crate::model::frame::{Frame, FrameFault};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
@@ -26,9 +27,6 @@ use crate::transform::signers::{Fresh, Session, SignerMark};
 
 /// Requests of one WebSocket that wait for their answers.
 const IN_FLIGHT_MAX: usize = 256;
-
-/// The method that binds a WebSocket to a key.
-const LOG_ON: &str = "session.logon";
 
 /// What one WebSocket API has been asked and what it knows of us.
 pub(super) struct Calls {
@@ -57,41 +55,6 @@ struct Call {
     sent: Instant,
     /// The same moment on the clock that is compared with the exchange's.
     stamped: Now,
-}
-
-/// What a request makes of the connection if it succeeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Binds {
-    Nothing,
-    /// It is logged on.
-    LogsOn,
-    /// It is logged out.
-    LogsOut,
-    /// It hears of an account, which this method asked for.
-    Listens(&'static str),
-}
-
-impl Binds {
-    fn of(method: &str) -> Self {
-        match method {
-            LOG_ON => Self::LogsOn,
-            "session.logout" => Self::LogsOut,
-            "userDataStream.subscribe" => Self::Listens("userDataStream.subscribe"),
-            "userDataStream.subscribe.signature" => {
-                Self::Listens("userDataStream.subscribe.signature")
-            }
-            _ => Self::Nothing,
-        }
-    }
-
-    /// The method, where it binds.
-    const fn method(self) -> Option<&'static str> {
-        match self {
-            Self::LogsOn => Some(LOG_ON),
-            Self::Listens(method) => Some(method),
-            Self::Nothing | Self::LogsOut => None,
-        }
-    }
 }
 
 impl Calls {
@@ -132,7 +95,7 @@ impl Calls {
         let mut frame = frame.map_err(unclear)?;
         let id = id.ok_or_else(|| no_frame("no id that is a number or a plain text"))?;
         self.admit(id)?;
-        let call = decide::frame(&way.policy, &frame.method)?;
+        let call = decide::frame(&way.policy, &frame.method, Extent::of_frame(&frame))?;
         record.frame_named("WS", &frame.method);
         if let Some(counters) = way.counters.line(call.position()) {
             record.route(counters);
@@ -283,7 +246,7 @@ impl Calls {
     pub(super) fn are_allowed(&self, policy: &Arc<ExchangePolicy>) -> bool {
         let state = self.state();
         let mut methods = state.bound_by.iter();
-        methods.all(|method| decide::frame(policy, method).is_ok())
+        methods.all(|method| decide::frame(policy, method, Extent::ALL).is_ok())
     }
 
     /// Takes note of what the exchange says. Whatever it is, the client gets it as it is.

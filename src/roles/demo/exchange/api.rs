@@ -138,7 +138,7 @@ impl Session {
         let route = find_method(&frame.method);
         let weight = match route {
             Some(route) if route.operation.is_free() => 0,
-            Some(route) => route.weight,
+            Some(route) => route.weighs(&params),
             None => SESSION_WEIGHT,
         };
         let admitted = self.state.admit(name, moment, weight);

@@ -169,7 +169,7 @@ fn judge(state: &State, name: &str, call: &Call) -> Response<String> {
     let weight = if route.operation.is_free() {
         0
     } else {
-        route.weight
+        route.weighs(&call.raw().params())
     };
     let moment = match arrive(state, name, weight) {
         Ok(moment) => moment,

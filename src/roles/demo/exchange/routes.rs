@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::market::Ticker;
+use super::params::Params;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +45,58 @@ pub(super) enum Security {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route {
     pub(super) security: Security,
-    /// Of one request; see [`Operation::is_free`].
+    /// Of the smallest request; see [`Route::weighs`] and [`Operation::is_free`].
     pub(super) weight: u64,
     pub(super) operation: Operation,
+}
+
+impl Route {
+    /// What a request with these parameters weighs, as the exchange's documents say.
+    pub(super) fn weighs(&self, params: &Params) -> u64 {
+        match self.operation {
+            Operation::Depth => match params.number("limit") {
+                Ok(None | Some(..=100)) => 5,
+                Ok(Some(..=500)) => 25,
+                Ok(Some(..=1_000)) => 50,
+                Ok(Some(_)) | Err(_) => 250,
+            },
+            Operation::Ticker(Ticker::Day) => match named(params) {
+                Some(..=20) => 2,
+                Some(..=100) => 40,
+                Some(_) | None => 80,
+            },
+            Operation::Ticker(Ticker::Price | Ticker::Book) if !params.has("symbol") => 4,
+            Operation::OpenOrders if !params.has("symbol") => 80,
+            Operation::Ping
+            | Operation::Time
+            | Operation::Info
+            | Operation::Klines
+            | Operation::Trades
+            | Operation::Aggregates
+            | Operation::Ticker(_)
+            | Operation::Account
+            | Operation::OpenOrders
+            | Operation::CancelAll
+            | Operation::Status
+            | Operation::Place
+            | Operation::Test
+            | Operation::Cancel
+            | Operation::Replace
+            | Operation::AllOrders
+            | Operation::MyTrades
+            | Operation::OrderLimits
+            | Operation::Withdraw => self.weight,
+        }
+    }
+}
+
+/// How many symbols are named; none if all are asked for.
+fn named(params: &Params) -> Option<usize> {
+    if params.has("symbol") {
+        return Some(1);
+    }
+    let list: Vec<String> = serde_json::from_str(params.get("symbols")?).ok()?;
+    Some(list.len())
 }
 
 impl Operation {
@@ -226,3 +276,33 @@ const WEB_SOCKET: &[(&str, Route)] = &[
         user(40, Operation::OrderLimits),
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_follow_what_is_asked_for() {
+        let list = |count| format!("[{}]", vec!["\"A\""; count].join(","));
+        for (method, name, value, expected) in [
+            ("depth", "limit", "100".to_owned(), 5),
+            ("depth", "limit", "101".to_owned(), 25),
+            ("depth", "limit", "1000".to_owned(), 50),
+            ("depth", "limit", "5000".to_owned(), 250),
+            ("depth", "limit", "x".to_owned(), 250),
+            ("ticker.24hr", "symbol", "A".to_owned(), 2),
+            ("ticker.24hr", "symbols", list(20), 2),
+            ("ticker.24hr", "symbols", list(21), 40),
+            ("ticker.24hr", "symbols", list(101), 80),
+            ("ticker.24hr", "type", "MINI".to_owned(), 80),
+            ("ticker.price", "symbol", "A".to_owned(), 2),
+            ("ticker.price", "symbols", list(1), 4),
+            ("openOrders.status", "symbol", "A".to_owned(), 6),
+            ("openOrders.status", "x", "A".to_owned(), 80),
+        ] {
+            let params = Params::new(vec![(name.to_owned(), value)]);
+            let route = find_method(method).unwrap();
+            assert_eq!(route.weighs(&params), expected, "{method} {name}");
+        }
+    }
+}
