@@ -226,6 +226,59 @@ fn kraken_signs_its_own_example() {
     );
 }
 
+/// ECDSA signs with a random number, so there is no vector: the token is verified with the other half of the key.
+#[test]
+fn a_token_of_coinbase_with_a_p256_key_is_verified_by_its_public_half() {
+    use base64::Engine as _;
+    let SigningRule::Scheme(program) = named("coinbase-es256").unwrap() else {
+        panic!("coinbase-es256 is written in Rust");
+    };
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let pem = pair.serialize_pem();
+    let signer = signer(
+        &program,
+        &[
+            ("key_id", Some("organizations/a/apiKeys/b")),
+            ("key", Some(&pem)),
+        ],
+    );
+    let body = Bytes::new();
+    let input = SignInput {
+        method: &Method::GET,
+        host: "api.coinbase.com",
+        path: "/api/v3/brokerage/accounts",
+        query: "limit=1",
+        body: &body,
+        security: Security::Signed,
+    };
+    let signed = signer.sign(&input, &fresh("coinbase", TIME_MS)).unwrap();
+    let token = signed.headers[0].1.to_str().unwrap();
+    let token = token.strip_prefix("Bearer ").unwrap();
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let signature = base64.decode(signature).unwrap();
+    let public = aws_lc_rs::signature::UnparsedPublicKey::new(
+        &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED,
+        pair.public_key_raw(),
+    );
+    public.verify(message.as_bytes(), &signature).unwrap();
+    let parts = message.split('.').map(|part| base64.decode(part).unwrap());
+    let [header, claims] = parts
+        .map(|part| serde_json::from_slice::<Json>(&part).unwrap())
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    assert_eq!(
+        (&header["alg"], &header["kid"]),
+        (&"ES256".into(), &"organizations/a/apiKeys/b".into())
+    );
+    assert_eq!(
+        claims["uri"],
+        "GET api.coinbase.com/api/v3/brokerage/accounts"
+    );
+    assert_eq!(claims["sub"], "organizations/a/apiKeys/b");
+}
+
 /// One rule of the file of rules. It calls the name of the key a secret, and says nowhere that it is public.
 fn section(specs: &str, name: &str) -> String {
     let begin = format!("{name}:\n");
