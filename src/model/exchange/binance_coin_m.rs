@@ -1,9 +1,8 @@
 //! Binance COIN-M futures: production, testnet and demo trading. One table of endpoints for all three.
 
-use super::binance_spot::{CREDENTIALS, MOVES_MONEY};
 use super::{
-    Call, Catalogue, Effect, Environment, Preset, Security, WsMethod, keyed, public, signed, site,
-    ws, ws_places,
+    Call, Catalogue, Effect, Environment, Preset, Security, WsMethod, binance_spot, keyed, public,
+    signed, site, ws, ws_places,
 };
 use Effect::{Cancel, Change, Read};
 use Security::{KeyOnly as Key, None as Open, Signed};
@@ -37,22 +36,13 @@ const WS_API: &[&str] = &["/ws-dapi"];
 const STREAMS: &[&str] = &["/ws", "/stream"];
 
 const COMMON: Preset = Preset {
-    name: "",
-    family: "binance",
-    environment: Environment::Testnet,
-    signer: "binance",
-    rest: site("", &[]),
-    ws_api: None,
-    streams: None,
     time: Some("/dapi/v1/time"),
     info: Some("/dapi/v1/exchangeInfo"),
     account: Some("/dapi/v1/account"),
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,
-    refused: MOVES_MONEY,
-    credentials: CREDENTIALS,
-    speaks_codes: true,
+    ..binance_spot::COMMON
 };
 
 /// The limits of this year; each answer and each hour's `exchangeInfo` corrects them.

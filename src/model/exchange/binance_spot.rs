@@ -52,7 +52,8 @@ pub(super) static DEMO: Preset = Preset {
 const WS_API: &[&str] = &["/ws-api"];
 const STREAMS: &[&str] = &["/ws", "/stream"];
 
-const COMMON: Preset = Preset {
+/// What all of Binance's presets begin with; futures have calls, limits and paths of their own.
+pub(super) const COMMON: Preset = Preset {
     name: "",
     family: "binance",
     environment: Environment::Testnet,
@@ -72,14 +73,14 @@ const COMMON: Preset = Preset {
 };
 
 /// What all of Binance's own clients send to be believed.
-pub(super) const CREDENTIALS: Credentials = Credentials {
+const CREDENTIALS: Credentials = Credentials {
     headers: &["x-mbx-apikey"],
     parameters: &["timestamp", "signature"],
     members: &["apiKey", "timestamp", "signature"],
 };
 
 /// Withdrawals, and transfers between wallets and accounts.
-pub(super) const MOVES_MONEY: &[&str] = &[
+const MOVES_MONEY: &[&str] = &[
     "/sapi/v1/capital/withdraw",
     "/sapi/v1/capital/contract",
     "/sapi/v1/localentity/withdraw",
