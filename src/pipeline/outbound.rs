@@ -27,7 +27,7 @@ use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::model::traceparent::Traceparent;
-use crate::record::{ExchangeTold, OpenRecord, RecordedBody, Recorder, Scheme, new_id};
+use crate::record::{OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
 use crate::transform::outbound::{self as transform, Draft};
@@ -206,10 +206,7 @@ impl Handler for OutboundPipeline {
             return self.finish(Err(denial), visit, false);
         };
         if let Some(record) = &mut visit.record {
-            record.exchange(ExchangeTold::new(
-                Arc::clone(&way.policy.name),
-                way.rules.preset.name,
-            ));
+            record.exchange(way.told());
             record.route(&way.counters.unallowed);
         }
         let answer = caught::caught(self.walk(way, arrival, &mut visit)).await;
@@ -224,10 +221,7 @@ impl Handler for OutboundPipeline {
         let live = self.live.load();
         record.config(live.generation);
         if let Some(way) = live.ways_out.get(self.index) {
-            record.exchange(ExchangeTold::new(
-                Arc::clone(&way.policy.name),
-                way.rules.preset.name,
-            ));
+            record.exchange(way.told());
         }
         record.denied(&Denial::new(refusal.cause, refusal.detail));
         record.close(now);
@@ -242,10 +236,7 @@ impl OutboundPipeline {
         let uuid = new_id(now);
         let mut record = self.recorder.open(now, uuid, peer, Scheme::Http);
         record.config(self.live.load().generation);
-        record.exchange(ExchangeTold::new(
-            Arc::clone(&way.policy.name),
-            way.rules.preset.name,
-        ));
+        record.exchange(way.told());
         Visit {
             id: RequestId::own(uuid),
             record: Some(record),

@@ -41,7 +41,7 @@ use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::pipeline::Live;
 use crate::record::{
-    ClientMetrics, CountedSocket, ExchangeTold, Execution, OpenRecord, Recorder, Scheme, new_id,
+    ClientMetrics, CountedSocket, Execution, OpenRecord, Recorder, Scheme, new_id,
 };
 use crate::runtime::drain::Drain;
 use crate::runtime::handshake::{accept_of, new_key};
@@ -181,10 +181,7 @@ impl Socket {
         if let Ok((generation, way)) = self.way() {
             record.config(generation);
             record.route(&way.counters.unallowed);
-            record.exchange(ExchangeTold::new(
-                Arc::clone(&way.policy.name),
-                way.rules.preset.name,
-            ));
+            record.exchange(way.told());
         }
         record
     }

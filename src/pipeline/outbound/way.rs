@@ -24,7 +24,8 @@ use crate::model::exchange::{Role, Security};
 use crate::model::outbound::CallerToken;
 use crate::model::settings::Timeouts;
 use crate::record::{
-    BudgetShown, ClientMetrics, ClockShown, ExchangeMetrics, Metrics, RouteMetrics, Scheme,
+    BudgetShown, ClientMetrics, ClockShown, ExchangeMetrics, ExchangeTold, Metrics, RouteMetrics,
+    Scheme,
 };
 use crate::runtime::nonces::Nonces;
 use crate::transform::outbound::Target;
@@ -89,6 +90,11 @@ impl WayOut {
     pub fn way(&self, role: Role, worker: usize) -> Option<&Forwarder<Full<Bytes>>> {
         let site = self.sites.iter().find(|site| site.role == role)?;
         site.ways.get(worker)
+    }
+
+    /// What a record says of the exchange before anything was sent.
+    pub(super) fn told(&self) -> ExchangeTold {
+        ExchangeTold::new(Arc::clone(&self.policy.name), self.rules.preset.name)
     }
 
     pub(super) fn site(&self, role: Role) -> Result<&Site, Box<Denial>> {
