@@ -50,6 +50,24 @@ fn new_pins_are_new_connections() {
     assert_eq!(stand_in.exchange.violations(), Vec::<String>::new());
 }
 
+/// A resumed session shows no certificate, so nothing could be held against the pins.
+#[test]
+fn every_handshake_is_a_full_one() {
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar("[\"GET /api/v3/**\"]", "");
+    let at = out(&sidecar);
+    assert_eq!(get(at, "/api/v3/account").status, 200);
+    for _ in 0..3 {
+        let before = stand_in.exchange.connections();
+        stand_in.exchange.close_idle();
+        sidecar.wait_until("another connection", || {
+            assert_eq!(get(at, "/api/v3/account").status, 200);
+            stand_in.exchange.connections() > before
+        });
+    }
+    assert_eq!(stand_in.exchange.resumed_handshakes(), 0);
+}
+
 #[test]
 fn a_listener_cannot_change_while_running() {
     let exchange = Exchange::start();
