@@ -202,11 +202,12 @@ fn f5_an_answer_before_the_request_is_read_is_delivered_and_the_next_one_is_its_
     // More than fits into the buffers of a connection, so that the answer comes while the body leaves.
     let body = format!("symbol=BTCUSDT&newClientOrderId={}", "x".repeat(200 << 10));
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    for (fault, expected, execution) in [
+    let faults = [
         (Fault::Conflict, 409, "answered"),
         (Fault::Unavailable, 504, "unknown"),
         (Fault::Forbidden, 403, "answered"),
-    ] {
+    ];
+    for (round, (fault, expected, execution)) in faults.into_iter().enumerate() {
         stand_in.exchange.fault(fault, PLACING, 1);
         let answer = ask(at, "POST", "/api/v3/order", form, &body);
         // Where the end of the connection is there before the answer, nobody can know.
@@ -215,7 +216,8 @@ fn f5_an_answer_before_the_request_is_read_is_delivered_and_the_next_one_is_its_
             status == expected || (status == 504 && said == "unknown"),
             "{fault:?}: {status} {said}"
         );
-        let event = events(&sidecar, 1).pop().unwrap();
+        // Each round before wrote two: the one that was faulted, and the one after it.
+        let event = events(&sidecar, 2 * round + 1).pop().unwrap();
         let recorded = event["exchange"]["execution"].as_str().unwrap();
         let known = if status == expected {
             execution
