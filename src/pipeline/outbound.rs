@@ -2,7 +2,7 @@
 //! a second time what may have been done once.
 
 mod answer;
-mod errand;
+mod exchange_call;
 mod own;
 mod question;
 mod socket;
@@ -39,7 +39,7 @@ pub use own::{OwnAnswer, short};
 pub use question::{Judged, JudgedFrame, judge, judge_frame};
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
-use errand::Errand;
+use exchange_call::ExchangeCall;
 
 /// The walk of one worker's requests to one exchange.
 pub struct OutboundPipeline {
@@ -100,11 +100,11 @@ impl OutboundPipeline {
             && let Err(denial) = intend(&self.recorder, way.audit, record).await
         {
             // Dropped, it would count as sent.
-            errand::give_back(permit.take_reservation(), way, self.clock.now());
+            exchange_call::give_back(permit.take_reservation(), way, self.clock.now());
             return Err(denial);
         }
         let draft = Draft::new(&permit, &facts.facts, head, body);
-        let mut errand = Errand {
+        let mut exchange_call = ExchangeCall {
             way: Arc::clone(way),
             role: facts.role,
             permit,
@@ -114,9 +114,9 @@ impl OutboundPipeline {
             deadline,
             sent: None,
         };
-        match errand.changes() {
-            false => errand.ask(record).await,
-            true => self.detach(errand, visit).await,
+        match exchange_call.changes() {
+            false => exchange_call.ask(record).await,
+            true => self.detach(exchange_call, visit).await,
         }
     }
 
@@ -154,15 +154,15 @@ impl OutboundPipeline {
     /// nothing back, and its record tells what became of it.
     async fn detach(
         &self,
-        mut errand: Errand,
+        mut exchange_call: ExchangeCall,
         visit: &mut Visit,
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
         let (tell, told) = oneshot::channel();
         let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
         self.orders.spawn(async move {
-            let speaks_codes = errand.way.rules.preset.speaks_codes;
-            let answer = caught::caught(errand.order(&mut record)).await;
+            let speaks_codes = exchange_call.way.rules.preset.speaks_codes;
+            let answer = caught::caught(exchange_call.order(&mut record)).await;
             let answer = answer.unwrap_or_else(|denial| {
                 record.denied(&denial);
                 transform::refusal(&denial, speaks_codes, &id, RequestBody::Settled)

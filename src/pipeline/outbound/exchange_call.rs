@@ -33,7 +33,7 @@ const ERROR_BYTES_MAX: usize = 4 << 10;
 const ATTEMPTS_MAX: u32 = 2;
 
 /// A request that may leave.
-pub(super) struct Errand {
+pub(super) struct ExchangeCall {
     pub(super) way: Arc<WayOut>,
     pub(super) role: Role,
     pub(super) permit: OutboundPermit,
@@ -47,7 +47,7 @@ pub(super) struct Errand {
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
 
-impl Errand {
+impl ExchangeCall {
     /// Whether a second one could do harm.
     pub(super) const fn changes(&self) -> bool {
         self.permit.known().effect.changes()
