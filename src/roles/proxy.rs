@@ -31,10 +31,10 @@ use super::admin::{ConfigInForce, Subject};
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
-use super::leaving::{leave, leave_out, until_told};
 use super::observe;
 use super::outlets::{self, Listening, Wanted};
 use super::reload::Reloader;
+use super::shutdown::{drain_inbound, drain_outbound, until_stopped};
 use super::traces;
 use super::ways_out;
 use super::workers::{self, Shared};
@@ -254,12 +254,12 @@ impl Sidecar {
         tracing::info!(listener = "inbound", address = %bound, workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
-        let lost = until_told(&mut stop, &mut ended).await;
+        let lost = until_stopped(&mut stop, &mut ended).await;
         readiness.set_draining();
         background.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
-        let end = leave(&connections, &timeouts, lost, &mut stop).await;
-        leave_out(&outlets, &orders, end, &mut stop).await;
+        let end = drain_inbound(&connections, &timeouts, lost, &mut stop).await;
+        drain_outbound(&outlets, &orders, end, &mut stop).await;
         upstream.drain(Duration::ZERO).await;
         finish.send_replace(true);
         join(threads);
