@@ -10,7 +10,7 @@ mod generation;
 pub mod keys;
 pub mod load;
 mod observe;
-mod outlets;
+mod outbound_listeners;
 pub mod proxy;
 mod reload;
 pub mod self_test;

@@ -55,7 +55,7 @@ const OUTBOUND_DRAIN_MIN: Duration = Duration::from_secs(2);
 /// The end of the ways out, after that of the way in: as long as requests were under way, the service could still cancel.
 /// What was sent is seen to its end, so that its record is written.
 pub(super) async fn drain_outbound(
-    outlets: &Drain,
+    connections: &Drain,
     orders: &Drain,
     end: Instant,
     stop: &mut StopSignals,
@@ -64,9 +64,9 @@ pub(super) async fn drain_outbound(
         .saturating_duration_since(Instant::now())
         .max(OUTBOUND_DRAIN_MIN);
     let drained = tokio::select! {
-        drained = async { tokio::join!(outlets.drain(left), orders.drain(left)).0 } => drained,
+        drained = async { tokio::join!(connections.drain(left), orders.drain(left)).0 } => drained,
         _again = stop.next() => {
-            tokio::join!(outlets.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
+            tokio::join!(connections.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
         }
     };
     tell(&drained);
