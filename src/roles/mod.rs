@@ -1,10 +1,10 @@
 //! The programs inside the one binary: wiring only, no decisions. Imported by nothing but `cli`.
 
 mod admin;
-mod asking;
 pub mod certificates;
 mod changes;
 pub mod demo;
+mod exchange_polling;
 pub mod exchanges;
 mod generation;
 pub mod keys;

@@ -251,7 +251,7 @@ impl Sidecar {
         let workers = self.parts.workers;
         // Not of the helpers: those run until the last record is written, but nothing is reloaded or asked on the way out.
         let background = Drain::new();
-        self.ask_exchanges(&asked_newest, &orders, &background);
+        self.poll_exchanges(&asked_newest, &orders, &background);
         let (live, recorder) = (Arc::clone(&self.live), self.recorder.clone());
         let reloader = self.reloader(newest, key_source);
         reloader.tell_first();

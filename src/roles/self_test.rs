@@ -22,7 +22,7 @@ use crate::pipeline::outbound::{OutboundPipeline, OwnAnswer, WayOut, short};
 use crate::record::{Metrics, Recorder, SpoolError};
 use crate::runtime::drain::Drain;
 
-use super::asking::note_time;
+use super::exchange_polling::note_time;
 use super::generation::{Generation, Parts};
 
 /// Bytes of an answer: an account with every asset that there is has some hundred KiB.

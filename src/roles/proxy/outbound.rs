@@ -8,7 +8,7 @@ use crate::accept::outbound::Bound;
 use crate::model::exchange::Role;
 use crate::pipeline::Live;
 use crate::pipeline::outbound::OutboundPipeline;
-use crate::roles::asking;
+use crate::roles::exchange_polling;
 use crate::roles::outbound_listeners::{BoundListener, ListenerPlan};
 use crate::roles::workers;
 use crate::runtime::drain::Drain;
@@ -38,7 +38,7 @@ impl Sidecar {
     }
 
     /// Starts what is asked of exchanges in the background, over connections of its own, behind those of the workers.
-    pub(super) fn ask_exchanges(
+    pub(super) fn poll_exchanges(
         &self,
         newest: &watch::Receiver<u64>,
         orders: &Drain,
@@ -50,7 +50,7 @@ impl Sidecar {
             let live = Arc::clone(&self.live);
             let tending = workers::tend(live, newest.clone(), self.upstream.clone(), way);
             self.upstream.spawn(tending);
-            asking::start(
+            exchange_polling::start(
                 self.outbound_pipeline(index, own, Bound::Unix, orders, newest),
                 background,
             );
