@@ -224,7 +224,7 @@ impl Pipeline {
         let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
-            Err(turned) => turned.route,
+            Err(rejected) => rejected.route,
         };
         if let Some(counters) = visit.route.and_then(|route| routes.get(route.index)) {
             record.route(counters);

@@ -56,14 +56,14 @@ pub enum Admission<'p> {
 
 /// A refusal, with the route if one was found: its answers and its records are the route's.
 #[derive(Debug)]
-pub struct Turned<'p> {
+pub struct Rejected<'p> {
     /// Why.
     pub denial: Box<Denial>,
     /// The route.
     pub route: Option<&'p Route>,
 }
 
-impl From<Box<Denial>> for Turned<'_> {
+impl From<Box<Denial>> for Rejected<'_> {
     fn from(denial: Box<Denial>) -> Self {
         Self {
             denial,
@@ -72,9 +72,9 @@ impl From<Box<Denial>> for Turned<'_> {
     }
 }
 
-impl From<Turned<'_>> for Box<Denial> {
-    fn from(turned: Turned<'_>) -> Self {
-        turned.denial
+impl From<Rejected<'_>> for Box<Denial> {
+    fn from(rejected: Rejected<'_>) -> Self {
+        rejected.denial
     }
 }
 
@@ -98,7 +98,7 @@ pub fn admit<'p>(
     now: Now,
     spend: Spend,
     trace: &mut Trace,
-) -> Result<Admission<'p>, Turned<'p>> {
+) -> Result<Admission<'p>, Rejected<'p>> {
     let mut tally = Tally::default();
     let mut ask = Ask {
         facts,
@@ -119,7 +119,7 @@ pub fn admit<'p>(
         Err(denial) => return Err(tally.refused.unwrap_or(denial).into()),
     };
     ask.route = Some(route);
-    let here = |denial| Turned {
+    let here = |denial| Rejected {
         denial,
         route: Some(route),
     };

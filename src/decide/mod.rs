@@ -16,7 +16,7 @@ mod preflight;
 mod tally;
 mod trace;
 
-pub use admit::{Admission, Entry, Turned, admit};
+pub use admit::{Admission, Entry, Rejected, admit};
 pub use body::{BodyNeeds, body};
 pub use head::{HeadOk, head};
 pub use permit::{Permit, Permitted};
