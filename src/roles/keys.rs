@@ -101,11 +101,11 @@ impl KeySource {
     /// Fetches until `stop` is done.
     async fn run(&self, clock: &dyn Clock, metrics: &Metrics, stop: impl Future<Output = ()>) {
         // Fixed keys have no source.
-        let Some(wishes) = self.keyring.wishes() else {
+        let Some(requests) = self.keyring.fetch_requests() else {
             return stop.await;
         };
         let fetch = || self.fetch(clock, metrics);
-        fetch::run(self.refresh, wishes, stop, fetch).await;
+        fetch::run(self.refresh, requests, stop, fetch).await;
     }
 
     /// For `/readyz`.
