@@ -19,7 +19,7 @@ use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
 use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
-use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
+use crate::decide::{self, Admission, BodyNeeds, Evaluation, Permit};
 use crate::forward::{Forwarder, Slot};
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
@@ -211,7 +211,8 @@ impl Pipeline {
         let Visit {
             id, now, record, ..
         } = visit;
-        let (now, trace) = (*now, &mut Trace::Off);
+        let now = *now;
+        let evaluation = &mut Evaluation::live(&snap.ledger, now);
         let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
         let judged = judge(&head, &arrival.connection, arrival.fault, snap, record);
@@ -221,7 +222,7 @@ impl Pipeline {
         };
         let facts = judged?;
         live.trusts(&facts, now)?;
-        let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
+        let admitted = decide::admit(&snap.policy, &facts, evaluation);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
             Err(rejected) => rejected.route,
@@ -241,19 +242,10 @@ impl Pipeline {
         };
         let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
-        let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
+        let ok = decide::head(entry, &facts, &caller, evaluation)?;
         let body = self.admit(body, ok.body_needs(), snap, record).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
-        let permit = decide::body(
-            ok,
-            &facts,
-            &caller,
-            whole,
-            &snap.ledger,
-            now,
-            Spend::Yes,
-            trace,
-        )?;
+        let permit = decide::body(ok, &facts, &caller, whole, evaluation)?;
         record.shadow(permit.shadow());
         intend(&self.recorder, permit.route().audit, record).await?;
         let slot = self.checkout(live, &permit, record).await?;
