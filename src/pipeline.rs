@@ -8,10 +8,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need, WholeBodies};
 use crate::accept::facts::{FactRules, facts, sole_origin};
@@ -36,6 +34,7 @@ use crate::transform::{self, Answers, Page, RequestBody, Stamp};
 
 mod answer;
 mod caught;
+mod opening;
 pub mod outbound;
 mod question;
 mod streams;
@@ -46,6 +45,7 @@ pub use question::{Assumed, Explanation, Question, Verdict, explain};
 pub use streams::Streams;
 pub use upload::Upload;
 
+use opening::{Opening, RequestId};
 use outbound::WayOut;
 use streams::{Held, is_stream};
 
@@ -338,15 +338,8 @@ impl Handler for Pipeline {
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
         let live = self.live.load_full();
         let now = self.clock.now();
-        let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self
-            .recorder
-            .open(now, id.uuid, arrival.connection.peer, live.scheme);
-        record.config(live.generation);
-        let body = match arrival.request.body().is_end_stream() {
-            true => RequestBody::Settled,
-            false => RequestBody::Unread,
-        };
+        let opening = Opening::of(&arrival, &self.recorder, now, live.generation, live.scheme);
+        let Opening { id, record, body } = opening;
         let mut visit = Visit {
             id,
             now,
@@ -411,45 +404,4 @@ fn judge(
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
-}
-
-/// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes
-/// by our own in any case, because a client may use a name twice.
-struct RequestId {
-    uuid: Uuid,
-    header: HeaderValue,
-}
-
-/// The longest name that is taken from a client, in bytes.
-const REQUEST_ID_BYTES_MAX: usize = 64;
-
-impl RequestId {
-    fn choose(headers: &http::HeaderMap, now: Now) -> Self {
-        let uuid = new_id(now);
-        let mut sent = headers.get_all("x-request-id").iter();
-        let only = sent.next().filter(|_| sent.next().is_none());
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-        let sound = only.filter(|name| {
-            let bytes = name.as_bytes();
-            (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
-        });
-        let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
-        Self { uuid, header }
-    }
-
-    /// What the service is told beside the facts; `traceparent` is our span, where requests are traced.
-    const fn stamp(&self, secure: bool, traceparent: Option<HeaderValue>) -> Stamp<'_> {
-        Stamp {
-            request_id: &self.header,
-            secure,
-            traceparent,
-        }
-    }
-
-    fn own(uuid: Uuid) -> HeaderValue {
-        let mut text = Uuid::encode_buffer();
-        let text = uuid.hyphenated().encode_lower(&mut text);
-        // Hexadecimal digits and hyphens are a header value.
-        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
-    }
 }

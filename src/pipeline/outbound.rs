@@ -13,7 +13,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -32,7 +31,8 @@ use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
 use crate::transform::outbound::{self as transform, Draft};
 
-use super::{Live, RequestId, caught, intend};
+use super::opening::{Opening, RequestId};
+use super::{Live, caught, intend};
 
 pub use answer::OutboundBody;
 pub use own::{OwnAnswer, short};
@@ -187,15 +187,9 @@ impl Handler for OutboundPipeline {
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
         let live = self.live.load_full();
         let now = self.clock.now();
-        let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self
-            .recorder
-            .open(now, id.uuid, arrival.connection.peer, Scheme::Http);
-        record.config(live.generation);
-        let body = match arrival.request.body().is_end_stream() {
-            true => RequestBody::Settled,
-            false => RequestBody::Unread,
-        };
+        let (recorder, generation) = (&self.recorder, live.generation);
+        let opening = Opening::of(&arrival, recorder, now, generation, Scheme::Http);
+        let Opening { id, record, body } = opening;
         let mut visit = Visit {
             id: id.header,
             record: Some(record),
