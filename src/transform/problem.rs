@@ -8,16 +8,13 @@ use serde::Serialize;
 
 use super::answer::Answers;
 use super::{REQUEST_ID, cors, deprecation, quota};
-use crate::decide::policy::Route;
+use crate::decide::policy::{Matching, Route};
 use crate::model::cors::Cors;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::units::seconds_up;
 
 /// Where each code is explained. With the code behind it, the `type` of a problem.
 pub(super) const PROBLEMS: &str = "https://outrider.dev/problems/";
-
-/// The methods of `Allow` for a method that is refused wherever it goes.
-const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Whether the client may still be sending the body of the request that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,12 +118,18 @@ pub(super) fn wait_seconds(denial: &Denial) -> Option<u64> {
 fn set_allow(headers: &mut HeaderMap, denial: &Denial) {
     let allow = match (&denial.advice, denial.cause) {
         (Advice::Methods(methods), _) => HeaderValue::try_from(methods.as_str()).ok(),
-        (_, Cause::MethodRefused) => Some(HeaderValue::from_static(FORWARDED_METHODS)),
+        (_, Cause::MethodRefused) => usual_methods(),
         _ => None,
     };
     if let Some(allow) = allow {
         headers.insert(ALLOW, allow);
     }
+}
+
+/// For a method that is refused wherever it goes: those that a route takes which names none.
+fn usual_methods() -> Option<HeaderValue> {
+    let names = Matching::USUAL_METHODS.map(|method| method.to_string());
+    HeaderValue::try_from(names.join(", ")).ok()
 }
 
 /// `WWW-Authenticate` values; those that never change are made at load.
