@@ -30,7 +30,7 @@ use crate::model::traceparent::Traceparent;
 use crate::record::{
     ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, Stage, new_id,
 };
-use crate::transform::{self, Answers, Page, RequestBody, Stamp};
+use crate::transform::{self, Answers, Page, RequestBody};
 
 mod answer;
 mod caught;
