@@ -16,6 +16,9 @@ use crate::model::units::seconds_up;
 /// Where each code is explained. With the code behind it, the `type` of a problem.
 pub(super) const PROBLEMS: &str = "https://outrider.dev/problems/";
 
+/// The media type of a problem (RFC 9457 section 6.1).
+pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
 /// Whether the client may still be sending the body of the request that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestBody {
@@ -44,25 +47,12 @@ pub fn refusal(
     page: &Page<'_>,
     body: RequestBody,
 ) -> Response<Bytes> {
-    let wait = wait_seconds(denial);
-    let mut response = Response::new(problem(denial.cause, request_id, wait));
-    *response.status_mut() = denial.cause.status();
+    let problem = problem(denial.cause, request_id, wait_seconds(denial));
+    let mut response = refused(denial, problem, PROBLEM_JSON, request_id, body);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
     answers.set_security(headers);
-    headers.insert(REQUEST_ID, request_id.clone());
-    if denial.cause.closes() || body == RequestBody::Unread {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     if let Some(challenge) = answers.challenges.challenge(denial) {
         headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(seconds) = wait {
-        headers.insert(RETRY_AFTER, seconds.into());
     }
     set_allow(headers, denial);
     if let Advice::Quota(spent) = &denial.advice {
@@ -73,6 +63,29 @@ pub fn refusal(
         route.and_then(|route| route.deprecation.as_deref()),
     );
     cors::tell(headers, page.cors, page.origin);
+    response
+}
+
+/// What every refusal says, whichever way the request went: its status, when to try again, and whether the connection ends.
+pub(super) fn refused(
+    denial: &Denial,
+    problem: Bytes,
+    media_type: HeaderValue,
+    request_id: &HeaderValue,
+    body: RequestBody,
+) -> Response<Bytes> {
+    let mut response = Response::new(problem);
+    *response.status_mut() = denial.cause.status();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_TYPE, media_type);
+    headers.insert(REQUEST_ID, request_id.clone());
+    if denial.cause.closes() || body == RequestBody::Unread {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(seconds) = wait_seconds(denial) {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
     response
 }
 
@@ -103,15 +116,9 @@ fn problem(cause: Cause, request_id: &HeaderValue, retry_after: Option<u64>) -> 
 
 /// When to try again: as advised, or for a cause that passes by itself a guess on the short side.
 pub(super) fn wait_seconds(denial: &Denial) -> Option<u64> {
-    match &denial.advice {
-        Advice::RetryAfter(wait) => return Some(seconds_up(*wait)),
-        Advice::Quota(spent) => return Some(seconds_up(spent.more_in)),
-        Advice::None | Advice::Methods(_) | Advice::Scope(_) | Advice::StepUp(_) => {}
-    }
-    match denial.cause.status().as_u16() {
-        429 | 503 => Some(1),
-        _ => None,
-    }
+    let passes = matches!(denial.cause.status().as_u16(), 429 | 503);
+    let advised = denial.wait().map(seconds_up);
+    advised.or_else(|| passes.then_some(1))
 }
 
 /// A 405 names the methods that would do (RFC 9110 section 15.5.6).
