@@ -35,6 +35,7 @@ use super::opening::{Opening, RequestId};
 use super::{Live, caught, intend};
 
 pub use answer::OutboundBody;
+pub use exchange_call::error_code;
 pub use own::{OwnAnswer, short};
 pub use question::{Judged, JudgedFrame, judge, judge_frame};
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};

@@ -381,8 +381,9 @@ pub(super) fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
     status.is_server_error() || matches!(code, Some(-1006 | -1007))
 }
 
-/// The code of an error in the exchange's own words.
-fn error_code(body: &[u8]) -> Option<i64> {
+/// The code of an error in the exchange's own words: the member `code`, as Binance has it.
+#[must_use]
+pub fn error_code(body: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Failure {
         code: i64,
