@@ -286,10 +286,7 @@ fn allowed(way: &WayOut, facts: &LocalFacts, record: &mut OpenRecord) -> Result<
 
 /// The body, whole and without what the client put there to be believed.
 async fn admit(way: &WayOut, facts: &LocalFacts, body: Incoming) -> Result<Bytes, Box<Denial>> {
-    if door::is_bodiless(&facts.facts) {
-        let why = "exchanges read the parameters of a GET in its query";
-        return Err(Denial::new(Cause::BodyNotAllowed, why));
-    }
+    door::refuse_body_on_get(&facts.facts)?;
     let limits = BodyLimits {
         bytes_max: way.body_bytes_max,
         idle: way.timeouts.body_idle,
