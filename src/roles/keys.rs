@@ -1,6 +1,6 @@
 //! The one fetcher of keys in the process: it keeps a keyring filled from its URL, and tells when that fails and when
-//! it works again. What is there stays until something better comes or it is too old; never
-//! does the fetcher empty the keyring, but of keys on probation.
+//! it works again. What is there stays until something better comes or it is too old. Never empties the keyring, except of
+//! keys on probation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
