@@ -292,7 +292,8 @@ pub fn json(status: u16, body: &str) -> Vec<Act> {
     ))]
 }
 
-fn identity() -> (String, ServerConfig) {
+/// A CA, and what a server that it vouches for is called `localhost` with.
+pub fn identity() -> (String, ServerConfig) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();

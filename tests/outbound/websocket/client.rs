@@ -2,7 +2,7 @@
 //! time.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,17 @@ use outrider::model::secret::Secret;
 use outrider::roles::demo::exchange::{ApiKey, Exchange, Options};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::sidecar::{Setup, Sidecar};
-use crate::support::wire::PATIENCE;
 use crate::world::{KEY, ROUTES, SECRET, out, wait_for_time};
 
 /// The name of the key with Ed25519.
 pub const ED25519: &str = "ed25519ed25519ed25519ed25519ed25519ed25519ed25519ed25519ed25519e";
+
+/// How long anything is waited for: the machine may be busy with other things.
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Everything that the tests ask for.
 pub const ALL: &str = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"WS **\", \"STREAM **\"]";
@@ -86,6 +88,11 @@ impl Market {
 
     /// A sidecar that leads to it and knows its time.
     pub fn sidecar(&self, with: With, allow: &str, more: &str) -> Sidecar {
+        self.lead(with, &self.outbound(with, allow, more), &[])
+    }
+
+    /// A sidecar with this section `outbound` and the files that it names.
+    pub fn lead(&self, with: With, top: &str, more: &[(&str, &str)]) -> Sidecar {
         let pem = self.ed25519.serialize_pem();
         let (id, secret) = match with {
             With::Hmac => (KEY, SECRET),
@@ -96,10 +103,10 @@ impl Market {
             ("API_KEY", id),
             ("API_SECRET", secret),
         ];
-        let top = self.outbound(with, allow, more);
-        let files = [("ca.pem", self.exchange.root_pem())];
+        let mut files = vec![("ca.pem", self.exchange.root_pem())];
+        files.extend(more);
         let sidecar = Sidecar::start(&Setup {
-            top: &top,
+            top,
             files: &files,
             env: &env,
             ..Setup::new("http://127.0.0.1:9", ROUTES)
@@ -141,9 +148,14 @@ impl Client {
     /// Opens one with these header lines.
     pub fn shake(at: SocketAddr, target: &str, headers: &str) -> Result<Self, Refused> {
         let mut stream = TcpStream::connect(at).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nHost: {at}\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
+        Self::shaken(stream)
+    }
+
+    /// Reads the answer to a handshake that was sent.
+    pub fn shaken(mut stream: TcpStream) -> Result<Self, Refused> {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -159,6 +171,7 @@ impl Client {
                 "{head}"
             );
             assert!(!head.contains("sec-websocket-extensions"), "{head}");
+            assert!(!head.contains("sec-websocket-protocol"), "{head}");
             return Ok(Self(WebSocket::from_raw_socket(stream, Role::Client, None)));
         }
         let length = head.split("content-length: ").nth(1).unwrap_or("0");
@@ -179,9 +192,14 @@ impl Client {
 
     /// The next text.
     pub fn hear(&mut self) -> Value {
+        serde_json::from_str(&self.hear_text()).unwrap()
+    }
+
+    /// The same as it was spelt.
+    pub fn hear_text(&mut self) -> String {
         loop {
             if let Message::Text(text) = self.0.read().unwrap() {
-                return serde_json::from_str(&text).unwrap();
+                return text.to_string();
             }
         }
     }
@@ -225,16 +243,53 @@ impl Client {
         panic!("the WebSocket stays open");
     }
 
+    /// Whether it could be sent.
+    pub fn send_or(&mut self, message: Message) -> bool {
+        self.0.send(message).is_ok()
+    }
+
+    /// Sends bytes as they are, beside all frames.
+    pub fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.get_mut().write_all(bytes)
+    }
+
+    /// Closes with this code.
+    pub fn close_with(mut self, frame: Option<CloseFrame>) {
+        self.0.close(frame).unwrap();
+        while self.0.read().is_ok() {}
+    }
+
     /// Closes in order.
     pub fn close(mut self) {
         self.0.close(None).unwrap();
         while self.0.read().is_ok() {}
     }
 
+    /// Says nothing any more, and would still listen.
+    pub fn half_close(&self) {
+        self.0.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Is gone without a word.
     pub fn hang_up(self) {
         drop(self);
     }
+}
+
+/// Waits for something that must become true.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "not {what} in time");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until no WebSocket is open any more, at either end.
+pub fn all_closed(sidecar: &Sidecar) {
+    eventually("closed", || {
+        sidecar.metric("outrider_exchange_sockets", &[]) == 0.0
+    });
 }
 
 /// The events of a type, as soon as there are so many.
