@@ -8,8 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::client::{ALL, Client, Market, UPGRADE, With, all_closed, event, events};
+use super::client::{ALL, Client, UPGRADE, all_closed, event, events};
 use super::peer::Peer;
+use crate::support::exchange::StandIn;
 use crate::support::sidecar::Sidecar;
 use crate::world::out;
 
@@ -264,8 +265,8 @@ fn an_end_without_a_word_is_told_to_the_other_side() {
 
 #[test]
 fn a_frame_that_comes_with_the_handshake_is_judged_like_any_other() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, "[\"WS time\"]", "");
+    let market = StandIn::start();
+    let sidecar = market.sidecar("[\"WS time\"]", "");
     let at = out(&sidecar);
     let frames = [
         masked(0x81, br#"{"id":1,"method":"order.place"}"#),
@@ -293,7 +294,7 @@ fn a_frame_that_comes_with_the_handshake_is_judged_like_any_other() {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.write_all(&refused).unwrap();
     assert_eq!(Client::shaken(stream).err().unwrap().status, 403);
-    market.is_content();
+    market.assert_clean();
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::calls::order;
-use super::client::{ALL, event, events, eventually};
+use super::client::{ALL, event, events};
 use super::peer::Peer;
+use crate::support::wait::wait_until;
 use crate::world::{get, out};
 
 /// What is given up soon. Honest answers come much sooner.
@@ -67,7 +68,7 @@ fn an_order_that_was_given_up_keeps_its_identifier_and_its_late_answer_is_told()
     let answer = json!({"id": "a", "status": 200, "result": {"serverTime": 1}});
     server.say(&answer);
     assert_eq!(client.hear(), answer);
-    eventually("recorded", || {
+    wait_until("recorded", || {
         let all = events(&sidecar, "ws.request", 1);
         all.iter()
             .any(|event| event["action"]["name"] == "WS time" && event["response"]["status"] == 200)

@@ -12,16 +12,18 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::client::{Client, Market, PATIENCE, With};
+use super::client::Client;
+use crate::support::exchange::StandIn;
+use crate::support::localhost::identity;
 use crate::support::sidecar::Sidecar;
-use crate::world::identity;
+use crate::support::wire::PATIENCE;
 
 /// The bytes of a connection.
 type Stream = StreamOwned<ServerConnection, TcpStream>;
 
 /// Where connections of WebSockets end; everything else of the exchange is the stand-in's.
 pub struct Peer {
-    pub market: Market,
+    pub market: StandIn,
     listener: TcpListener,
     config: Arc<ServerConfig>,
     ca: String,
@@ -31,7 +33,7 @@ impl Peer {
     pub fn start() -> Self {
         let (ca, config) = identity();
         Self {
-            market: Market::start(),
+            market: StandIn::start(),
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
             config: Arc::new(config),
             ca,
@@ -40,20 +42,10 @@ impl Peer {
 
     /// A sidecar whose WebSockets lead here.
     pub fn sidecar(&self, allow: &str, more: &str) -> Sidecar {
-        let rest = self.market.exchange.rest_url();
-        let port = self.listener.local_addr().unwrap().port();
-        let sites: String = ["ws_api", "streams"]
-            .map(|role| {
-                format!("      {role}: {{ url: \"https://localhost:{port}\", ca_file: peer.pem, stand_in: true }}\n")
-            })
-            .concat();
-        let top = format!(
-            "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      \
-             rest: {{ url: \"{rest}\", ca_file: ca.pem, stand_in: true }}\n{sites}    \
-             sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\" }}\n    allow: {allow}\n{more}"
-        );
-        let files = [("peer.pem", self.ca.as_str())];
-        self.market.lead(With::Hmac, &top, &files)
+        let here = self.listener.local_addr().unwrap().port();
+        let mut way = self.market.way().allow(allow).more(more);
+        way.sockets = Some((here, self.ca.clone()));
+        way.start()
     }
 
     /// Opens a WebSocket of the API: both of its ends.

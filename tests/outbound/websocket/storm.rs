@@ -4,18 +4,20 @@ use std::thread;
 
 use serde_json::json;
 
-use super::client::{ALL, Client, Market, With, all_closed, events, eventually};
+use super::client::{ALL, Client, all_closed, events};
+use crate::support::exchange::StandIn;
+use crate::support::wait::wait_until;
 
 #[test]
 fn whoever_is_disconnected_comes_back_and_nothing_is_left_over() {
     const CLIENTS: u64 = 12;
     const ROUNDS: u64 = 3;
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let market = StandIn::start();
+    let sidecar = market.sidecar(ALL, "");
     let open = || sidecar.metric("outrider_exchange_sockets", &[]) as u64;
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::api(&sidecar)).collect();
     for round in 0..ROUNDS {
-        eventually("open", || {
+        wait_until("open", || {
             open() == CLIENTS && market.exchange.open_sockets() == CLIENTS
         });
         market.exchange.close_all();
@@ -41,6 +43,6 @@ fn whoever_is_disconnected_comes_back_and_nothing_is_left_over() {
     assert_eq!(events(&sidecar, "ws.open", count).len(), count);
     assert_eq!(events(&sidecar, "ws.close", count).len(), count);
     all_closed(&sidecar);
-    eventually("gone", || market.exchange.open_sockets() == 0);
-    market.is_content();
+    wait_until("gone", || market.exchange.open_sockets() == 0);
+    market.assert_clean();
 }

@@ -11,7 +11,7 @@ use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Effect;
-use crate::pipeline::outbound::errand::{is_unknown, used};
+use crate::pipeline::outbound::exchange_call::{is_unknown, used};
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, LateAnswer, OpenRecord};
 use crate::transform::signers::SignerMark;
