@@ -195,26 +195,25 @@ impl Way {
             With::Hmac => (KEY, SECRET),
             With::Ed25519 => (ED25519, self.pem.as_str()),
         };
+        let mut files = vec![("ca.pem", self.ca.as_str())];
+        if let Some((_, ca)) = &self.sockets {
+            files.push(("sockets.pem", ca));
+        }
         let secrets = [("API_KEY", id), ("API_SECRET", secret)];
         Sidecar::start(&Setup {
             top: &format!("{}{}", self.top, self.section()),
-            files: &[("ca.pem", &self.ca), ("sockets.pem", self.sockets().1)],
+            files: &files,
             env: &[ENVIRONMENT, &secrets].concat(),
             workers: self.workers,
             ..Setup::new("http://127.0.0.1:9", ROUTES)
         })
     }
 
-    fn sockets(&self) -> (u16, &str) {
-        let elsewhere = self.sockets.as_ref();
-        elsewhere.map_or((self.port, &*self.ca), |(port, ca)| (*port, ca))
-    }
-
     /// The section `outbound` that leads to all of the exchange's interfaces.
     pub fn section(&self) -> String {
         let site = |(role, scheme): (&str, &str)| {
-            let (port, ca) = match scheme {
-                "wss" => (self.sockets().0, "sockets.pem"),
+            let (port, ca) = match &self.sockets {
+                Some((port, _)) if scheme == "wss" => (*port, "sockets.pem"),
                 _ => (self.port, "ca.pem"),
             };
             let url = format!("{scheme}://localhost:{port}");

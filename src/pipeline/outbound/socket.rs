@@ -4,6 +4,7 @@
 mod binds;
 mod calls;
 mod ends;
+mod heard;
 mod outcome;
 mod pending;
 mod relay;

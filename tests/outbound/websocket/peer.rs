@@ -64,6 +64,15 @@ impl Peer {
 
     /// The exchange's end of the next WebSocket.
     pub fn accept(&self) -> Server {
+        self.accept_with(|proof| {
+            format!(
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {proof}\r\n"
+            )
+        })
+    }
+
+    /// The same with other header lines; they are told the proof that belongs into them.
+    pub fn accept_with(&self, lines: impl FnOnce(&str) -> String) -> Server {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let tls = ServerConnection::new(Arc::clone(&self.config)).unwrap();
@@ -75,26 +84,27 @@ impl Peer {
             head.extend(byte);
         }
         let head = String::from_utf8(head).unwrap();
-        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-        let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
-        let accept = accept_of(key.unwrap().1);
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
+        let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+        let key = fields.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+        let lines = lines(&accept_of(key.unwrap().1));
+        let answer = format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n");
         stream.write_all(answer.as_bytes()).unwrap();
         let bounds = WebSocketConfig::default()
             .max_frame_size(None)
             .max_message_size(None);
-        Server(WebSocket::from_raw_socket(
-            stream,
-            Role::Server,
-            Some(bounds),
-        ))
+        Server {
+            head,
+            socket: WebSocket::from_raw_socket(stream, Role::Server, Some(bounds)),
+        }
     }
 }
 
 /// The exchange's end.
-pub struct Server(WebSocket<Stream>);
+pub struct Server {
+    /// The head of the handshake.
+    pub head: String,
+    socket: WebSocket<Stream>,
+}
 
 impl Server {
     /// The next frame of the sidecar that is a text.
@@ -113,7 +123,7 @@ impl Server {
 
     /// The next message, whatever it is.
     pub fn next(&mut self) -> Result<Message, Error> {
-        self.0.read()
+        self.socket.read()
     }
 
     pub fn say(&mut self, frame: &Value) {
@@ -121,19 +131,19 @@ impl Server {
     }
 
     pub fn send(&mut self, message: Message) -> Result<(), Error> {
-        self.0.send(message)
+        self.socket.send(message)
     }
 
     /// Sends bytes as they are, beside all frames.
     pub fn raw(&mut self, bytes: &[u8]) {
-        let stream = self.0.get_mut();
+        let stream = self.socket.get_mut();
         stream.write_all(bytes).unwrap();
         stream.flush().unwrap();
     }
 
     /// The same, as far as they are taken in.
     pub fn raw_or(&mut self, bytes: &[u8]) {
-        let stream = self.0.get_mut();
+        let stream = self.socket.get_mut();
         let _taken = stream.write_all(bytes).and_then(|()| stream.flush());
     }
 

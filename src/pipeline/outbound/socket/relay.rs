@@ -2,7 +2,6 @@
 //! every wait, and with an end that both are told of. Never decides about a frame.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -18,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::calls::Calls;
 use super::ends::{Cut, End, farewell, last_words};
+use super::heard::{Heard, Pings};
 use super::{Asked, Ending, Socket, Talk};
 use crate::forward::Switched;
 use crate::model::denial::{Cause, Denial};
@@ -38,9 +38,6 @@ const READ_BYTES: usize = 16 << 10;
 
 /// How often is looked at what waits.
 const TICK: Duration = Duration::from_secs(1);
-
-/// How often an exchange that says nothing is asked whether it is there, before it is taken to be gone.
-const PINGS: u32 = 3;
 
 /// How long answers to what changes something are waited for when nobody asks any more. Less than a stop gives.
 const LINGER_MAX: Duration = Duration::from_millis(1_200);
@@ -245,50 +242,6 @@ async fn cut(socket: &Socket, talk: &Talk, until: Option<Instant>) -> Cut {
     }
 }
 
-/// When the exchange was heard the last time.
-struct Heard {
-    began: Instant,
-    /// Milliseconds since then.
-    last: AtomicU64,
-}
-
-impl Heard {
-    fn now() -> Self {
-        Self {
-            began: Instant::now(),
-            last: AtomicU64::new(0),
-        }
-    }
-
-    fn note(&self) {
-        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(since, Ordering::Relaxed);
-    }
-
-    fn quiet_for(&self) -> Duration {
-        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(last)
-    }
-}
-
-/// Pings that were sent since the exchange said something.
-#[derive(Default)]
-struct Pings(u32);
-
-impl Pings {
-    /// Whether it is time for the next: so many fit into the longest silence, and what is left waits for an answer.
-    fn is_due(&mut self, quiet: Duration, silence_max: Duration) -> bool {
-        let between = silence_max / (PINGS + 1);
-        if quiet < between {
-            self.0 = 0;
-            return false;
-        }
-        let is_due = self.0 < PINGS && quiet >= between * (self.0 + 1);
-        self.0 += u32::from(is_due);
-        is_due
-    }
-}
-
 /// Both directions at once: neither waits for the other, but for whoever takes too long to read.
 struct Duplex<'r> {
     socket: &'r Socket,
@@ -438,7 +391,7 @@ impl Duplex<'_> {
         if is_no_use {
             return Err(End::Own(Cut::Unanswering));
         }
-        match pings.is_due(self.heard.quiet_for(), self.rules.silence) {
+        match pings.is_due(&self.heard, self.rules.silence) {
             true => {
                 let ping = Message::Ping(Vec::new().into());
                 self.tell_exchange(to_exchange, ping).await
