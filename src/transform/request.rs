@@ -1,6 +1,5 @@
 //! The request as the service gets it: strip first, then set. What was judged is what is sent; the body is only wrapped.
 
-use std::io::Write as _;
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, VIA};
@@ -11,6 +10,7 @@ use super::{REQUEST_ID, hop_by_hop, trace_context};
 use crate::decide::Permit;
 use crate::model::caller::{Caller, IdentityHeaders};
 use crate::model::facts::{Facts, Framing};
+use crate::model::ip::IpText;
 
 const SUBJECT: HeaderName = HeaderName::from_static("outrider-subject");
 const ROLES: HeaderName = HeaderName::from_static("outrider-roles");
@@ -245,18 +245,9 @@ fn folds_to(name: &[u8], entry: &[u8]) -> bool {
 
 /// The address as text, with one allocation.
 fn address(ip: IpAddr) -> HeaderValue {
-    /// The longest form of an IPv6 address.
-    const TEXT_MAX: usize = 45;
-    let mut text = [0; TEXT_MAX];
-    let mut rest = text.as_mut_slice();
-    let written = write!(rest, "{ip}");
-    let left = rest.len();
-    let text = text.get(..TEXT_MAX - left).unwrap_or_default();
-    match (written, HeaderValue::from_bytes(text)) {
-        (Ok(()), Ok(value)) => value,
-        // Not reachable: an address is short ASCII. `unknown` is what RFC 7239 section 6.2 has for it.
-        (Ok(()) | Err(_), _) => HeaderValue::from_static("unknown"),
-    }
+    let text = HeaderValue::from_bytes(IpText::of(ip).as_bytes());
+    // Not reachable: an address is ASCII. `unknown` is what RFC 7239 section 6.2 has for it.
+    text.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// Our entry in `Via`: the version that was received and a name that says nothing of the machine.
