@@ -169,7 +169,7 @@ pub fn sign(
 fn uri(path: &str, query: &str) -> Result<Uri, Box<Denial>> {
     let target = match query {
         "" => PathAndQuery::try_from(path),
-        query => PathAndQuery::try_from(format!("{path}?{query}")),
+        query => PathAndQuery::try_from([path, "?", query].concat()),
     };
     let target = target.map_err(|_| unsigned("what was signed is no request target"))?;
     Ok(Uri::from(target))
