@@ -262,8 +262,17 @@ fn is_utf8(content_type: Option<&HeaderValue>) -> bool {
     })
 }
 
-/// Whether a request must not have a body: with these methods an exchange reads parameters of the query only.
-#[must_use]
-pub fn is_bodiless(facts: &Facts) -> bool {
-    matches!(facts.method, Method::GET | Method::HEAD) && facts.framing != Framing::None
+/// Refuses a body where there must be none: with these methods an exchange reads parameters of the query only. Asked
+/// before a byte of it is read.
+///
+/// # Errors
+/// [`Cause::BodyNotAllowed`].
+pub fn refuse_body_on_get(facts: &Facts) -> Result<(), Box<Denial>> {
+    match facts.method {
+        Method::GET | Method::HEAD if facts.framing != Framing::None => {
+            let why = "exchanges read the parameters of a GET in its query";
+            Err(Denial::new(Cause::BodyNotAllowed, why))
+        }
+        _ => Ok(()),
+    }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use serde::Deserialize;
 
 use crate::accept::outbound::Bound;
 use crate::cli::exit;
@@ -18,11 +17,11 @@ use crate::model::clock::{Clock, SystemClock};
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::model::settings::SpoolSettings;
-use crate::pipeline::outbound::{OutboundPipeline, OwnAnswer, WayOut, short};
+use crate::pipeline::outbound::{OutboundPipeline, OwnAnswer, WayOut, error_code, short};
 use crate::record::{Metrics, Recorder, SpoolError};
 use crate::runtime::drain::Drain;
 
-use super::asking::note_time;
+use super::exchange_polling::note_time;
 use super::generation::{Generation, Parts};
 
 /// Bytes of an answer: an account with every asset that there is has some hundred KiB.
@@ -357,15 +356,6 @@ const fn of_answer(status: StatusCode, code: Option<i64>) -> Option<Verdict> {
         (_, 500..=599) => Verdict::Unreached("the exchange does not answer now: try again"),
         _ => return None,
     })
-}
-
-fn error_code(body: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Failure {
-        code: i64,
-    }
-    let told: Option<Failure> = serde_json::from_slice(body).ok();
-    told.map(|told| told.code)
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use tempfile::TempDir;
 use super::wire::{PATIENCE, Response, Wire};
 
 /// How long a sidecar may take from its start to its first answer, on a busy machine.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// How long it may take to stop before it is killed.
-const STOP: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(60);
 
 /// What a sidecar is started with.
 pub struct Setup<'a> {

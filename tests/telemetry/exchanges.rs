@@ -23,16 +23,8 @@ const PARENT: &str = "b7ad6b7169203331";
 
 /// A sidecar with an admin listener whose way out leads to this exchange, over REST and WebSockets.
 fn sidecar(stand_in: &StandIn, more: &str, environment: &[(&str, &str)]) -> Sidecar {
-    let section = stand_in.outbound(ALLOW, more);
-    let rest = "stand_in: true }\n";
-    let socket = format!(
-        "{rest}      ws_api: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n",
-        stand_in.exchange.rest_url().replacen("https", "wss", 1)
-    );
-    let top = format!(
-        "admin: {{ listen: \"127.0.0.1:0\" }}\n{}",
-        section.replacen(rest, &socket, 1)
-    );
+    let section = stand_in.way().allow(ALLOW).more(more).section();
+    let top = format!("admin: {{ listen: \"127.0.0.1:0\" }}\n{section}");
     let environment = [SECRETS, environment].concat();
     let files = [("ca.pem", stand_in.exchange.root_pem())];
     let sidecar = Sidecar::start(&Setup {

@@ -24,7 +24,11 @@ mod authority;
 mod client;
 
 #[path = "../outbound/world.rs"]
-#[allow(dead_code, reason = "not every kind of exchange is needed here")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "not every kind of exchange is needed here"
+)]
 mod outbound;
 
 mod admin;

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::errand::used;
+use super::exchange_call::used;
 use super::way::{Site, WayOut};
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
 use crate::accept::handshake as door;

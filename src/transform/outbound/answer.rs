@@ -2,11 +2,11 @@
 //! exchange's own clients understand. Never tells the operator's detail.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use serde::Serialize;
 
-use super::super::problem::{PROBLEMS, RequestBody, wait_seconds};
+use super::super::problem::{PROBLEM_JSON, PROBLEMS, RequestBody, refused, wait_seconds};
 use super::super::{REQUEST_ID, hop_by_hop};
 use crate::model::denial::{Cause, Denial};
 
@@ -41,28 +41,17 @@ pub fn refusal(
     body: RequestBody,
 ) -> Response<Bytes> {
     let wait = wait_seconds(denial);
-    let mut response = Response::new(problem(denial.cause, speaks_codes, request_id, wait));
-    *response.status_mut() = denial.cause.status();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_TYPE, media_type(speaks_codes));
-    headers.insert(REQUEST_ID, request_id.clone());
-    if denial.cause.closes() || body == RequestBody::Unread {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Some(seconds) = wait {
-        headers.insert(RETRY_AFTER, seconds.into());
-    }
-    response
+    let problem = problem(denial.cause, speaks_codes, request_id, wait);
+    refused(denial, problem, media_type(speaks_codes), request_id, body)
 }
 
 /// The exchange's own where its clients look for `code` and `msg`: Binance's connector reads these in nothing that is not
 /// called `application/json`.
 const fn media_type(speaks_codes: bool) -> HeaderValue {
-    HeaderValue::from_static(match speaks_codes {
-        true => "application/json",
-        false => "application/problem+json",
-    })
+    match speaks_codes {
+        true => HeaderValue::from_static("application/json"),
+        false => PROBLEM_JSON,
+    }
 }
 
 /// RFC 9457. Where the exchange's clients look for `code` and `msg`, these two are the exchange's, and our own code is
@@ -164,6 +153,8 @@ pub(super) fn binance_code(cause: Cause) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     fn told(cause: Cause, speaks_codes: bool) -> serde_json::Value {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::client::{ALL, Client, Market, UPGRADE, With};
-use crate::world::{get, out};
+use super::client::{ALL, Client, UPGRADE};
+use crate::support::exchange::{FAR, With};
+use crate::world::{StandIn, get, out};
 
 fn refusal(at: std::net::SocketAddr, target: &str, headers: &str) -> (u16, Value) {
     let refused = Client::shake(at, target, headers).err().unwrap();
@@ -12,10 +13,9 @@ fn refusal(at: std::net::SocketAddr, target: &str, headers: &str) -> (u16, Value
 
 #[test]
 fn what_is_no_handshake_is_refused() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let at = out(&sidecar);
-    let before = market.exchange.connections();
     let answer = get(at, "/ws-api/v3");
     let problem: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(
@@ -62,18 +62,18 @@ fn what_is_no_handshake_is_refused() {
             "{target} {headers}"
         );
     }
-    assert_eq!(market.exchange.open_sockets(), 0);
-    assert!(
-        market.exchange.connections() <= before + 2,
-        "nothing was asked of the exchange"
-    );
-    market.is_content();
+    assert_eq!(stand_in.exchange.open_sockets(), 0);
+    // Nothing was asked of the exchange but what the sidecar asks by itself.
+    let requests = stand_in.exchange.requests();
+    let own = |route: &String| route.ends_with("/time") || route.ends_with("/exchangeInfo");
+    assert!(requests.keys().all(own), "{requests:?}");
+    stand_in.assert_clean();
 }
 
 #[test]
 fn a_line_opens_its_own_interface_only() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, "[\"WS time\"]", "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, "[\"WS time\"]", "");
     let at = out(&sidecar);
     assert!(Client::shake(at, "/ws-api/v3", UPGRADE).is_ok());
     let (status, reason) = refusal(at, "/ws", UPGRADE);
@@ -82,12 +82,13 @@ fn a_line_opens_its_own_interface_only() {
 
 #[test]
 fn what_the_exchange_answers_instead_is_passed_on() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    stand_in.begin_minute();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, FAR);
     let at = out(&sidecar);
     let refused = Client::shake(at, "/ws-api/v9", UPGRADE).err().unwrap();
     assert_eq!(refused.status, 404);
-    market.exchange.use_weight(6_000);
+    stand_in.exchange.use_weight(6_000);
     let refused = Client::shake(at, "/ws-api/v3", UPGRADE).err().unwrap();
     assert_eq!(refused.status, 429);
     // And counts for everybody.

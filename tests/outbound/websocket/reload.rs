@@ -2,32 +2,19 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::thread;
-use std::time::Duration;
 
 use outrider::model::secret::Secret;
 use outrider::roles::demo::exchange::ApiKey;
 use serde_json::json;
 
-use super::client::{ALL, Client, Market, With, events};
+use super::client::{ALL, Client, events};
+use crate::support::exchange::With;
 use crate::support::sidecar::{Setup, Sidecar};
-use crate::world::{KEY, ROUTES, SECRET, wait_for_time};
+use crate::support::wait::{reconfigure, reload};
+use crate::world::{KEY, ROUTES, SECRET, StandIn, wait_for_time};
 
 fn rewrite(sidecar: &Sidecar, from: &str, to: &str) {
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{from}");
-    reload(sidecar, || {
-        fs::write(&path, text.replace(from, to)).unwrap()
-    });
-}
-
-fn reload(sidecar: &Sidecar, change: impl FnOnce()) {
-    let taken = || sidecar.metric("outrider_config_reloads_total", &["success"]);
-    let before = taken();
-    change();
-    sidecar.signal("HUP");
-    sidecar.wait_until("reloaded", || taken() > before);
+    reconfigure(sidecar, |text| text.replace(from, to));
 }
 
 fn goes_on(client: &mut Client) {
@@ -39,9 +26,9 @@ fn goes_on(client: &mut Client) {
 
 #[test]
 fn only_those_that_are_concerned_are_closed() {
-    let market = Market::start();
+    let stand_in = StandIn::start();
     let allow = "[\"WS ping\", \"WS time\", \"STREAM *@trade\"]";
-    let sidecar = market.sidecar(With::Hmac, allow, "");
+    let sidecar = stand_in.sidecar_with(With::Hmac, allow, "");
     let mut client = Client::api(&sidecar);
     let mut stream = Client::open(&sidecar, "/ws/btcusdt@trade");
     goes_on(&mut client);
@@ -61,16 +48,16 @@ fn only_those_that_are_concerned_are_closed() {
     assert!(why.contains("another way"), "{why}");
     let closed = events(&sidecar, "ws.close", 2);
     assert!(closed.iter().all(|event| event["outcome"] == "success"));
-    sidecar.wait_until("closed", || market.exchange.open_sockets() == 0);
+    sidecar.wait_until("closed", || stand_in.exchange.open_sockets() == 0);
 }
 
 #[test]
 fn who_hears_of_an_account_is_closed_when_its_line_is_gone() {
     let listens = "userDataStream.subscribe.signature";
     for (with, method) in [(With::Hmac, listens), (With::Ed25519, "session.logon")] {
-        let market = Market::start();
+        let stand_in = StandIn::start();
         let allow = format!("[\"WS ping\", \"WS {method}\"]");
-        let sidecar = market.sidecar(with, &allow, "");
+        let sidecar = stand_in.sidecar_with(with, &allow, "");
         let mut plain = Client::api(&sidecar);
         let mut bound = Client::api(&sidecar);
         let asked = json!({"id": 1, "method": method, "params": {}});
@@ -80,15 +67,15 @@ fn who_hears_of_an_account_is_closed_when_its_line_is_gone() {
         assert_eq!(code, 1012);
         assert!(why.contains("bound by"), "{why}");
         goes_on(&mut plain);
-        market.is_content();
+        stand_in.assert_clean();
     }
 }
 
 #[test]
 fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     const OTHER: &str = "otherOTHERotherOTHERotherOTHERotherOTHERotherOTHERotherOTHER1234";
-    let market = Market::start();
-    market
+    let stand_in = StandIn::start();
+    stand_in
         .exchange
         .add_key(ApiKey::hmac(OTHER, &Secret::new("other".to_owned())));
     let folder = tempfile::tempdir().unwrap();
@@ -103,9 +90,9 @@ fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     write(KEY, &format!("'{SECRET}'"));
     let top = format!(
         "secrets: [{{ dotenv: .env }}]\n{}",
-        market.outbound(With::Hmac, ALL, "")
+        stand_in.way().allow(ALL).section()
     );
-    let files = [("ca.pem", market.exchange.root_pem())];
+    let files = [("ca.pem", stand_in.exchange.root_pem())];
     let sidecar = Sidecar::start_in(
         &Setup {
             top: &top,
@@ -121,23 +108,12 @@ fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": {}});
     assert_eq!(listening.ask(&subscribe)["status"], 200);
     // A secret that is written anew and is the same is no other key.
-    reload(&sidecar, || {
-        thread::sleep(Duration::from_millis(10));
-        write(KEY, SECRET);
-        rewrite_comment(&sidecar);
-    });
+    reload(&sidecar, || write(KEY, &format!("\"{SECRET}\"")));
     goes_on(&mut listening);
     reload(&sidecar, || write(OTHER, "other"));
     let (code, why) = listening.closed();
     assert_eq!((code, why.as_str()), (1012, "the key is another one now"));
     let account = json!({"id": 2, "method": "account.status", "params": {}});
     assert_eq!(plain.ask(&account)["status"], 200);
-    market.is_content();
-}
-
-/// Something that makes it another configuration and changes nothing.
-fn rewrite_comment(sidecar: &Sidecar) {
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("{text}\n# the same\n")).unwrap();
+    stand_in.assert_clean();
 }

@@ -19,7 +19,7 @@ use crate::model::exchange::{Effect, Extent, Known, Security};
 use crate::model::frame::{Frame, FrameFault};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
-use crate::pipeline::outbound::errand::{give_back, is_unknown, used};
+use crate::pipeline::outbound::exchange_call::{give_back, is_unknown, used};
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, OutboundFrame};

@@ -33,7 +33,7 @@ const ERROR_BYTES_MAX: usize = 4 << 10;
 const ATTEMPTS_MAX: u32 = 2;
 
 /// A request that may leave.
-pub(super) struct Errand {
+pub(super) struct ExchangeCall {
     pub(super) way: Arc<WayOut>,
     pub(super) role: Role,
     pub(super) permit: OutboundPermit,
@@ -47,7 +47,7 @@ pub(super) struct Errand {
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
 
-impl Errand {
+impl ExchangeCall {
     /// Whether a second one could do harm.
     pub(super) const fn changes(&self) -> bool {
         self.permit.known().effect.changes()
@@ -378,8 +378,9 @@ pub(super) fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
     status.is_server_error() || matches!(code, Some(-1006 | -1007))
 }
 
-/// The code of an error in the exchange's own words.
-fn error_code(body: &[u8]) -> Option<i64> {
+/// The code of an error in the exchange's own words: the member `code`, as Binance has it.
+#[must_use]
+pub fn error_code(body: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Failure {
         code: Option<i64>,
