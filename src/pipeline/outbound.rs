@@ -161,7 +161,8 @@ impl OutboundPipeline {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
         let (tell, told) = oneshot::channel();
         let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
-        self.orders.spawn(async move {
+        // In a box: a task's future is moved some ten times before it runs, and this one is several KiB.
+        self.orders.spawn(Box::pin(async move {
             let speaks_codes = exchange_call.way.rules.preset.speaks_codes;
             let answer = caught::caught(exchange_call.order(&mut record)).await;
             let answer = answer.unwrap_or_else(|denial| {
@@ -173,7 +174,7 @@ impl OutboundPipeline {
             record.close(clock.now());
             // Nobody is there to be told if the client has hung up.
             tell.send(answer).ok();
-        });
+        }));
         let answer = told.await.map_err(|_| {
             let why = "the task that saw to it is gone";
             Denial::new(Cause::ExchangeUnknown, why)
