@@ -259,6 +259,16 @@ impl Service {
     }
 }
 
+/// Waits until no connection is open any more: the service's end is known.
+async fn all_closed(way: &Way) {
+    let closed = async {
+        while way.open() > 0 {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(SOON, closed).await.expect("a connection ends");
+}
+
 /// Reads up to the end of a head and `more` bytes.
 async fn read(stream: &mut TcpStream, more: usize) -> String {
     let mut raw = Vec::new();

@@ -4,9 +4,13 @@ use super::*;
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_unreachable() {
-    let service = Service::start().await;
-    let way = service.way();
-    drop(service);
+    // A port that is taken, so that nobody else gets it, but on which nobody listens.
+    let vacant = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    vacant.bind(&any.into()).unwrap();
+    let address = vacant.local_addr().unwrap().as_socket().unwrap();
+    let authority = address.to_string();
+    let way = way_to(Upstream::Tcp { authority, address }, &patient());
     assert_eq!(cause(slot(&way).await), Cause::UpstreamUnreachable);
     let nowhere = Upstream::Unix("/nonexistent/service.sock".into());
     assert_eq!(
@@ -113,7 +117,7 @@ async fn bytes_behind_an_answer_never_become_another_answer() {
             whole(answer.unwrap()).await.unwrap();
             if !at_once {
                 write(&mut stream, smuggled).await;
-                sleep(QUIET / 4).await;
+                read_to_close(&mut stream).await;
             }
             let (answer, _stream) = exchange(&way, &service, asked(Method::GET), OK).await;
             assert_eq!(
