@@ -293,11 +293,12 @@ impl Pipeline {
             idle,
             total,
         };
+        let BodyNeeds::Whole { .. } = needs else {
+            return bodies::admit(body, need, limits).await;
+        };
         let asked = self.clock.now();
         let admitted = bodies::admit(body, need, limits).await;
-        if matches!(needs, BodyNeeds::Whole { .. }) {
-            record.waited(Stage::Body, asked);
-        }
+        record.waited(Stage::Body, asked);
         admitted
     }
 

@@ -9,6 +9,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use memchr::memchr;
 
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::{Authority, BearerToken, Connection, Credentials, Facts, Framing};
@@ -239,7 +240,7 @@ fn judge_credentials(headers: &HeaderMap, query: Option<&str>) -> Credentials {
 
 /// Whether `Bearer` stands in a list. Other schemes have commas of their own and are refused as they are.
 fn joins_bearers(value: &[u8]) -> bool {
-    value.contains(&b',')
+    memchr(b',', value).is_some()
         && value.split(|byte| *byte == b',').any(|part| {
             let scheme = part.trim_ascii_start().get(..b"bearer ".len());
             scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
@@ -248,8 +249,11 @@ fn joins_bearers(value: &[u8]) -> bool {
 
 /// Whether a parameter of the query is called so, however it is spelt and whatever separates it.
 fn query_names(query: &str, parameter: &[u8]) -> bool {
-    query.split(['&', ';']).any(|pair| {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+    let pairs = query.as_bytes().split(|byte| matches!(byte, b'&' | b';'));
+    let names = pairs.map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or_default());
+    // Escapes only make a name longer, and so most names are told apart unread.
+    let mut long = names.filter(|name| name.len() >= parameter.len());
+    long.any(|name| {
         let name = decoded(name).map(|byte| byte.to_ascii_lowercase());
         name.eq(parameter.iter().copied())
     })
