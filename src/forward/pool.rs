@@ -1,5 +1,5 @@
-//! The connections of one worker to one upstream: how many there are, and those that wait for a request. Last in, first out, so that few
-//! stay warm and the rest grow old. Never waits and never reads from a connection.
+//! The connections of one worker to one upstream: how many there are, and those that wait for a request. Last in, first
+//! out, so that few stay warm and the rest grow old. Never waits and never reads from a connection.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -161,7 +161,8 @@ impl OutboundPipeline {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
         let (tell, told) = oneshot::channel();
         let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
-        self.orders.spawn(async move {
+        // In a box: a task's future is moved some ten times before it runs, and this one is several KiB.
+        self.orders.spawn(Box::pin(async move {
             let speaks_codes = exchange_call.way.rules.preset.speaks_codes;
             let answer = caught::caught(exchange_call.order(&mut record)).await;
             let answer = answer.unwrap_or_else(|denial| {
@@ -173,7 +174,7 @@ impl OutboundPipeline {
             record.close(clock.now());
             // Nobody is there to be told if the client has hung up.
             tell.send(answer).ok();
-        });
+        }));
         let answer = told.await.map_err(|_| {
             let why = "the task that saw to it is gone";
             Denial::new(Cause::ExchangeUnknown, why)
@@ -247,25 +248,21 @@ impl OutboundPipeline {
         speaks_codes: bool,
     ) -> Response<RecordedBody<OutboundBody>> {
         let Visit {
-            id, record, body, ..
+            id,
+            mut record,
+            body,
         } = visit;
-        let shaped = match &answer {
+        let answer = match answer {
+            Ok(answer) => transform::reply(answer, &id),
             Err(denial) => {
-                let refusal = transform::refusal(denial, speaks_codes, &id, body);
-                Some(refusal.map(OutboundBody::whole))
+                if let Some(record) = &mut record {
+                    record.denied(&denial);
+                }
+                transform::refusal(&denial, speaks_codes, &id, body).map(OutboundBody::whole)
             }
-            Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
-            return transform::reply(answer, &id).map(RecordedBody::unrecorded);
-        };
-        if let Err(denial) = &answer {
-            record.denied(denial);
-        }
-        let answer = match shaped {
-            Some(refusal) => refusal,
-            None => transform::reply(answer.unwrap_or_default(), &id),
+            return answer.map(RecordedBody::unrecorded);
         };
         let status = answer.status();
         record.answered(self.clock.now(), status);

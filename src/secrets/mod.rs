@@ -29,7 +29,7 @@ pub trait Door {
     /// there or not.
     ///
     /// # Errors
-    /// It may not be read, or is no plain file: the end of a sentence that begins with its name.
+    /// It may not be read, or is not a regular file: the end of a sentence that begins with its name.
     fn file(&mut self, path: &Path, bytes_max: u64) -> Result<Option<SecretFile>, String>;
     /// The names of the files in a folder; none if it cannot be read.
     fn entries(&self, folder: &Path) -> Vec<String>;

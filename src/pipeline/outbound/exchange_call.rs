@@ -122,7 +122,10 @@ impl ExchangeCall {
             Ok(Turn::Alone) => self.ask_alone(record).await,
             Err(_elapsed) => {
                 self.settle(Settled::NotSent);
-                Err(Denial::new(Cause::UpstreamTimeout, "no answer in time"))
+                Err(Denial::new(
+                    Cause::UpstreamTimeout,
+                    "no answer within `timeouts.total`",
+                ))
             }
         }
     }
@@ -367,12 +370,9 @@ fn unknown(record: &mut OpenRecord, why: &str) -> Box<Denial> {
 
 /// What the exchange has counted, by the names of its limits.
 pub(super) fn used(told: &Told) -> Vec<(String, u64)> {
-    let named = told.figures().map(|figure| {
-        let name = format!("{}_{}", figure.kind.name(), figure.interval);
-        let name = name.to_ascii_lowercase();
-        (name, figure.count)
-    });
-    named.collect()
+    told.figures()
+        .map(|figure| (figure.name(), figure.count))
+        .collect()
 }
 
 /// Whether an answer leaves open what became of a request that changes something: every 5xx, and the codes by which
@@ -386,10 +386,10 @@ pub(super) fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
 pub fn error_code(body: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Failure {
-        code: i64,
+        code: Option<i64>,
     }
     let told: Option<Failure> = serde_json::from_slice(body).ok();
-    told.map(|told| told.code)
+    told.and_then(|told| told.code)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! exchange's own clients understand. Never tells the operator's detail.
 
 use bytes::Bytes;
-use http::header::{ALT_SVC, CONNECTION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use serde::Serialize;
 
@@ -17,18 +17,19 @@ pub fn reply<B>(mut response: Response<B>, request_id: &HeaderValue) -> Response
     // Only what `switched` has made is a 101: an exchange's own is taken as such, or is no answer.
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    hop_by_hop::strip(headers);
+    hop_by_hop::strip(headers, is_of_the_way);
     if switches {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    // They are about the way to the exchange, which is not the client's: ways past this proxy, and cookies, which it
-    // takes off requests.
-    for name in [ALT_SVC, STRICT_TRANSPORT_SECURITY, SET_COOKIE] {
-        headers.remove(name);
-    }
     headers.insert(REQUEST_ID, request_id.clone());
     response
+}
+
+/// What is about the way to the exchange, which is not the client's: ways past this proxy, and cookies, which it takes
+/// off requests.
+fn is_of_the_way(name: &str) -> bool {
+    matches!(name, "alt-svc" | "strict-transport-security" | "set-cookie")
 }
 
 /// The answer to a request that was refused or came to nothing.
