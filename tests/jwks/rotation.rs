@@ -57,8 +57,6 @@ fn case_80_ten_thousand_unknown_names_are_one_fetch_and_a_new_key_needs_no_more(
     // As many as there may be, however long it takes: one at the start, and one after each pause.
     let most = || 1 + begun.elapsed().as_secs() / PAUSE.as_secs();
     let fetches = || u64::try_from(server.connections()).unwrap();
-    // Whatever is fetched from now on is not there before it is let go.
-    server.hold(Answer::Document(set(&[&old, &new])));
     let (known, fresh) = (token(&old), token(&new));
     assert_eq!(status(&sidecar, &known), 200);
     assert_eq!(status(&sidecar, &fresh), 401);
@@ -73,16 +71,23 @@ fn case_80_ten_thousand_unknown_names_are_one_fetch_and_a_new_key_needs_no_more(
     }
     assert!(fetches() <= most(), "{} of {}", fetches(), most());
     assert_eq!(status(&sidecar, &known), 200);
-    sidecar.wait_until("a second fetch", || {
-        assert_eq!(status(&sidecar, &token_of_kid("another")), 401);
-        server.requests() == 2
+    // What is fetched from now on is not there before it is let go.
+    let before = server.hold(Answer::Document(set(&[&old, &new])));
+    let mut number = 0;
+    sidecar.wait_until("another fetch", || {
+        number += 1;
+        assert_eq!(
+            status(&sidecar, &token_of_kid(&format!("more-{number}"))),
+            401
+        );
+        server.requests() > before
     });
     assert!(begun.elapsed() >= PAUSE, "{:?}", begun.elapsed());
     // While it goes on nobody waits for it: it ends only after these answers.
     assert_eq!(status(&sidecar, &known), 200);
     assert_eq!(status(&sidecar, &fresh), 401);
     assert_eq!(ask(&sidecar, &token_of_kid("one more")).status, 401);
-    assert_eq!(fetches(), 2, "one fetch for them all");
+    assert!(fetches() <= most(), "{} of {}", fetches(), most());
     server.let_go();
     sidecar.wait_until("new key", || status(&sidecar, &fresh) == 200);
     assert_eq!(status(&sidecar, &known), 200);

@@ -136,10 +136,12 @@ impl KeyServer {
         *self.shared.answer.lock().unwrap() = answer;
     }
 
-    /// From now on, but every answer waits until it is let go.
-    pub fn hold(&self, answer: Answer) {
-        *self.shared.held.lock().unwrap() = true;
+    /// For whoever asks from now on, once it is let go. Says how many have asked before.
+    pub fn hold(&self, answer: Answer) -> usize {
+        let mut held = self.shared.held.lock().unwrap();
+        *held = true;
         self.answer(answer);
+        self.requests()
     }
 
     /// Lets every answer go.
@@ -185,11 +187,11 @@ impl Shared {
                 _ => return,
             }
         }
-        self.requests.fetch_add(1, Ordering::SeqCst);
         let held = self.held.lock().unwrap();
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        let answer = self.answer.lock().unwrap().clone();
         drop(self.freed.wait_while(held, |held| *held).unwrap());
         let head = String::from_utf8(head).unwrap();
-        let answer = self.answer.lock().unwrap().clone();
         // Who asks may have had enough before the end.
         let _early_end = self.write(&mut stream, &head, answer);
         stream.conn.send_close_notify();
