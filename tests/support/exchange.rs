@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::sidecar::{Setup, Sidecar};
-use super::wait::hang_up;
+use super::wait::{hang_up, wait_until};
 
 /// The key's name.
 pub const KEY: &str = "hmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAC";
@@ -250,4 +250,12 @@ pub fn wait_for_limits(sidecar: &Sidecar, stand_in: &StandIn) {
     sidecar.wait_until("limits known", || {
         sidecar.metric("outrider_exchange_weight_limit", &["binance"]) == limit
     });
+}
+
+/// Waits until a sidecar has asked what it asks by itself when it starts. It asks again half a minute later at the soonest;
+/// until then, what the exchange answers is answered to the test.
+pub fn wait_for_quiet(sidecar: &Sidecar, stand_in: &StandIn) {
+    wait_for_limits(sidecar, stand_in);
+    // In quick succession, so that one of the comparisons is exact.
+    wait_until("compared", || stand_in.called("GET /api/v3/time") >= 3);
 }

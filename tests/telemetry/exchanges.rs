@@ -10,6 +10,7 @@ use crate::collector::{Collector, Got, hex};
 use crate::outbound::{
     Exchange, KEY, ROUTES, SECRET, SECRETS, StandIn, ask, get, out, wait_for_time,
 };
+use crate::support::exchange::wait_for_quiet;
 use crate::support::sidecar::{Setup, Sidecar};
 use crate::support::wire::{Response, Wire};
 
@@ -41,6 +42,7 @@ fn sidecar(stand_in: &StandIn, more: &str, environment: &[(&str, &str)]) -> Side
 pub fn busy() -> (Sidecar, StandIn) {
     let stand_in = StandIn::start();
     let sidecar = sidecar(&stand_in, &format!("{PINS}    coalesce: 10s\n"), &[]);
+    wait_for_quiet(&sidecar, &stand_in);
     let at = out(&sidecar);
     for target in ["/api/v3/depth?symbol=BTCUSDT", "/api/v3/account"] {
         assert_eq!(get(at, target).status, 200, "{target}");
