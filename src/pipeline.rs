@@ -326,7 +326,10 @@ async fn intend(
     match audit {
         AuditMode::BeforeForward => record.intent().await,
         AuditMode::WithAnswer if recorder.is_saturated() => {
-            let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+            let denial = Denial::new(
+                Cause::AuditUnavailable,
+                "the buffer of `audit.buffer_bytes_max` is full",
+            );
             Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
         }
         AuditMode::WithAnswer => Ok(()),

@@ -49,7 +49,10 @@ pub fn facts(
     let peer = connection.peer;
     judge_version_and_method(head)?;
     if head.headers.len() > rules.headers_max {
-        return refuse(Cause::HeadTooLarge, "more header lines than allowed");
+        return refuse(
+            Cause::HeadTooLarge,
+            "more header lines than `bounds.headers_max` allows",
+        );
     }
     let target = judge_target(head, rules.target_bytes_max)?;
     let authority = judge_host(&head.headers, &head.uri)?;
@@ -121,7 +124,10 @@ fn judge_target(head: &Parts, bytes_max: usize) -> Result<&PathAndQuery, Box<Den
         .map_or(0, |scheme| scheme.len() + "://".len());
     let authority = uri.authority().map_or(0, |named| named.as_str().len());
     if scheme + authority + target.as_str().len() > bytes_max {
-        return refuse(Cause::TargetTooLong, "the target is longer than allowed");
+        return refuse(
+            Cause::TargetTooLong,
+            "the target is longer than `bounds.target_bytes_max` allows",
+        );
     }
     match (target.as_str(), &head.method) {
         ("*", &Method::OPTIONS) => refuse(Cause::MethodRefused, "OPTIONS for the whole server"),

@@ -47,7 +47,7 @@ impl Unavailable {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NeverLoaded => "no keys have been fetched yet",
-            Self::TooOld => "the keys are older than stale_max",
+            Self::TooOld => "the keys are older than `stale_max`",
         }
     }
 }

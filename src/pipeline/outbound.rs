@@ -248,25 +248,21 @@ impl OutboundPipeline {
         speaks_codes: bool,
     ) -> Response<RecordedBody<OutboundBody>> {
         let Visit {
-            id, record, body, ..
+            id,
+            mut record,
+            body,
         } = visit;
-        let shaped = match &answer {
+        let answer = match answer {
+            Ok(answer) => transform::reply(answer, &id),
             Err(denial) => {
-                let refusal = transform::refusal(denial, speaks_codes, &id, body);
-                Some(refusal.map(OutboundBody::whole))
+                if let Some(record) = &mut record {
+                    record.denied(&denial);
+                }
+                transform::refusal(&denial, speaks_codes, &id, body).map(OutboundBody::whole)
             }
-            Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
-            return transform::reply(answer, &id).map(RecordedBody::unrecorded);
-        };
-        if let Err(denial) = &answer {
-            record.denied(denial);
-        }
-        let answer = match shaped {
-            Some(refusal) => refusal,
-            None => transform::reply(answer.unwrap_or_default(), &id),
+            return answer.map(RecordedBody::unrecorded);
         };
         let status = answer.status();
         record.answered(self.clock.now(), status);

@@ -3,7 +3,7 @@
 mod outbound;
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::accept::listener::Gate;
-use crate::cli::exit;
+use crate::cli::exit::{self, Failure};
 use crate::config::{self, Report, Workers};
 use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
@@ -59,30 +59,14 @@ pub struct ProxyArgs {
     pub config: PathBuf,
 }
 
-/// Why the sidecar did not start, or did not end well.
-pub(super) struct Failure {
-    code: u8,
-    message: String,
-}
-
-impl Failure {
-    fn new(code: u8, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-
-    /// An address that could not be bound.
-    pub(super) fn unbound(key: &str, address: impl fmt::Display, error: &io::Error) -> Self {
-        let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
-        let code = if forbidden {
-            exit::PERMISSION
-        } else {
-            exit::FAILURE
-        };
-        Self::new(code, format!("{key}: {address} cannot be bound: {error}"))
-    }
+/// An address that could not be bound.
+pub(super) fn unbound(key: &str, address: impl fmt::Display, error: &io::Error) -> Failure {
+    let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
+    let code = match forbidden {
+        true => exit::PERMISSION,
+        false => exit::FAILURE,
+    };
+    Failure::new(code, format!("{key}: {address} cannot be bound: {error}"))
 }
 
 /// Runs until it is told to stop. A failure is told on the error stream and by the exit code.
@@ -90,11 +74,7 @@ impl Failure {
 pub fn run(args: &ProxyArgs) -> u8 {
     match start(args) {
         Ok(()) => exit::OK,
-        Err(failure) => {
-            // Nobody is left to hear of an error on the error stream.
-            let _unheard = writeln!(io::stderr().lock(), "{}", failure.message.trim_end());
-            failure.code
-        }
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -213,10 +193,10 @@ impl Sidecar {
     async fn serve(mut self, signals: Signals) -> Result<(), Failure> {
         let Signals { mut stop, reload } = signals;
         let (bound, sockets) = workers::bind(self.listen, self.parts.workers)
-            .map_err(|error| Failure::unbound("inbound.listen", self.listen, &error))?;
+            .map_err(|error| unbound("inbound.listen", self.listen, &error))?;
         let health = tokio::net::TcpListener::bind(self.health)
             .await
-            .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
+            .map_err(|error| unbound("health.listen", self.health, &error))?;
         let mut listening = self.listen_out()?;
         let admin = observe::bind_admin(self.admin).await?;
         let health_bound = health.local_addr().unwrap_or(self.health);

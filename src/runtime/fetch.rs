@@ -15,8 +15,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// However often it failed.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Between two fetches of which the later is asked for because something is missing. A stranger can ask as often as he
-/// likes.
+/// Between two fetches of which the later is asked for because something is missing. A stranger can ask as often as
+/// they like.
 pub const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// Names that are remembered as missed already.

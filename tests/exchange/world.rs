@@ -40,7 +40,7 @@ pub(crate) const READER_ID: &str =
 const SECRET: &str = "a secret of the test";
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) exchange: Exchange,

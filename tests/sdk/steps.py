@@ -15,7 +15,7 @@ SIDECAR = os.environ["OUTRIDER_SIDECAR"]
 SOCKETS = SIDECAR.replace("http://", "ws://")
 
 # How many seconds a client waits for what must come, on a machine that is busy with other things.
-PATIENCE = 60
+PATIENCE = 20
 
 # What the exchange calls a refusal of credentials that a client sends by itself, and what is said of it.
 CODE = -1101

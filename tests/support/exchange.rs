@@ -104,6 +104,7 @@ impl StandIn {
         Way {
             port: self.exchange.address().port(),
             ca: self.exchange.root_pem().to_owned(),
+            sockets: None,
             allow: ALL.to_owned(),
             more: String::new(),
             top: String::new(),
@@ -153,6 +154,8 @@ pub struct Way {
     pub port: u16,
     /// Whom it trusts, as PEM.
     pub ca: String,
+    /// Where WebSockets are opened, if that is somewhere else, and whom it trusts for that.
+    pub sockets: Option<(u16, String)>,
     /// What may be called.
     pub allow: String,
     /// Further lines of the entry, each indented by four blanks.
@@ -192,10 +195,14 @@ impl Way {
             With::Hmac => (KEY, SECRET),
             With::Ed25519 => (ED25519, self.pem.as_str()),
         };
+        let mut files = vec![("ca.pem", self.ca.as_str())];
+        if let Some((_, ca)) = &self.sockets {
+            files.push(("sockets.pem", ca));
+        }
         let secrets = [("API_KEY", id), ("API_SECRET", secret)];
         Sidecar::start(&Setup {
             top: &format!("{}{}", self.top, self.section()),
-            files: &[("ca.pem", &self.ca)],
+            files: &files,
             env: &[ENVIRONMENT, &secrets].concat(),
             workers: self.workers,
             ..Setup::new("http://127.0.0.1:9", ROUTES)
@@ -205,8 +212,12 @@ impl Way {
     /// The section `outbound` that leads to all of the exchange's interfaces.
     pub fn section(&self) -> String {
         let site = |(role, scheme): (&str, &str)| {
-            let url = format!("{scheme}://localhost:{}", self.port);
-            format!("      {role}: {{ url: \"{url}\", ca_file: ca.pem, stand_in: true }}\n")
+            let (port, ca) = match &self.sockets {
+                Some((port, _)) if scheme == "wss" => (*port, "sockets.pem"),
+                _ => (self.port, "ca.pem"),
+            };
+            let url = format!("{scheme}://localhost:{port}");
+            format!("      {role}: {{ url: \"{url}\", ca_file: {ca}, stand_in: true }}\n")
         };
         let sites = [("rest", "https"), ("ws_api", "wss"), ("streams", "wss")];
         let sites: String = sites.map(site).concat();

@@ -22,6 +22,7 @@ pub mod exchange;
 pub mod localhost;
 pub mod oracle;
 pub mod origin;
+pub mod setup;
 pub mod sidecar;
 pub mod tokens;
 pub mod wait;

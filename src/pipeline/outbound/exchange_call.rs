@@ -122,7 +122,10 @@ impl ExchangeCall {
             Ok(Turn::Alone) => self.ask_alone(record).await,
             Err(_elapsed) => {
                 self.settle(Settled::NotSent);
-                Err(Denial::new(Cause::UpstreamTimeout, "no answer in time"))
+                Err(Denial::new(
+                    Cause::UpstreamTimeout,
+                    "no answer within `timeouts.total`",
+                ))
             }
         }
     }

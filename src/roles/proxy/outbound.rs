@@ -13,7 +13,7 @@ use crate::roles::outbound_listeners::{BoundListener, ListenerPlan};
 use crate::roles::workers;
 use crate::runtime::drain::Drain;
 
-use super::{Failure, Sidecar};
+use super::{Failure, Sidecar, unbound};
 
 impl Sidecar {
     /// One worker's walk to one exchange.
@@ -62,7 +62,7 @@ impl Sidecar {
         let workers = self.parts.workers;
         let bind = |wanted: &ListenerPlan| {
             let bound = wanted.bind(workers);
-            bound.map_err(|error| Failure::unbound(&wanted.title(), wanted, &error))
+            bound.map_err(|error| unbound(&wanted.title(), wanted, &error))
         };
         let listening = self.outbound.iter().map(bind);
         let listening = listening.collect::<Result<Vec<_>, _>>()?;

@@ -1,11 +1,11 @@
 //! A plain WebSocket client. Holds no expectation but that things come in time.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::sidecar::Sidecar;
@@ -43,9 +43,14 @@ impl Client {
     /// Opens one with these header lines.
     pub fn shake(at: SocketAddr, target: &str, headers: &str) -> Result<Self, Refused> {
         let mut stream = TcpStream::connect(at).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nHost: {at}\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
+        Self::shaken(stream)
+    }
+
+    /// Reads the answer to a handshake that was sent.
+    pub fn shaken(mut stream: TcpStream) -> Result<Self, Refused> {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -61,6 +66,7 @@ impl Client {
                 "{head}"
             );
             assert!(!head.contains("sec-websocket-extensions"), "{head}");
+            assert!(!head.contains("sec-websocket-protocol"), "{head}");
             return Ok(Self(WebSocket::from_raw_socket(stream, Role::Client, None)));
         }
         let length = head.split("content-length: ").nth(1).unwrap_or("0");
@@ -89,9 +95,14 @@ impl Client {
 
     /// The next text.
     pub fn hear(&mut self) -> Value {
+        serde_json::from_str(&self.hear_text()).unwrap()
+    }
+
+    /// The same as it was spelt.
+    pub fn hear_text(&mut self) -> String {
         loop {
             if let Message::Text(text) = self.0.read().unwrap() {
-                return serde_json::from_str(&text).unwrap();
+                return text.to_string();
             }
         }
     }
@@ -135,6 +146,27 @@ impl Client {
         panic!("the WebSocket stays open");
     }
 
+    /// Whether it could be sent.
+    pub fn send_or(&mut self, message: Message) -> bool {
+        self.0.send(message).is_ok()
+    }
+
+    /// Sends bytes as they are, beside all frames.
+    pub fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.get_mut().write_all(bytes)
+    }
+
+    /// Says nothing any more, and would still listen.
+    pub fn half_close(&self) {
+        self.0.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Closes with this code.
+    pub fn close_with(mut self, frame: Option<CloseFrame>) {
+        self.0.close(frame).unwrap();
+        while self.0.read().is_ok() {}
+    }
+
     /// Closes in order.
     pub fn close(mut self) {
         self.0.close(None).unwrap();
@@ -145,6 +177,13 @@ impl Client {
     pub fn hang_up(self) {
         drop(self);
     }
+}
+
+/// Waits until no WebSocket is open any more, at either end.
+pub fn all_closed(sidecar: &Sidecar) {
+    wait::wait_until("closed", || {
+        sidecar.metric("outrider_exchange_sockets", &[]) == 0.0
+    });
 }
 
 /// The events of a type, as soon as there are so many.

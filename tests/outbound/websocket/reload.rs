@@ -1,16 +1,21 @@
 //! What another configuration does to WebSockets that are open.
 
+use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use outrider::model::secret::Secret;
 use outrider::roles::demo::exchange::ApiKey;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::client::{ALL, Client, events};
+use super::client::{ALL, Client, all_closed, events};
+use super::peer::{Peer, Server};
 use crate::support::exchange::With;
-use crate::support::sidecar::{Setup, Sidecar};
-use crate::support::wait::{reconfigure, reload};
+use crate::support::sidecar::{Setup, Sidecar, of_type};
+use crate::support::wait::{reconfigure, reload, wait_until};
 use crate::world::{KEY, ROUTES, SECRET, StandIn, wait_for_time};
 
 fn rewrite(sidecar: &Sidecar, from: &str, to: &str) {
@@ -116,4 +121,81 @@ fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     let account = json!({"id": 2, "method": "account.status", "params": {}});
     assert_eq!(plain.ask(&account)["status"], 200);
     stand_in.assert_clean();
+}
+
+/// Ends what goes on in other threads, also when a test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Asks to cancel, again and again.
+fn cancel_on(mut client: Client, stop: &AtomicBool) {
+    let cancel =
+        json!({"id": 1, "method": "order.cancel", "params": {"symbol": "BTCUSDT", "orderId": 1}});
+    while !stop.load(Ordering::Relaxed) {
+        let answer = client.ask(&cancel);
+        if answer["status"] != 200 {
+            assert_eq!(answer["error"]["data"]["reason"], "exchange.not_allowed");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    client.close();
+}
+
+/// Does everything that it is asked.
+fn comply(mut server: Server) {
+    while let Ok(message) = server.next() {
+        if let Ok(text) = message.into_text()
+            && let Ok(frame) = serde_json::from_str::<Value>(&text)
+        {
+            server.say(&json!({"id": frame["id"], "status": 200, "result": {}}));
+        }
+    }
+}
+
+/// Frames whose intent was written, and that were refused all the same.
+fn overtaken(sidecar: &Sidecar) -> usize {
+    let all = sidecar.audit();
+    let intents = of_type(&all, "ws.intent");
+    let intended: HashSet<&str> = intents
+        .iter()
+        .filter_map(|event| event["id"].as_str())
+        .collect();
+    let requests = of_type(&all, "ws.request");
+    let overtaken = requests.iter().filter(|event| {
+        let id = event["id"].as_str().unwrap();
+        event["reason"]["code"] == "exchange.not_allowed" && intended.contains(id)
+    });
+    overtaken
+        .inspect(|event| assert_eq!(event["exchange"]["execution"], "not_sent", "{event}"))
+        .count()
+}
+
+#[test]
+fn what_comes_into_force_while_an_intent_is_written_is_what_the_frame_goes_by() {
+    const LINE: &str = "\"WS order.cancel\", ";
+    const SOCKETS: usize = 6;
+    let peer = Peer::start();
+    let allow = format!("[{LINE}\"WS ping\"]");
+    let sidecar = peer.sidecar(&allow, "    audit: before_forward\n");
+    let pairs: Vec<_> = (0..SOCKETS).map(|_| peer.api(&sidecar)).collect();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for (client, server) in pairs {
+            scope.spawn(|| comply(server));
+            scope.spawn(|| cancel_on(client, &stop));
+        }
+        // Most frames wait for the disk at any moment, so that a change seldom meets none.
+        wait_until("overtaken", || {
+            rewrite(&sidecar, LINE, "");
+            rewrite(&sidecar, "\"WS ping\"", &format!("{LINE}\"WS ping\""));
+            overtaken(&sidecar) > 0
+        });
+    });
+    all_closed(&sidecar);
 }
