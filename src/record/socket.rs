@@ -240,3 +240,61 @@ impl Drop for OpenSocket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::event::Source;
+    use crate::record::own::own;
+
+    fn told(status: u16, execution: Execution, code: Option<i64>) -> serde_json::Value {
+        let exchange = ExchangeTold::new(Arc::from("binance"), "binance-spot");
+        let answer = LateAnswer {
+            socket: Uuid::from_u128(1),
+            request: Uuid::from_u128(2),
+            name: "WS order.place",
+            exchange: &exchange,
+            execution,
+            status: StatusCode::from_u16(status).unwrap(),
+            code,
+            took: Duration::from_secs(61),
+        };
+        let mut out = Vec::new();
+        let now = Now {
+            mono_ns: 0,
+            unix_us: 0,
+        };
+        let source = Source::new("gateway", Uuid::nil(), "1");
+        let split = own(
+            &mut out,
+            &Own::LateAnswer(&answer),
+            Uuid::nil(),
+            now,
+            &source,
+        );
+        out.insert(split, b'7');
+        let text = String::from_utf8(out).unwrap();
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(event.to_string(), text, "its keys are sorted");
+        event
+    }
+
+    #[test]
+    fn a_late_answer_says_what_became_of_its_request() {
+        let event = told(200, Execution::Answered, None);
+        let expected = serde_json::json!({
+            "class": "security", "direction": "outbound", "name": "WS order.place", "type": "ws.late_answer",
+        });
+        assert_eq!(event["action"], expected);
+        assert_eq!(event["request"]["id"], Uuid::from_u128(2).to_string());
+        assert_eq!(event["request"]["socket"], Uuid::from_u128(1).to_string());
+        assert_eq!(event["response"]["duration_us"], 61_000_000);
+        assert_eq!(event["outcome"], "success");
+        assert!(event["exchange"].get("code").is_none());
+        let refused = told(400, Execution::Answered, Some(-2010));
+        assert_eq!(refused["outcome"], "failure");
+        assert_eq!(refused["exchange"]["code"], -2010);
+        let unknown = told(504, Execution::Unknown, Some(-1007));
+        assert_eq!(unknown["outcome"], "error");
+    }
+}

@@ -85,8 +85,9 @@ impl Kept {
     }
 }
 
-/// Idle connections to an exchange that a worker keeps.
-const IDLE_MAX: u32 = 16;
+/// Idle connections to an exchange that a worker keeps: as many as a burst has requests at once. Beyond it a connection is
+/// closed after its answer, and the request that comes next pays a whole handshake.
+const IDLE_MAX: u32 = 64;
 
 /// An interface of an exchange with its pools.
 #[derive(Clone)]

@@ -80,7 +80,10 @@ fn a_line_of_text_says_what_became_of_an_order() {
     let close = r#"{"action":{"type":"ws.close"},"exchange":{"interface":"streams","name":"binance"},
         "outcome":"error","socket":{"closed_by":"exchange","code":1006,"duration_us":2000,"id":"S",
         "received":{"bytes":9,"messages":3},"sent":{"bytes":1,"messages":2},"unanswered":1,"why":"cut"},"ts":"T"}"#;
-    let folder = folder(&[lost, frame, close], &[]);
+    let late = r#"{"action":{"name":"WS order.place","type":"ws.late_answer"},"exchange":{"execution":"answered",
+        "name":"binance"},"outcome":"success","request":{"id":"R","socket":"S"},
+        "response":{"duration_us":61000000,"status":200},"ts":"T"}"#;
+    let folder = folder(&[lost, frame, close, late], &[]);
     let (told, _) = tail(folder.path(), 9, Format::Text);
     assert_eq!(
         told.lines().collect::<Vec<_>>(),
@@ -91,6 +94,8 @@ fn a_line_of_text_says_what_became_of_an_order() {
              exchange_code=-2010 socket=S ip=127.0.0.1 0.700ms",
             "T error ws.close exchange=binance interface=streams socket=S closed_by=exchange close_code=1006 \
              close_why=cut sent=2 received=3 unanswered=1 2.000ms",
+            "T success ws.late_answer 200 WS order.place exchange=binance execution=answered request=R socket=S \
+             61000.000ms",
         ]
     );
 }

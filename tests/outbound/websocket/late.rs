@@ -9,7 +9,7 @@ use crate::support::wait::wait_until;
 use crate::world::{get, out};
 
 /// What is given up soon. Honest answers come much sooner.
-const SOON: &str = "    timeouts: { connect: 3s, handshake: 3s, response_head: 3s, response_idle: 3s, total: 3s }\n";
+const SOON: &str = "    timeouts: { connect: 3s, handshake: 3s, response_head: 5s, response_idle: 5s, total: 5s }\n";
 
 fn time(id: &str) -> Value {
     json!({"id": id, "method": "time"})
@@ -44,8 +44,6 @@ fn an_order_that_was_given_up_keeps_its_identifier_and_its_late_answer_is_told()
     // A late answer would be taken for this one's.
     let refused = client.ask(&time("a"));
     assert_eq!(reason(&refused), "exchange.frame", "{refused}");
-    client.say(&time("b").to_string());
-    assert_eq!(server.hear()["id"], "b");
     let done = json!({"id": "a", "status": 200, "result": {"orderId": 7, "status": "FILLED"}});
     server.say(&done);
     assert_eq!(client.hear(), done);
@@ -56,7 +54,7 @@ fn an_order_that_was_given_up_keeps_its_identifier_and_its_late_answer_is_told()
     assert_eq!(late["exchange"]["execution"], "answered");
     assert_eq!(late["response"]["status"], 200);
     assert_eq!(late["outcome"], "success");
-    assert!(late["response"]["duration_us"].as_u64().unwrap() > 3_000_000);
+    assert!(late["response"]["duration_us"].as_u64().unwrap() > 5_000_000);
     assert_eq!(
         sidecar.metric("outrider_exchange_late_answers_total", &[]),
         1.0
