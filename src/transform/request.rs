@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 use http_body::Body;
@@ -10,7 +11,7 @@ use super::{REQUEST_ID, hop_by_hop, trace_context};
 use crate::decide::Permit;
 use crate::model::caller::{Caller, IdentityHeaders};
 use crate::model::facts::{Facts, Framing};
-use crate::model::ip::IpText;
+use crate::model::ip::push_address;
 
 const SUBJECT: HeaderName = HeaderName::from_static("outrider-subject");
 const ROLES: HeaderName = HeaderName::from_static("outrider-roles");
@@ -262,9 +263,14 @@ fn folds_to(name: &[u8], entry: &[u8]) -> bool {
     name.len() == entry.len() && name.iter().map(fold).eq(entry.iter().copied())
 }
 
-/// The address as text, with one allocation.
+/// The longest form of an IPv6 address.
+const ADDRESS_BYTES_MAX: usize = 45;
+
+/// The address as text.
 fn address(ip: IpAddr) -> HeaderValue {
-    let text = HeaderValue::from_bytes(IpText::of(ip).as_bytes());
+    let mut text = Vec::with_capacity(ADDRESS_BYTES_MAX);
+    push_address(&mut text, ip);
+    let text = HeaderValue::from_maybe_shared(Bytes::from(text));
     // Not reachable: an address is ASCII. `unknown` is what RFC 7239 section 6.2 has for it.
     text.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
