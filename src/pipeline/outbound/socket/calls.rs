@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::binds::{Binds, LOG_ON};
 use super::outcome::{Call, GivenUp, Said, hear_late};
 use super::pending::{Found, Pending};
-use super::reply::{Reply, plain_id, spelt};
+use super::reply::{Reply, object, plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, OutboundPermit};
 use crate::ledger::exchange::Reservation;
@@ -261,7 +261,7 @@ impl Calls {
 
     /// Takes note of what the exchange says, whatever it is.
     pub(super) fn hear(&self, socket: &Socket, text: &str) {
-        let Ok(reply) = serde_json::from_str::<Reply<'_>>(text) else {
+        let Some(reply) = object::<Reply<'_>>(text) else {
             return;
         };
         let Some(status) = reply.status else { return };

@@ -47,10 +47,13 @@ struct Retry {
 impl Reply<'_> {
     /// The error's code and its `retryAfter`, in milliseconds since 1970.
     pub(super) fn failure(&self) -> (Option<i64>, Option<i64>) {
-        let failure = self.error.and_then(read::<Failure<'_>>);
+        let failure = self
+            .error
+            .and_then(|error| object::<Failure<'_>>(error.get()));
         let Failure { code, data } = failure.unwrap_or_default();
-        let retry = data.and_then(|data| read::<Retry>(data)?.after_ms);
-        (code.and_then(read), retry)
+        let retry = data.and_then(|data| object::<Retry>(data.get())?.after_ms);
+        let code = code.and_then(|code| serde_json::from_str(code.get()).ok());
+        (code, retry)
     }
 }
 
@@ -63,8 +66,8 @@ pub(super) fn masked(text: &str) -> Option<String> {
     if !text.contains("apiKey") && !text.contains("\\u") {
         return None;
     }
-    let reply: Reply<'_> = serde_json::from_str(text).ok()?;
-    let state = reply.result.and_then(read::<SessionState<'_>>)?;
+    let reply: Reply<'_> = object(text)?;
+    let state: SessionState<'_> = object(reply.result?.get())?;
     let key = state.key?.get();
     let from = key.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     let (before, rest) = text.split_at_checked(from)?;
@@ -72,8 +75,10 @@ pub(super) fn masked(text: &str) -> Option<String> {
     Some([before, MASK, after].concat())
 }
 
-fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
-    serde_json::from_str(json.get()).ok()
+/// Reads an object. What is derived reads lists as well, by their order; here a list is none.
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let is_object = text.trim_ascii_start().starts_with('{');
+    is_object.then(|| serde_json::from_str(text).ok())?
 }
 
 /// An identifier that can be found again in an answer, however that spells it: digits, or printable ASCII that needs no
@@ -183,6 +188,8 @@ mod tests {
             ),
             (r#"{"id":1,"status":200,"result":{"apiKey":null}}"#, None),
             (r#"{"id":1,"status":200,"result":["apiKey"]}"#, None),
+            (r#"{"id":1,"status":200,"result":[{"a":"\u0062"}]}"#, None),
+            (r#"[1,200,[],{},{"apiKey":"abc"}]"#, None),
             (r#"{"id":1,"status":400,"error":{"msg":"apiKey"}}"#, None),
             (r#"{"event":{"e":"x"},"subscriptionId":0}"#, None),
             ("apiKey", None),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::outcome::GivenUp;
 use super::pending::{Found, Pending};
-use super::reply::{plain_id, spelt};
+use super::reply::{object, plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, StreamPermit};
 use crate::model::clock::Now;
@@ -83,12 +83,12 @@ impl Subscriptions {
     pub(super) fn ask(&self, socket: &Socket, text: &str) -> Asked {
         let mut record = socket.open_record();
         record.received(text.len() as u64);
-        let said: Result<Said<'_>, _> = serde_json::from_str(text);
-        let id = said.as_ref().ok().and_then(|said| said.id);
+        let said: Option<Said<'_>> = object(text);
+        let id = said.as_ref().and_then(|said| said.id);
         let key = id.and_then(|id| plain_id(id.get()));
         let judged = match &said {
-            Ok(said) => self.judge(socket, said, key, &mut record),
-            Err(_) => Err(no_frame("no JSON object with method, params and id")),
+            Some(said) => self.judge(socket, said, key, &mut record),
+            None => Err(no_frame("no JSON object with method, params and id")),
         };
         match judged {
             Ok(out) => {
@@ -190,7 +190,7 @@ impl Subscriptions {
         if !waits || text.len() > ANSWER_BYTES_MAX || !text.contains("\"id\"") {
             return;
         }
-        let Ok(reply) = serde_json::from_str::<Reply<'_>>(text) else {
+        let Some(reply) = object::<Reply<'_>>(text) else {
             return;
         };
         // Both spellings of an error are used.
