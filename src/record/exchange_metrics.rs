@@ -16,6 +16,7 @@ pub struct ExchangeMetrics {
     orders: Full,
     halted_until: IntGauge,
     halts: IntCounter,
+    resumes: IntCounter,
     refused: IntCounter,
     coalesced: IntCounter,
     clock_offset: Gauge,
@@ -92,6 +93,17 @@ impl ExchangeMetrics {
         self.halts.inc();
     }
 
+    /// A stop was lifted by an operator's order.
+    pub fn resumed(&self) {
+        self.resumes.inc();
+    }
+
+    /// Stops that were lifted.
+    #[must_use]
+    pub fn resumes(&self) -> u64 {
+        self.resumes.get()
+    }
+
     /// A public question was answered with what another one brought.
     pub fn coalesced(&self) {
         self.coalesced.inc();
@@ -136,6 +148,7 @@ pub(super) struct ExchangeFamilies {
     orders_limit: IntGaugeVec,
     halted_until: IntGaugeVec,
     halts: prometheus::IntCounterVec,
+    resumes: prometheus::IntCounterVec,
     refused: prometheus::IntCounterVec,
     coalesced: prometheus::IntCounterVec,
     clock_offset: GaugeVec,
@@ -172,6 +185,10 @@ impl ExchangeFamilies {
             halts: counters(
                 "outrider_exchange_halts_total",
                 "Answers with which the exchange said stop (429, 418, 403)",
+            )?,
+            resumes: counters(
+                "outrider_exchange_resumes_total",
+                "Stops lifted before their time by an operator's order",
             )?,
             refused: counters(
                 "outrider_exchange_refused_total",
@@ -216,6 +233,7 @@ impl ExchangeFamilies {
             orders: full(&self.orders_used, &self.orders_limit),
             halted_until: self.halted_until.with_label_values(&label),
             halts: self.halts.with_label_values(&label),
+            resumes: self.resumes.with_label_values(&label),
             refused: self.refused.with_label_values(&label),
             coalesced: self.coalesced.with_label_values(&label),
             clock_offset: self.clock_offset.with_label_values(&label),
@@ -250,6 +268,7 @@ mod tests {
         });
         binance.refused();
         binance.halted();
+        binance.resumed();
         binance.coalesced();
         let _open = binance.socket();
         drop(binance.socket());
@@ -261,6 +280,7 @@ mod tests {
             ("orders_limit", "50"),
             ("halted_until_timestamp_seconds", "1795392000"),
             ("halts_total", "1"),
+            ("resumes_total", "1"),
             ("refused_total", "1"),
             ("coalesced_total", "1"),
             ("clock_offset_seconds", "-1.25"),

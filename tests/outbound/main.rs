@@ -20,6 +20,7 @@ mod door;
 mod journey;
 mod keys;
 mod never_twice;
+mod operate;
 mod reload;
 mod signed;
 mod websocket;

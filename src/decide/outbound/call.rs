@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::ledger::exchange::CallMark;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Extent, Known, Preset, Reserve, Security};
 
@@ -15,6 +16,7 @@ pub struct Call {
     pub(super) policy: Arc<ExchangePolicy>,
     pub(super) line: Option<usize>,
     pub(super) known: Known,
+    pub(super) mark: CallMark,
 }
 
 impl Call {
@@ -53,6 +55,7 @@ pub fn call(
             policy: Arc::clone(policy),
             line: Some(line),
             known,
+            mark: CallMark::of(method.as_str(), path),
         }),
         None => Err(refusal(policy, method, path, known.reserve)),
     }
@@ -74,6 +77,7 @@ pub fn own(policy: &Arc<ExchangePolicy>, question: OwnQuestion) -> Result<Call, 
                 policy: Arc::clone(policy),
                 line: None,
                 known,
+                mark: CallMark::of(Method::GET.as_str(), path.unwrap_or_default()),
             })
         }
         Some(_) | None => {

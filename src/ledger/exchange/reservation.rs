@@ -75,7 +75,10 @@ impl Reservation {
         let mut address = self.budget.address.state();
         match answer.outcome {
             Outcome::Success | Outcome::Failure => address.breaker.answered(self.pass),
-            Outcome::Halt(halt, retry) => address.breaker.halt(self.pass, halt, retry, at),
+            Outcome::Halt(halt, retry) => {
+                let asked = (self.charge.call, self.pass);
+                address.breaker.halt(asked, halt, retry, at);
+            }
         }
         drop(address);
         let cost = match answer.outcome {

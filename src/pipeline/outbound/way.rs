@@ -126,7 +126,7 @@ impl WayOut {
         exchange.show_budget(BudgetShown {
             weight: budget.weight.map(full),
             orders: budget.orders.map(full),
-            halted_until: budget.halted.map(|(_, left)| {
+            halted_until: budget.halted().map(|(_, left)| {
                 let left = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
                 now.unix_seconds().saturating_add(left)
             }),

@@ -1,0 +1,180 @@
+//! What an operator can do about an exchange: see what is stopped, and lift a stop that is none.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::support::sidecar::{Setup, Sidecar, of_type};
+use crate::support::wire::{Response, Wire};
+use crate::world::{Exchange, ROUTES, SECRETS, ask, get, json, out, services};
+
+const ALL: &str = "[\"GET /api/v3/**\"]";
+const DEPTH: &str = "/api/v3/depth?symbol=A";
+const TRADES: &str = "/api/v3/trades?symbol=A";
+
+/// A sidecar with an admin listener and two ways out to one exchange.
+fn sidecar(exchange: &Exchange) -> Sidecar {
+    let one = exchange.outbound(ALL, "");
+    let entry = one.split_once('\n').unwrap().1;
+    let other = entry.replace("name: binance", "name: other");
+    let top = format!("admin: {{ listen: \"127.0.0.1:0\" }}\n{one}{other}");
+    let sidecar = Sidecar::start(&Setup {
+        top: &top,
+        files: &[("ca.pem", exchange.ca.as_str())],
+        env: SECRETS,
+        ..Setup::new("http://127.0.0.1:9", ROUTES)
+    });
+    // Both have asked for limits, so that nothing but the test asks from now on.
+    sidecar.wait_until("limits are known", || {
+        let own = |event: &Value| event["actor"]["auth"] == "own";
+        sidecar
+            .requests(0)
+            .iter()
+            .filter(|event| own(event))
+            .count()
+            == 2
+    });
+    sidecar
+}
+
+fn admin(sidecar: &Sidecar, method: &str, target: &str) -> Response {
+    let at: SocketAddr = sidecar.listener("admin");
+    let request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\nHost: {at}\r\n\r\n");
+    Wire::connect(at).ask(request).unwrap()
+}
+
+fn ordered(sidecar: &Sidecar, target: &str) -> (u16, String) {
+    let answer = admin(sidecar, "POST", target);
+    (answer.status, answer.text())
+}
+
+fn shown(sidecar: &Sidecar) -> Value {
+    let page: Value = serde_json::from_str(&admin(sidecar, "GET", "/exchanges").text()).unwrap();
+    page["exchanges"][0].clone()
+}
+
+fn reason(answer: &Response) -> Value {
+    let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+    problem["reason"].clone()
+}
+
+#[test]
+fn a_false_ban_is_lifted_by_an_order_that_names_it() {
+    let exchange = Exchange::start();
+    let banned = Arc::new(AtomicBool::new(true));
+    let bans = Arc::clone(&banned);
+    exchange.answer(move |_| match bans.load(Ordering::SeqCst) {
+        true => vec![crate::support::origin::send(
+            "HTTP/1.1 418 Said\r\nRetry-After: 259200\r\nContent-Length: 2\r\n\r\n{}",
+        )],
+        false => json(200, "{}"),
+    });
+    let sidecar = sidecar(&exchange);
+    let at = out(&sidecar);
+    assert_eq!(get(at, DEPTH).status, 418);
+    let other = sidecar.listener("outbound/other");
+    for at in [at, other] {
+        assert_eq!(reason(&get(at, TRADES)), "exchange.halted");
+    }
+    let stop = &shown(&sidecar)["budget"]["stops"][0];
+    assert_eq!(
+        (&stop["halted"], &stop["extent"]),
+        (&"banned".into(), &"everything".into())
+    );
+
+    // Nobody lifts what he has not seen, and an order names what there is.
+    let (status, said) = ordered(&sidecar, "/exchanges/kraken/resume?halted=banned");
+    assert!(
+        status == 404 && said.contains("binance, other"),
+        "{status} {said}"
+    );
+    for query in ["", "?halted=", "?halted=all", "?x=1"] {
+        let (status, said) = ordered(&sidecar, &format!("/exchanges/binance/resume{query}"));
+        assert!(
+            status == 400 && said.contains("in force: banned for "),
+            "{query}: {said}"
+        );
+    }
+    let (status, said) = ordered(&sidecar, "/exchanges/binance/resume?halted=firewall");
+    assert!(status == 409 && said.contains("banned for "), "{said}");
+    let get_it = admin(&sidecar, "GET", "/exchanges/binance/resume?halted=banned");
+    assert_eq!(get_it.status, 405);
+    assert_eq!(reason(&get(at, TRADES)), "exchange.halted");
+    assert_eq!(exchange.asked().len(), 1);
+
+    // Still banned: the one that asks is told so, and the stop stands again.
+    let (status, said) = ordered(&sidecar, "/exchanges/binance/resume?halted=banned");
+    let lifted = said.starts_with("lifted banned, which would have lasted 2591");
+    assert!(
+        status == 200 && lifted && said.contains("for binance, other;"),
+        "{said}"
+    );
+    assert_eq!(get(other, DEPTH).status, 418);
+    assert_eq!(reason(&get(at, TRADES)), "exchange.halted");
+    assert_eq!(exchange.asked().len(), 2);
+
+    banned.store(false, Ordering::SeqCst);
+    assert_eq!(
+        ordered(&sidecar, "/exchanges/other/resume?halted=banned").0,
+        200
+    );
+    for at in [at, other] {
+        assert_eq!(get(at, TRADES).status, 200);
+    }
+    let (status, said) = ordered(&sidecar, "/exchanges/binance/resume?halted=banned");
+    assert!(
+        status == 409 && said.contains("nothing is stopped"),
+        "{said}"
+    );
+
+    assert_eq!(shown(&sidecar)["resumes"], 1);
+    assert_eq!(shown(&sidecar)["budget"]["halted"], Value::Null);
+    for name in ["binance", "other"] {
+        let label = format!("outbound=\"{name}\"");
+        let lifted = sidecar.metric("outrider_exchange_resumes_total", &[&label]);
+        assert!((lifted - 1.0).abs() < 0.1, "{name}: {lifted}");
+    }
+    let done = |event: &Value| event["outcome"] == "success";
+    sidecar.wait_until("evidence", || {
+        let orders = of_type(&sidecar.audit(), "admin.resume");
+        orders.len() == 9 && orders.iter().filter(|event| done(event)).count() == 2
+    });
+    let orders = of_type(&sidecar.audit(), "admin.resume");
+    assert_eq!(orders[0]["admin"]["argument"], "kraken?halted=banned");
+}
+
+#[test]
+fn a_refusal_of_the_firewall_holds_up_what_is_like_it_and_others_only_if_they_are_refused_too() {
+    let exchange = Exchange::start();
+    exchange.answer(|request| match request.target.contains("OR%201") {
+        // So that no test is so slow that it is over.
+        true => vec![crate::support::origin::send(
+            "HTTP/1.1 403 Said\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n",
+        )],
+        false => json(200, "{}"),
+    });
+    let sidecar = sidecar(&exchange);
+    let at = out(&sidecar);
+    assert_eq!(get(at, "/api/v3/depth?symbol=OR%201").status, 403);
+    assert_eq!(reason(&get(at, DEPTH)), "exchange.halted");
+    assert_eq!(get(at, TRADES).status, 200);
+    assert_eq!(shown(&sidecar)["budget"]["halted"], Value::Null);
+    assert_eq!(shown(&sidecar)["budget"]["stops"][0]["extent"], "one_call");
+    assert_eq!(get(at, "/api/v3/trades?symbol=OR%201").status, 403);
+    let klines = "/api/v3/klines?symbol=A&interval=1m";
+    assert_eq!(reason(&get(at, klines)), "exchange.halted");
+    assert_eq!(shown(&sidecar)["budget"]["halted"], "firewall");
+    assert_eq!(exchange.asked().len(), 3);
+    assert_eq!(
+        ordered(&sidecar, "/exchanges/binance/resume?halted=firewall").0,
+        200
+    );
+    assert_eq!(get(at, klines).status, 200);
+    assert_eq!(get(at, DEPTH).status, 200);
+    let answer = ask(at, "GET", DEPTH, "", "");
+    assert_eq!(answer.status, 200);
+    let events = services(&sidecar, 8);
+    assert_eq!(events.len(), 8);
+}
