@@ -4,6 +4,7 @@
 mod answer;
 mod errand;
 mod own;
+mod places;
 mod question;
 mod socket;
 mod way;
@@ -25,7 +26,7 @@ use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::Role;
+use crate::model::exchange::{Effect, Role};
 use crate::model::traceparent::Traceparent;
 use crate::record::{OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
@@ -36,10 +37,12 @@ use super::{Live, RequestId, caught, intend};
 
 pub use answer::OutboundBody;
 pub use own::{OwnAnswer, short};
+pub use places::Places;
 pub use question::{Judged, JudgedFrame, judge, judge_frame};
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
 use errand::Errand;
+use places::Place;
 
 /// The walk of one worker's requests to one exchange.
 pub struct OutboundPipeline {
@@ -67,6 +70,8 @@ struct Visit {
     /// Until somebody else sees it to its end.
     record: Option<OpenRecord>,
     body: RequestBody,
+    /// Its place among what is under way, if it is no cancel.
+    place: Option<Place>,
 }
 
 impl OutboundPipeline {
@@ -88,6 +93,9 @@ impl OutboundPipeline {
             return Box::pin(self.walk_socket(way, facts, head, caller, visit)).await;
         }
         let call = allowed(way, &facts, record)?;
+        if call.known().effect != Effect::Cancel {
+            visit.place = Some(way.places.take(way.kept_for_cancels)?);
+        }
         let body = admit(way, &facts, body).await?;
         visit.body = RequestBody::Settled;
         record.received(body.len() as u64);
@@ -160,7 +168,9 @@ impl OutboundPipeline {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
         let (tell, told) = oneshot::channel();
         let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
+        let place = visit.place.clone();
         self.orders.spawn(async move {
+            let _place = place;
             let speaks_codes = errand.way.rules.preset.speaks_codes;
             let answer = caught::caught(errand.order(&mut record)).await;
             let answer = answer.unwrap_or_else(|denial| {
@@ -200,6 +210,7 @@ impl Handler for OutboundPipeline {
             id: id.header,
             record: Some(record),
             body,
+            place: None,
         };
         let Some(way) = live.ways_out.get(self.index) else {
             let denial = Denial::new(Cause::Internal, "the listener has no way out");
@@ -241,6 +252,7 @@ impl OutboundPipeline {
             id: RequestId::own(uuid),
             record: Some(record),
             body: RequestBody::Settled,
+            place: None,
         }
     }
 
@@ -252,7 +264,10 @@ impl OutboundPipeline {
         speaks_codes: bool,
     ) -> Response<RecordedBody<OutboundBody>> {
         let Visit {
-            id, record, body, ..
+            id,
+            record,
+            body,
+            place,
         } = visit;
         let shaped = match &answer {
             Err(denial) => {
@@ -263,7 +278,8 @@ impl OutboundPipeline {
         };
         let Some(mut record) = record else {
             let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
-            return transform::reply(answer, &id).map(RecordedBody::unrecorded);
+            let answer = transform::reply(answer, &id);
+            return answer.map(|body| RecordedBody::unrecorded(body.holding(place)));
         };
         if let Err(denial) = &answer {
             record.denied(denial);
@@ -274,7 +290,7 @@ impl OutboundPipeline {
         };
         let status = answer.status();
         record.answered(self.clock.now(), status);
-        answer.map(|body| RecordedBody::new(body, status, record))
+        answer.map(|body| RecordedBody::new(body.holding(place), status, record))
     }
 }
 

@@ -74,7 +74,7 @@ outbound:
     clock: { max_offset: 1s, max_age: 1m }
     coalesce: 100ms
     audit: before_forward
-    bounds: { connections_max: 9, body_bytes_max: 1KiB }
+    bounds: { connections_max: 9, connections_kept_for_cancels: 1, body_bytes_max: 1KiB }
     timeouts: { connect: 1s, handshake: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s }
     allow: ["GET /api/v3/**", "WS order.place", "STREAM **"]
   - name: other

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
+use crate::support::origin::{Received, send};
 use crate::support::sidecar::{Setup, Sidecar, of_type};
 use crate::support::wire::{Response, Wire};
 use crate::world::{Exchange, ROUTES, SECRETS, ask, get, json, out, services};
@@ -66,7 +67,7 @@ fn a_false_ban_is_lifted_by_an_order_that_names_it() {
     let banned = Arc::new(AtomicBool::new(true));
     let bans = Arc::clone(&banned);
     exchange.answer(move |_| match bans.load(Ordering::SeqCst) {
-        true => vec![crate::support::origin::send(
+        true => vec![send(
             "HTTP/1.1 418 Said\r\nRetry-After: 259200\r\nContent-Length: 2\r\n\r\n{}",
         )],
         false => json(200, "{}"),
@@ -150,7 +151,7 @@ fn a_refusal_of_the_firewall_holds_up_what_is_like_it_and_others_only_if_they_ar
     let exchange = Exchange::start();
     exchange.answer(|request| match request.target.contains("OR%201") {
         // So that no test is so slow that it is over.
-        true => vec![crate::support::origin::send(
+        true => vec![send(
             "HTTP/1.1 403 Said\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n",
         )],
         false => json(200, "{}"),
@@ -177,4 +178,48 @@ fn a_refusal_of_the_firewall_holds_up_what_is_like_it_and_others_only_if_they_ar
     assert_eq!(answer.status, 200);
     let events = services(&sidecar, 8);
     assert_eq!(events.len(), 8);
+}
+
+#[test]
+fn a_cancel_goes_out_though_slow_answers_hold_every_other_place() {
+    let exchange = Exchange::start();
+    let is_slow = |request: &Received| request.target.starts_with("/api/v3/depth");
+    exchange.answer(move |request| match is_slow(request) {
+        // The rest never comes.
+        true => vec![send("HTTP/1.1 200 Said\r\nContent-Length: 9\r\n\r\nsome")],
+        false => json(200, "{}"),
+    });
+    let bounds = "    bounds: { connections_max: 5, connections_kept_for_cancels: 2 }\n    timeouts: { response_idle: 60s }\n";
+    let all = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"DELETE /api/v3/order\"]";
+    let sidecar = exchange.signing(all, bounds);
+    let at = out(&sidecar);
+    let slow = |_| {
+        let mut wire = Wire::connect(at);
+        wire.send(format!("GET {DEPTH} HTTP/1.1\r\nHost: {at}\r\n\r\n"));
+        wire
+    };
+    let held: Vec<Wire> = (0..3).map(slow).collect();
+    exchange.wait_for(3);
+    for _ in 0..3 {
+        let order = "/api/v3/order?symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1";
+        let crowded = ask(at, "POST", order, "", "");
+        assert_eq!(
+            (crowded.status, reason(&crowded)),
+            (503, "local.crowded".into())
+        );
+        // Its connection makes room for a cancel's.
+        let mut wire = Wire::connect(at);
+        let refused = wire.ask(format!("GET {TRADES} HTTP/1.1\r\nHost: {at}\r\n\r\n"));
+        let refused = refused.unwrap();
+        assert!(refused.status == 503 && refused.says_close());
+    }
+    for id in 1..4 {
+        let cancel = format!("/api/v3/order?symbol=BTCUSDT&orderId={id}");
+        assert_eq!(ask(at, "DELETE", &cancel, "", "").status, 200);
+    }
+    let asked = exchange.asked();
+    let methods: Vec<&str> = asked.iter().map(|one| one.method.as_str()).collect();
+    assert_eq!(methods, ["GET", "GET", "GET", "DELETE", "DELETE", "DELETE"]);
+    drop(held);
+    sidecar.wait_until("places are free again", || get(at, TRADES).status == 200);
 }

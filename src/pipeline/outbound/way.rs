@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use tokio::sync::Notify;
 
+use super::places::Places;
 use crate::accept::body::WholeBodies;
 use crate::accept::http::Http;
 use crate::accept::outbound::LocalRules;
@@ -60,6 +61,10 @@ pub struct WayOut {
     pub http: Http,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// Places for what is under way.
+    pub places: Arc<Places>,
+    /// How many of them only cancels may have.
+    pub kept_for_cancels: u32,
     /// Bytes of a request body.
     pub body_bytes_max: u64,
     /// The account of bodies held whole.
