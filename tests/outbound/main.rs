@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alone;
 mod attack;
 mod door;
 mod journey;

@@ -108,23 +108,29 @@ impl<'a> Setup<'a> {
 
     /// The text of the configuration.
     pub fn yaml(&self, spool: &Path) -> String {
+        let way_in = match self.listen {
+            "" => String::new(),
+            listen => format!(
+                "inbound:\n  listen: {listen}\n  forward_to: {}\n{}\n",
+                self.forward_to, self.inbound
+            ),
+        };
         format!(
-            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n\
-             inbound:\n  listen: {}\n  forward_to: {}\n{}\n",
+            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n{way_in}",
             self.workers,
             spool.display(),
             self.audit,
             self.top,
-            self.listen,
-            self.forward_to,
-            self.inbound
         )
     }
 }
 
+/// Where nobody listens.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
 /// A running sidecar.
 pub struct Sidecar {
-    /// Where requests go.
+    /// Where requests go; nowhere if there is no way in.
     pub inbound: SocketAddr,
     /// Where `/readyz` and `/metrics` are.
     pub health: SocketAddr,
@@ -176,7 +182,10 @@ impl Sidecar {
         output.collect(child.stderr.take().unwrap(), |texts| &mut texts.stderr);
         let listening = |name| output.listening(name, &mut child);
         let mut listening = listening;
-        let inbound = listening("inbound");
+        let inbound = match setup.listen {
+            "" => NOWHERE,
+            _ => listening("inbound"),
+        };
         let health = listening("health");
         Self {
             inbound,
