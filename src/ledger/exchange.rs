@@ -25,6 +25,7 @@ pub use breaker::{Halt, InForce, RetryAfter};
 pub use firewall::{CallMark, Extent};
 pub use interval::{Interval, Unit};
 pub use limits::{Figure, LimitKind, RateLimit, Told, read_rate_limits};
+pub use meter::Source;
 pub use moment::Moment;
 pub use reservation::{Reservation, Settled};
 pub use scan::{RateLimitsScan, ScanFault, Scanned, read_server_time};
@@ -152,6 +153,13 @@ pub enum Which {
     Halted(Halt),
 }
 
+/// A question for what the exchange has counted, from before it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry {
+    begun: Moment,
+    epoch: u64,
+}
+
 /// How full a limit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -161,6 +169,8 @@ pub struct Usage {
     pub used: u64,
     /// The exchange's limit.
     pub limit: u64,
+    /// Where the count comes from.
+    pub source: Source,
 }
 
 /// What can be shown of a budget.
@@ -218,6 +228,31 @@ impl Budget {
         halted
             .or_else(|| address.full(&charge, lane, &self.settings, at))
             .or_else(|| account.full(&charge, lane, &self.settings, at))
+    }
+
+    /// Whether to ask for what the exchange has counted of the account's orders: at most once in so long, by whoever it is.
+    #[must_use]
+    pub fn inquire(&self, pause: Duration, at: Moment) -> Option<Inquiry> {
+        let mut account = self.account.state();
+        let may = account.may_ask(pause, at);
+        may.then(|| Inquiry {
+            begun: at,
+            epoch: account.epoch(),
+        })
+    }
+
+    /// There was no answer: it may be asked again after this.
+    pub fn inquire_again(&self, pause: Duration, at: Moment) {
+        self.account.state().ask_after(pause, at);
+    }
+
+    /// Takes over what the exchange has counted of the account's orders, as an answer to an order would tell it. What was
+    /// sent meanwhile stays counted beside it.
+    pub fn counted(&self, inquiry: &Inquiry, told: &Told, at: Moment) {
+        let nothing = Charge::default();
+        let (told, times) = ((told, Source::Asked), (inquiry.begun, Some(at)));
+        let mut account = self.account.state();
+        account.settle(&nothing, &nothing, told, times, inquiry.epoch);
     }
 
     /// Takes over the limits that the exchange tells.

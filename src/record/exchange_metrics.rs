@@ -14,6 +14,7 @@ const LABEL: &str = "outbound";
 pub struct ExchangeMetrics {
     weight: Full,
     orders: Full,
+    orders_told: IntGauge,
     halted_until: IntGauge,
     halts: IntCounter,
     resumes: IntCounter,
@@ -49,6 +50,8 @@ pub struct BudgetShown {
     pub weight: Option<(u64, u64)>,
     /// Orders counted, and the limit, of the window that is nearest to its limit.
     pub orders: Option<(u64, u64)>,
+    /// Whether the exchange itself has told that count, so that nobody else's orders are missing in it.
+    pub are_orders_told: bool,
     /// Until when nothing is sent because the exchange said stop, in seconds since 1970.
     pub halted_until: Option<i64>,
 }
@@ -71,6 +74,7 @@ impl ExchangeMetrics {
     pub fn show_budget(&self, shown: BudgetShown) {
         self.weight.show(shown.weight);
         self.orders.show(shown.orders);
+        self.orders_told.set(i64::from(shown.are_orders_told));
         self.halted_until.set(shown.halted_until.unwrap_or(0));
     }
 
@@ -146,6 +150,7 @@ pub(super) struct ExchangeFamilies {
     weight_limit: IntGaugeVec,
     orders_used: IntGaugeVec,
     orders_limit: IntGaugeVec,
+    orders_told: IntGaugeVec,
     halted_until: IntGaugeVec,
     halts: prometheus::IntCounterVec,
     resumes: prometheus::IntCounterVec,
@@ -178,6 +183,10 @@ impl ExchangeFamilies {
                 "Orders counted in the window that is nearest to its limit",
             )?,
             orders_limit: gauges("outrider_exchange_orders_limit", "The limit of that window")?,
+            orders_told: gauges(
+                "outrider_exchange_orders_told",
+                "1 if the exchange itself has told what it counted in that window, 0 if only orders sent from here are known",
+            )?,
             halted_until: gauges(
                 "outrider_exchange_halted_until_timestamp_seconds",
                 "Until when nothing is sent because the exchange said stop; 0 if it did not",
@@ -231,6 +240,7 @@ impl ExchangeFamilies {
         ExchangeMetrics {
             weight: full(&self.weight_used, &self.weight_limit),
             orders: full(&self.orders_used, &self.orders_limit),
+            orders_told: self.orders_told.with_label_values(&label),
             halted_until: self.halted_until.with_label_values(&label),
             halts: self.halts.with_label_values(&label),
             resumes: self.resumes.with_label_values(&label),
@@ -258,6 +268,7 @@ mod tests {
         binance.show_budget(BudgetShown {
             weight: Some((5_400, 6_000)),
             orders: Some((45, 50)),
+            are_orders_told: true,
             halted_until: Some(1_795_392_000),
         });
         binance.show_clock(ClockShown {
@@ -278,6 +289,7 @@ mod tests {
             ("weight_limit", "6000"),
             ("orders_used", "45"),
             ("orders_limit", "50"),
+            ("orders_told", "1"),
             ("halted_until_timestamp_seconds", "1795392000"),
             ("halts_total", "1"),
             ("resumes_total", "1"),

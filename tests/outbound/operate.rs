@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use outrider::roles::demo::exchange::Limits;
 use serde_json::Value;
 
 use crate::support::origin::{Received, send};
 use crate::support::sidecar::{Setup, Sidecar, of_type};
 use crate::support::wire::{Response, Wire};
-use crate::world::{Exchange, ROUTES, SECRETS, ask, get, json, out, services};
+use crate::world::{Exchange, ROUTES, SECRETS, StandIn, ask, get, json, out, services};
 
 const ALL: &str = "[\"GET /api/v3/**\"]";
 const DEPTH: &str = "/api/v3/depth?symbol=A";
@@ -222,4 +223,80 @@ fn a_cancel_goes_out_though_slow_answers_hold_every_other_place() {
     assert_eq!(methods, ["GET", "GET", "GET", "DELETE", "DELETE", "DELETE"]);
     drop(held);
     sidecar.wait_until("places are free again", || get(at, TRADES).status == 200);
+}
+
+/// A sidecar with a day of three orders before it.
+fn of_three_a_day(stand_in: &StandIn, allow: &str) -> Sidecar {
+    let budget = "    budget: { use: 100%, cancels_keep: 0% }\n";
+    let top = format!(
+        "admin: {{ listen: \"127.0.0.1:0\" }}\n{}",
+        stand_in.outbound(allow, budget)
+    );
+    Sidecar::start(&Setup {
+        top: &top,
+        files: &[("ca.pem", stand_in.exchange.root_pem())],
+        env: SECRETS,
+        ..Setup::new("http://127.0.0.1:9", ROUTES)
+    })
+}
+
+fn asked_for_counts(stand_in: &StandIn) -> u64 {
+    let requests = stand_in.exchange.requests();
+    let asked = requests.get("GET /api/v3/rateLimit/order");
+    asked.copied().unwrap_or_default()
+}
+
+#[test]
+fn a_restart_forgets_no_order_of_the_day() {
+    let stand_in = StandIn::with(Limits {
+        orders_per_day: 3,
+        ..Limits::default()
+    });
+    let allow = "[\"POST /api/v3/order\"]";
+    let order = "/api/v3/order?symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1";
+    let mut first = of_three_a_day(&stand_in, allow);
+    let orders = |sidecar: &Sidecar, used: u64, source: &str| {
+        let what = format!("{used} orders, known by {source}");
+        sidecar.wait_until(&what, || {
+            let orders = shown(sidecar)["budget"]["orders"].clone();
+            orders["limit"] == 3 && orders["used"] == used && orders["source"] == source
+        });
+    };
+    orders(&first, 0, "asked");
+    for _ in 0..3 {
+        assert_eq!(ask(out(&first), "POST", order, "", "").status, 200);
+    }
+    orders(&first, 3, "answer");
+    assert!(first.stop().success());
+
+    let second = of_three_a_day(&stand_in, allow);
+    orders(&second, 3, "asked");
+    let label = ["outbound=\"binance\""];
+    let told = second.metric("outrider_exchange_orders_told", &label);
+    assert!((told - 1.0).abs() < 0.1, "{told}");
+    let refused = ask(out(&second), "POST", order, "", "");
+    assert_eq!(
+        (refused.status, reason(&refused)),
+        (429, "exchange.limit".into())
+    );
+    assert_eq!(stand_in.exchange.requests()["POST /api/v3/order"], 3);
+    // Once for each process, and not again with a reload.
+    second.signal("HUP");
+    second.wait_until("reloaded", || {
+        of_type(&second.audit(), "config.load").len() == 2
+    });
+    assert_eq!(asked_for_counts(&stand_in), 2);
+    assert_eq!(stand_in.exchange.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn who_places_no_orders_does_not_ask_for_their_count() {
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar("[\"GET /api/v3/**\", \"DELETE /api/v3/order\"]", "");
+    let at = out(&sidecar);
+    assert_eq!(get(at, "/api/v3/account").status, 200);
+    assert_eq!(asked_for_counts(&stand_in), 0);
+    let label = ["outbound=\"binance\""];
+    let told = sidecar.metric("outrider_exchange_orders_told", &label);
+    assert!(told.abs() < 0.1, "{told}");
 }

@@ -4,6 +4,7 @@
 use super::answer::{Answer, Outcome};
 use super::breaker::Pass;
 use super::limits::Told;
+use super::meter::Source;
 use super::{Budget, Charge, Moment};
 
 /// A part of a budget, held for one request.
@@ -96,7 +97,7 @@ impl Reservation {
         {
             scope
                 .state()
-                .settle(&self.charge, &cost, told, times, epoch);
+                .settle(&self.charge, &cost, (told, Source::Answer), times, epoch);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::decide::policy::AuditMode;
 use crate::forward::Forwarder;
 use crate::forward::coalesce::Coalescer;
 use crate::forward::exchange::Exchange;
-use crate::ledger::exchange::{Budget, Moment};
+use crate::ledger::exchange::{Budget, Moment, Source};
 use crate::ledger::exchange_clock::ExchangeClock;
 use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
@@ -131,6 +131,7 @@ impl WayOut {
         exchange.show_budget(BudgetShown {
             weight: budget.weight.map(full),
             orders: budget.orders.map(full),
+            are_orders_told: (budget.orders).is_some_and(|usage| usage.source != Source::Here),
             halted_until: budget.halted().map(|(_, left)| {
                 let left = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
                 now.unix_seconds().saturating_add(left)

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::config::Setting;
 use crate::forward::exchange::Exchange;
-use crate::ledger::exchange::{Extent, Halt, InForce, Moment, Usage};
+use crate::ledger::exchange::{Extent, Halt, InForce, Moment, Source, Usage};
 use crate::model::clock::Now;
 use crate::model::pins::PinSet;
 use crate::pipeline::outbound::{Site, WayOut};
@@ -79,6 +79,11 @@ fn budget(way: &WayOut, now: Now) -> Json {
             "interval": usage.interval.to_string(),
             "used": usage.used,
             "limit": usage.limit,
+            "source": match usage.source {
+                Source::Here => "here",
+                Source::Answer => "answer",
+                Source::Asked => "asked",
+            },
         })
     };
     let until = |left: std::time::Duration| {
