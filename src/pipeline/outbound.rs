@@ -7,6 +7,7 @@ mod own;
 mod places;
 mod question;
 mod socket;
+mod stamps;
 mod way;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use answer::OutboundBody;
 pub use own::{OwnAnswer, short};
 pub use places::Places;
 pub use question::{Judged, JudgedFrame, judge, judge_frame};
+pub use stamps::Stamps;
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
 use errand::Errand;

@@ -91,6 +91,9 @@ admin: { listen: 127.0.0.1:9001 }
 workers: 2
 "#;
 
+/// One without a way in.
+const BOT: &str = "service: bot\naudit: { spool: ./audit }\noutbound:\n  - { name: binance, listen: 127.0.0.1:9101, exchange: binance-spot, allow: [GET /api/v3/time] }\n";
+
 /// The secrets of [`FULL`].
 const KEYS: &[(&str, &str)] = &[
     ("TRADING_KEY", "key"),
@@ -109,7 +112,7 @@ const REMOTE: &str = "{ url: https://a.example/keys, ca_file: ca.pem, refresh: 1
 fn both_take_the_example_the_smallest_and_the_full_document() {
     let validator = validator();
     let example = fs::read_to_string(here("sidecar.yaml.example")).unwrap();
-    for text in [&example, SMALLEST, FULL] {
+    for text in [&example, SMALLEST, FULL, BOT] {
         let document = document(text);
         let faults: Vec<String> = validator
             .iter_errors(&document)
@@ -137,6 +140,15 @@ fn the_full_document_holds_every_key() {
         ".outbound.sign.rule",
     ];
     assert_eq!(missing, alone);
+}
+
+#[test]
+fn without_any_way_both_refuse() {
+    let (before, _) = BOT.split_once("outbound:").unwrap();
+    for text in [before.to_owned(), format!("{before}outbound: []\n")] {
+        assert!(!validator().is_valid(&document(&text)), "{text}");
+        assert!(load(&text, &[]).is_err(), "{text}");
+    }
 }
 
 #[test]

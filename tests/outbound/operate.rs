@@ -300,3 +300,21 @@ fn who_places_no_orders_does_not_ask_for_their_count() {
     let told = sidecar.metric("outrider_exchange_orders_told", &label);
     assert!(told.abs() < 0.1, "{told}");
 }
+
+#[test]
+fn equal_requests_of_one_moment_have_different_signatures() {
+    let exchange = Exchange::start();
+    let sidecar = exchange.signing("[\"POST /api/v3/order\"]", "");
+    let at = out(&sidecar);
+    let order = "/api/v3/order?symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1";
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(move || assert_eq!(ask(at, "POST", order, "", "").status, 200));
+        }
+    });
+    let asked = exchange.asked();
+    let mut targets: Vec<&str> = asked.iter().map(|one| one.target.as_str()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    assert_eq!(targets.len(), 4, "{targets:?}");
+}

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use tokio::sync::Notify;
 
 use super::places::Places;
+use super::stamps::Stamps;
 use crate::accept::body::WholeBodies;
 use crate::accept::http::Http;
 use crate::accept::outbound::LocalRules;
@@ -170,6 +171,8 @@ pub struct Freshness {
     pub doubts: Arc<Doubts>,
     /// Whether this machine's time is signed, because the exchange's own is asked by nobody here.
     pub machine_time: bool,
+    /// The times that were signed with the key.
+    pub stamps: Arc<Stamps>,
     /// Numbers that only grow, for rules that need them.
     pub nonces: Option<(Arc<Nonces>, TimeUnit)>,
     /// Whether the rule needs random bytes.
@@ -228,7 +231,7 @@ impl Freshness {
 
     /// All of it, for one signature.
     pub(super) fn fresh(&self, now: Now) -> Result<Fresh, Box<Denial>> {
-        let unix_us = self.time(now)?;
+        let unix_us = self.stamps.next(self.time(now)?);
         let unsigned = |why: &str| Denial::new(Cause::ExchangeSigning, why);
         let nonce = match &self.nonces {
             None => 0,
