@@ -255,6 +255,17 @@ impl Budget {
         account.settle(&nothing, &nothing, told, times, inquiry.epoch);
     }
 
+    /// Takes note of an answer that settles no reservation: it is nobody's, or came when its request had been given up. Only
+    /// a stop counts.
+    pub fn heard(&self, answer: &Answer, at: Moment) {
+        if let Outcome::Halt(halt, retry) = answer.outcome {
+            let mut address = self.address.state();
+            address
+                .breaker
+                .halt((CallMark::NONE, breaker::Pass::default()), halt, retry, at);
+        }
+    }
+
     /// Takes over the limits that the exchange tells.
     pub fn learn(&self, limits: &[RateLimit]) {
         for limit in limits {

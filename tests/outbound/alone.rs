@@ -17,7 +17,7 @@ const ORDER: &str = "/api/v3/order?symbol=BTCUSDT&side=BUY&type=MARKET&quantity=
 fn sidecar(stand_in: &StandIn) -> Sidecar {
     let top = format!(
         "admin: {{ listen: \"127.0.0.1:0\" }}\n{}",
-        stand_in.outbound(ALLOW, "")
+        stand_in.way().allow(ALLOW).section()
     );
     let sidecar = Sidecar::start(&Setup {
         top: &top,

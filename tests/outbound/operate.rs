@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use outrider::roles::demo::exchange::Limits;
 use serde_json::Value;
 
 use crate::support::origin::{Received, send};
@@ -230,7 +229,7 @@ fn of_three_a_day(stand_in: &StandIn, allow: &str) -> Sidecar {
     let budget = "    budget: { use: 100%, cancels_keep: 0% }\n";
     let top = format!(
         "admin: {{ listen: \"127.0.0.1:0\" }}\n{}",
-        stand_in.outbound(allow, budget)
+        stand_in.way().allow(allow).more(budget).section()
     );
     Sidecar::start(&Setup {
         top: &top,
@@ -248,10 +247,7 @@ fn asked_for_counts(stand_in: &StandIn) -> u64 {
 
 #[test]
 fn a_restart_forgets_no_order_of_the_day() {
-    let stand_in = StandIn::with(Limits {
-        orders_per_day: 3,
-        ..Limits::default()
-    });
+    let stand_in = StandIn::with(|options| options.limits.orders_per_day = 3);
     let allow = "[\"POST /api/v3/order\"]";
     let order = "/api/v3/order?symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1";
     let mut first = of_three_a_day(&stand_in, allow);
