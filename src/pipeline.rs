@@ -104,8 +104,8 @@ pub struct Live {
     pub ways_out: Vec<Arc<WayOut>>,
     /// In the order of the policy's routes.
     routes: Vec<Arc<RouteMetrics>>,
-    /// The counters of the way to the service.
-    service: Arc<ClientMetrics>,
+    /// The counters of the way to the service, if there is one.
+    service: Option<Arc<ClientMetrics>>,
     scheme: Scheme,
 }
 
@@ -119,7 +119,7 @@ impl Live {
         tls: Option<TlsDoor>,
         ways: Vec<Forwarder<Upload>>,
         ways_out: Vec<Arc<WayOut>>,
-        service: Arc<ClientMetrics>,
+        service: Option<Arc<ClientMetrics>>,
         metrics: &Metrics,
     ) -> Self {
         let scheme = Scheme::of(tls.is_some());
@@ -139,6 +139,11 @@ impl Live {
             service,
             scheme,
         }
+    }
+
+    fn service(&self) -> Result<&Arc<ClientMetrics>, Box<Denial>> {
+        let service = self.service.as_ref();
+        service.ok_or_else(|| Denial::new(Cause::Internal, "there is no way to a service"))
     }
 
     /// Whether the client's certificate is still one that a handshake would take: whom to trust may have changed while
@@ -252,7 +257,7 @@ impl Pipeline {
         let upload = Upload::new(body, facts.framing, record);
         let stamp = id.stamp(arrival.connection.secure, record.child_of());
         let out = transform::prepare(&permit, &facts, &caller, head, upload, &stamp);
-        record.forwarded(self.clock.now(), &live.service);
+        record.forwarded(self.clock.now(), live.service()?);
         let reply = slot.send(out, deadline).await?;
         let origin = facts.origin.as_ref();
         let reply = transform::reply(&permit, reply, origin, &snap.answers, &id.header);

@@ -62,7 +62,8 @@ pub fn run_with(
 struct Checked {
     warnings: Report,
     settings: Vec<Setting>,
-    routes: usize,
+    /// Routes, or ways out where there is no way in, counted in words.
+    ways: String,
 }
 
 /// Builds what the proxy would build, so that `check` never takes what the proxy refuses: keys and certificates are
@@ -72,7 +73,10 @@ fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     let Loaded {
         config, warnings, ..
     } = loaded;
-    let routes = config.inbound.policy.routes.len();
+    let ways = match config.inbound.listen {
+        Some(_) => plural(config.inbound.policy.routes.len(), "route"),
+        None => plural(config.outbound.len(), "outbound"),
+    };
     let keys = config.inbound.tokens.as_ref();
     let keys = keys.map_or(Place::Default, |tokens| tokens.keys.place.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -102,7 +106,7 @@ fn judge(loaded: Loaded) -> Result<Checked, Box<Report>> {
     Ok(Checked {
         warnings: dropped.fold(warnings, Report::with),
         settings,
-        routes,
+        ways,
     })
 }
 
@@ -114,10 +118,10 @@ fn accepted(args: &CheckArgs, checked: &Checked, coloured: bool) -> String {
     if args.effective {
         text.push_str(&effective(&checked.settings));
     }
-    let routes = plural(checked.routes, "route");
+    let ways = &checked.ways;
     let warnings = plural(checked.warnings.warnings(), "warning");
     text.push_str(&format!(
-        "{}: ok, {routes}, {warnings}\n",
+        "{}: ok, {ways}, {warnings}\n",
         args.file.display()
     ));
     text

@@ -39,20 +39,20 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Placed<Listen>> {
 pub(super) fn compare(
     fields: &mut Fields<'_>,
     admin: &Placed<Listen>,
-    inbound: &inbound::Draft,
+    inbound: Option<&inbound::Draft>,
     health: &Placed<Listen>,
 ) {
     let own = admin.value.0;
-    let others = [
-        ("inbound.listen", inbound.listen.value.0),
-        ("health.listen", health.value.0),
-    ];
-    for (key, other) in others {
+    let way_in = inbound.map(|inbound| ("inbound.listen", inbound.listen.value.0));
+    let others = [way_in, Some(("health.listen", health.value.0))];
+    for (key, other) in others.into_iter().flatten() {
         if collide(own, other) {
             let message = format!("`{key}` ({other}) and `admin.listen` ({own}) are one address");
             let place: &Place = &admin.place;
             fields.error(place, message, "give one of them another port");
         }
     }
-    inbound::refuse_loop(fields, own, &inbound.forward_to, "admin.listen");
+    if let Some(inbound) = inbound {
+        inbound::refuse_loop(fields, own, &inbound.forward_to, "admin.listen");
+    }
 }

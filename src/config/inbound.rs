@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -24,17 +25,17 @@ use super::names::Roles;
 use super::routes::{self, Listener};
 use super::tls::Tls;
 use super::tokens::Tokens;
-use super::{bounds, cors, section_or_defaults, timeouts};
+use super::{bounds, cors, of_defaults, section_or_defaults, timeouts};
 
 /// The inbound journey.
 #[derive(Debug)]
 pub struct Inbound {
-    /// Where clients connect.
-    pub listen: SocketAddr,
+    /// Where clients connect; nowhere if there is no way in.
+    pub listen: Option<SocketAddr>,
     /// How the listener speaks TLS; without it, it speaks clear text.
     pub tls: Option<TlsSettings>,
-    /// Where the service is.
-    pub upstream: Upstream,
+    /// Where the service is, if there is a way in.
+    pub upstream: Option<Upstream>,
     /// What is taken in at most.
     pub limits: AcceptLimits,
     /// How long anything waits.
@@ -51,6 +52,30 @@ pub struct Inbound {
     pub limit_headers: LimitHeaders,
     /// Routes, rules and limits.
     pub policy: Policy,
+}
+
+impl Inbound {
+    /// No way in, beside a way out: nothing listens and there is no route. What is left is how long the end of the process
+    /// takes, without the pause for clients elsewhere who do not know of it yet.
+    pub(super) fn absent() -> Option<Self> {
+        let timeouts = of_defaults(timeouts::read)?;
+        Some(Self {
+            listen: None,
+            tls: None,
+            upstream: None,
+            limits: of_defaults(bounds::read)?,
+            timeouts: Timeouts {
+                drain_pause: Duration::ZERO,
+                ..timeouts
+            },
+            client_ip: TrustedHops::default(),
+            tokens: None,
+            roles: RoleMap::default(),
+            headers: HeaderPreset::Api,
+            limit_headers: LimitHeaders::Draft,
+            policy: Policy::default(),
+        })
+    }
 }
 
 /// The section before files were read and other sections compared.
@@ -131,9 +156,9 @@ impl Section for Draft {
         let (listen, forward_to) = (listen?, forward_to?);
         Some(Self {
             inbound: Inbound {
-                listen: listen.value.0,
+                listen: Some(listen.value.0),
                 tls: None,
-                upstream: forward_to.value.0.clone(),
+                upstream: Some(forward_to.value.0.clone()),
                 limits: limits?,
                 timeouts: timeouts?,
                 client_ip: client_ip?,

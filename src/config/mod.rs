@@ -60,7 +60,7 @@ use names::Label;
 pub struct Config {
     /// The service's name, in audit, metrics and logs.
     pub service: String,
-    /// The inbound journey.
+    /// The inbound journey; one that nobody can go if the configuration has none.
     pub inbound: Inbound,
     /// The ways out, in the order of the file.
     pub outbound: Vec<Outbound>,
@@ -267,6 +267,13 @@ pub fn schema() -> Json {
             json!("https://json-schema.org/draft/2020-12/schema"),
         );
         members.insert("title".to_owned(), json!("Outrider sidecar.yaml"));
+        // At least one way.
+        let ways_out =
+            json!({"required": ["outbound"], "properties": {"outbound": {"minItems": 1}}});
+        members.insert(
+            "anyOf".to_owned(),
+            json!([{"required": ["inbound"]}, ways_out]),
+        );
     }
     schema
 }
@@ -287,8 +294,12 @@ fn read_text(
         .unwrap_or_default();
     env::patch(&mut root, &sections, environment, faults);
     let draft = Draft::decode(&root, faults)?;
-    if draft.inbound.has_tokens() {
-        reach::ungranted(&root, draft.inbound.roles(), faults);
+    if let Some(inbound) = draft
+        .inbound
+        .as_ref()
+        .filter(|inbound| inbound.has_tokens())
+    {
+        reach::ungranted(&root, inbound.roles(), faults);
     }
     let config = draft.load(files, faults)?;
     (!faults.any_error()).then_some((config, root))
@@ -297,7 +308,7 @@ fn read_text(
 /// The whole file before other files were read.
 struct Draft {
     service: Label,
-    inbound: inbound::Draft,
+    inbound: Option<inbound::Draft>,
     outbound: Vec<outbound::Draft>,
     secrets: Sources,
     audit: audit::Audit,
@@ -310,9 +321,17 @@ impl Section for Draft {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let doc = "the service's name in audit, metrics and logs: a to z, 0 to 9 and -";
         let service = fields.required("service", doc);
-        let doc = "the way in: from clients to the service";
-        let inbound: Option<inbound::Draft> = fields.required("inbound", doc);
+        let doc =
+            "the way in: from clients to the service; may be left out where there is a way out";
+        let inbound: Option<inbound::Draft> = fields.optional("inbound", doc);
         let outbound = outbound::read(fields);
+        let ways_out = outbound.as_deref().unwrap_or_default();
+        if !fields.has("inbound") && outbound.is_some() && ways_out.is_empty() {
+            let place = fields.place();
+            let message = "there is neither `inbound` nor `outbound`, so there is nothing to do";
+            let help = "write `inbound` for a way to the service, `outbound` for ways to exchanges, or both";
+            fields.error(&place, message, help);
+        }
         let doc = "where secrets are kept, in the order in which they are asked; without it, the environment";
         let secrets: Option<Sources> = fields.optional("secrets", doc);
         let audit = fields.required("audit", "where evidence is written, and how much is kept");
@@ -323,18 +342,15 @@ impl Section for Draft {
         let admin = fields.section("admin", doc, admin::read);
         let doc = "threads that serve requests; auto is one for each processor";
         let workers = fields.or("workers", doc, "auto", Workers::Auto);
-        if let (Some(inbound), Some(health)) = (&inbound, &health) {
-            compare_listeners(fields, inbound, health);
-            let ways_out = outbound.as_deref().unwrap_or_default();
-            outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
-            outbound::compare(fields, ways_out, "health.listen", health.value.0);
-            if let Some(admin) = &admin {
-                admin::compare(fields, admin, inbound, health);
-            }
+        if let Some(health) = &health {
+            compare_all(fields, inbound.as_ref(), ways_out, health, admin.as_ref());
+        }
+        if fields.has("inbound") && inbound.is_none() {
+            return None;
         }
         Some(Self {
             service: service?,
-            inbound: inbound?,
+            inbound,
             outbound: outbound?,
             secrets: secrets.unwrap_or_default(),
             audit: audit?,
@@ -350,7 +366,10 @@ impl Draft {
         let mut audit = self.audit.0;
         audit.folder = files.folder().join(&audit.folder);
         files.open_secrets(self.secrets, faults);
-        let inbound = self.inbound.load(files, faults);
+        let inbound = match self.inbound {
+            Some(draft) => draft.load(files, faults),
+            None => Inbound::absent(),
+        };
         let outbound = self.outbound.into_iter();
         let outbound: Vec<_> = outbound.map(|draft| draft.load(files, faults)).collect();
         Some(Config {
@@ -380,6 +399,25 @@ fn read_health(fields: &mut Fields<'_>) -> Placed<Listen> {
     Placed {
         value: listen,
         place,
+    }
+}
+
+/// No two listeners on one address.
+fn compare_all(
+    fields: &mut Fields<'_>,
+    inbound: Option<&inbound::Draft>,
+    ways_out: &[outbound::Draft],
+    health: &Placed<Listen>,
+    admin: Option<&Placed<Listen>>,
+) {
+    if let Some(inbound) = inbound {
+        compare_listeners(fields, inbound, health);
+        outbound::compare(fields, ways_out, "inbound.listen", inbound.listen.value.0);
+    }
+    outbound::compare(fields, ways_out, "health.listen", health.value.0);
+    if let Some(admin) = admin {
+        outbound::compare(fields, ways_out, "admin.listen", admin.value.0);
+        admin::compare(fields, admin, inbound, health);
     }
 }
 
@@ -436,6 +474,11 @@ fn section_or_defaults<T>(
     if fields.describing() || fields.has(key) {
         return written;
     }
+    of_defaults(read)
+}
+
+/// A section whose keys all have defaults, with all of them.
+fn of_defaults<T>(read: impl Fn(&mut Fields<'_>) -> T) -> Option<T> {
     let empty = Node {
         value: Value::Map(Vec::new()),
         place: Place::Default,

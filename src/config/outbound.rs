@@ -64,6 +64,8 @@ pub struct Outbound {
     pub client_credentials: ClientCredentials,
     /// What is taken in at most.
     pub limits: AcceptLimits,
+    /// How many of the connections only cancels may have.
+    pub kept_for_cancels: u32,
     /// The bounds of each WebSocket.
     pub sockets: SocketRules,
     /// How long anything waits.
@@ -171,6 +173,7 @@ impl Draft {
         let doc = "how long the listener and the way to the exchange wait";
         let timeouts = section_or_defaults(fields, "timeouts", doc, waits::read_timeouts);
         let (name, listen, allow) = (name?, listen?, allow?);
+        let (limits, kept_for_cancels) = limits?;
         let name: Arc<str> = Arc::from(name.0);
         exchange?;
         if signs && sign.is_none() {
@@ -198,7 +201,8 @@ impl Draft {
                 exchange: exchange_settings,
                 audit,
                 client_credentials,
-                limits: limits?,
+                limits,
+                kept_for_cancels,
                 sockets: sockets?,
                 timeouts: timeouts?,
             },

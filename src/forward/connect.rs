@@ -28,7 +28,7 @@ const BUFFER_BYTES_MAX: usize = 128 * 1024;
 pub(super) async fn connect<B: RequestBody>(
     pool: &Arc<Pool<B>>,
 ) -> Result<Connection<B>, Box<Denial>> {
-    let Some(place) = pool.reserve() else {
+    let Some(place) = place(pool).await else {
         let why = "every connection that `bounds.connections_max` allows is in use";
         return Err(Denial::new(Cause::Overloaded, why));
     };
@@ -48,6 +48,15 @@ pub(super) async fn connect<B: RequestBody>(
         // In a box, so that a connection in clear does not carry the room that a handshake needs.
         Target::Exchange(exchange) => Box::pin(dial(pool, exchange, place)).await,
     }
+}
+
+/// A place for one more. One whose connection was just found closed is free when the task that drove it has run.
+async fn place<B>(pool: &Pool<B>) -> Option<Place> {
+    if let Some(place) = pool.reserve() {
+        return Some(place);
+    }
+    tokio::task::yield_now().await;
+    pool.reserve()
 }
 
 async fn in_time<B, T>(

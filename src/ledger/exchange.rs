@@ -3,6 +3,7 @@
 
 mod answer;
 mod breaker;
+mod firewall;
 mod interval;
 mod limits;
 mod meter;
@@ -20,9 +21,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use answer::{Answer, Outcome};
-pub use breaker::{Halt, RetryAfter};
+pub use breaker::{Halt, InForce, RetryAfter};
+pub use firewall::{CallMark, Extent};
 pub use interval::{Interval, Unit};
 pub use limits::{Figure, LimitKind, RateLimit, Told, read_rate_limits};
+pub use meter::Source;
 pub use moment::Moment;
 pub use reservation::{Reservation, Settled};
 pub use scan::{RateLimitsScan, ScanFault, Scanned, read_server_time};
@@ -101,7 +104,7 @@ pub struct Budget {
     settings: BudgetSettings,
 }
 
-/// What a request costs.
+/// What a request costs, and which call it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Charge {
     /// Its weight.
@@ -114,6 +117,8 @@ pub struct Charge {
     pub connections: u32,
     /// Whether it weighs nothing once it has succeeded, as placing and cancelling do at Binance.
     pub is_free_on_success: bool,
+    /// Which call it is, should the exchange's firewall refuse it.
+    pub call: CallMark,
 }
 
 /// Which part of the budget a request may spend.
@@ -148,6 +153,13 @@ pub enum Which {
     Halted(Halt),
 }
 
+/// A question for what the exchange has counted, from before it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry {
+    begun: Moment,
+    epoch: u64,
+}
+
 /// How full a limit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -157,6 +169,8 @@ pub struct Usage {
     pub used: u64,
     /// The exchange's limit.
     pub limit: u64,
+    /// Where the count comes from.
+    pub source: Source,
 }
 
 /// What can be shown of a budget.
@@ -166,8 +180,18 @@ pub struct BudgetState {
     pub weight: Option<Usage>,
     /// The orders that are nearest to their limit.
     pub orders: Option<Usage>,
-    /// The stop in force, and how long it lasts at least.
-    pub halted: Option<(Halt, Duration)>,
+    /// The stops in force.
+    pub stops: [Option<InForce>; 2],
+}
+
+impl BudgetState {
+    /// The stop that holds everything up, and how long it lasts at least.
+    #[must_use]
+    pub fn halted(&self) -> Option<(Halt, Duration)> {
+        let mut stops = self.stops.iter().flatten();
+        let stop = stops.find(|stop| stop.extent == Extent::Everything)?;
+        Some((stop.halt, stop.left))
+    }
 }
 
 impl Budget {
@@ -179,7 +203,7 @@ impl Budget {
         // Always in this order, so that no two wait for each other.
         let mut address = self.address.state();
         let mut account = self.account.state();
-        let pass = address.breaker.admit(lane, at)?;
+        let pass = address.breaker.admit(charge.call, lane, at)?;
         let full = [&mut address, &mut account]
             .into_iter()
             .filter_map(|state| state.full(&charge, lane, &self.settings, at))
@@ -200,10 +224,35 @@ impl Budget {
     pub fn refusal(&self, charge: Charge, lane: Lane, at: Moment) -> Option<Refused> {
         let mut address = self.address.state();
         let mut account = self.account.state();
-        let halted = address.breaker.admit(lane, at).err();
+        let halted = address.breaker.admit(charge.call, lane, at).err();
         halted
             .or_else(|| address.full(&charge, lane, &self.settings, at))
             .or_else(|| account.full(&charge, lane, &self.settings, at))
+    }
+
+    /// Whether to ask for what the exchange has counted of the account's orders: at most once in so long, by whoever it is.
+    #[must_use]
+    pub fn inquire(&self, pause: Duration, at: Moment) -> Option<Inquiry> {
+        let mut account = self.account.state();
+        let may = account.may_ask(pause, at);
+        may.then(|| Inquiry {
+            begun: at,
+            epoch: account.epoch(),
+        })
+    }
+
+    /// There was no answer: it may be asked again after this.
+    pub fn inquire_again(&self, pause: Duration, at: Moment) {
+        self.account.state().ask_after(pause, at);
+    }
+
+    /// Takes over what the exchange has counted of the account's orders, as an answer to an order would tell it. What was
+    /// sent meanwhile stays counted beside it.
+    pub fn counted(&self, inquiry: &Inquiry, told: &Told, at: Moment) {
+        let nothing = Charge::default();
+        let (told, times) = ((told, Source::Asked), (inquiry.begun, Some(at)));
+        let mut account = self.account.state();
+        account.settle(&nothing, &nothing, told, times, inquiry.epoch);
     }
 
     /// Takes note of an answer that settles no reservation: it is nobody's, or came when its request had been given up. Only
@@ -211,7 +260,9 @@ impl Budget {
     pub fn heard(&self, answer: &Answer, at: Moment) {
         if let Outcome::Halt(halt, retry) = answer.outcome {
             let mut address = self.address.state();
-            address.breaker.halt(breaker::Pass::Plain, halt, retry, at);
+            address
+                .breaker
+                .halt((CallMark::NONE, breaker::Pass::default()), halt, retry, at);
         }
     }
 
@@ -228,9 +279,22 @@ impl Budget {
         let mut address = self.address.state();
         BudgetState {
             weight: address.fullest(LimitKind::Weight, at),
-            halted: address.breaker.halted(at),
+            stops: address.breaker.in_force(at),
             orders: self.account.state().fullest(LimitKind::Orders, at),
         }
+    }
+
+    /// Ends a stop before its time, if it is in force: the next request asks for all whether it is over. Says how long it
+    /// would have lasted.
+    #[must_use]
+    pub fn resume(&self, halt: Halt, at: Moment) -> Option<Duration> {
+        self.address.state().breaker.resume(halt, at)
+    }
+
+    /// Whether a stop of the one is a stop of the other.
+    #[must_use]
+    pub fn stops_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.address, &other.address)
     }
 
     const fn scope(&self, kind: LimitKind) -> &Arc<Scope> {
@@ -251,7 +315,14 @@ impl Charge {
             orders: 0,
             connections: 0,
             is_free_on_success: false,
+            call: CallMark::NONE,
         }
+    }
+
+    /// The same for this call.
+    #[must_use]
+    pub const fn of_call(self, call: CallMark) -> Self {
+        Self { call, ..self }
     }
 
     /// A request of this weight that places so many orders.

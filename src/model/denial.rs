@@ -141,6 +141,9 @@ causes! {
     LocalPage = "local.browser", FORBIDDEN, "Pages in browsers are not served here", Close;
     /// On the way out: the caller token is missing or another one.
     LocalCaller = "local.caller", FORBIDDEN, "The caller token is missing or not valid", KeepOpen;
+    /// On the way out: every place but those that are kept for cancels is taken. Closes, so that the client's connection is
+    /// free for one.
+    LocalCrowded = "local.crowded", SERVICE_UNAVAILABLE, "Only cancels have a place left", Close;
     /// On the way out: where WebSockets are spoken, something else than their handshake.
     LocalHandshake = "local.handshake", BAD_REQUEST, "This is no WebSocket handshake", KeepOpen;
     /// No line of `allow` names the call.

@@ -300,6 +300,8 @@ pub struct Preset {
     pub info: Option<&'static str>,
     /// Where an account is read (`GET`): signed, and it changes nothing, so a key is tried by it.
     pub account: Option<&'static str>,
+    /// Where it tells how many orders the key's account has placed (`GET`, signed): `rateLimits` with a `count` each.
+    pub order_counts: Option<&'static str>,
     /// What it limits, until it says so itself: `rateLimits` in its own words.
     pub limits: &'static str,
     /// Its calls.

@@ -4,8 +4,10 @@
 mod answer;
 mod exchange_call;
 mod own;
+mod places;
 mod question;
 mod socket;
+mod stamps;
 mod way;
 
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use crate::decide::outbound::{self as decide, Call};
 use crate::identify::local;
 use crate::model::clock::Clock;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::Role;
+use crate::model::exchange::{Effect, Role};
 use crate::model::traceparent::Traceparent;
 use crate::record::{OpenRecord, RecordedBody, Recorder, Scheme, new_id};
 use crate::runtime::drain::Drain;
@@ -37,10 +39,13 @@ use super::{Live, caught, intend};
 pub use answer::OutboundBody;
 pub use exchange_call::error_code;
 pub use own::{OwnAnswer, short};
+pub use places::Places;
 pub use question::{Judged, JudgedFrame, judge, judge_frame};
+pub use stamps::Stamps;
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
 use exchange_call::ExchangeCall;
+use places::Place;
 
 /// The walk of one worker's requests to one exchange.
 pub struct OutboundPipeline {
@@ -68,6 +73,8 @@ struct Visit {
     /// Until somebody else sees it to its end.
     record: Option<OpenRecord>,
     body: RequestBody,
+    /// Its place among what is under way, if it is no cancel.
+    place: Option<Place>,
 }
 
 impl OutboundPipeline {
@@ -89,6 +96,9 @@ impl OutboundPipeline {
             return Box::pin(self.walk_socket(way, facts, head, caller, visit)).await;
         }
         let call = allowed(way, &facts, record)?;
+        if call.known().effect != Effect::Cancel {
+            visit.place = Some(way.places.take(way.kept_for_cancels)?);
+        }
         let body = admit(way, &facts, body).await?;
         visit.body = RequestBody::Settled;
         record.received(body.len() as u64);
@@ -161,8 +171,10 @@ impl OutboundPipeline {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
         let (tell, told) = oneshot::channel();
         let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
+        let place = visit.place.clone();
         // In a box: a task's future is moved some ten times before it runs, and this one is several KiB.
         self.orders.spawn(Box::pin(async move {
+            let _place = place;
             let speaks_codes = exchange_call.way.rules.preset.speaks_codes;
             let answer = caught::caught(exchange_call.order(&mut record)).await;
             let answer = answer.unwrap_or_else(|denial| {
@@ -196,6 +208,7 @@ impl Handler for OutboundPipeline {
             id: id.header,
             record: Some(record),
             body,
+            place: None,
         };
         let Some(way) = live.ways_out.get(self.index) else {
             let denial = Denial::new(Cause::Internal, "the listener has no way out");
@@ -237,6 +250,7 @@ impl OutboundPipeline {
             id: RequestId::own(uuid),
             record: Some(record),
             body: RequestBody::Settled,
+            place: None,
         }
     }
 
@@ -251,6 +265,7 @@ impl OutboundPipeline {
             id,
             mut record,
             body,
+            place,
         } = visit;
         let answer = match answer {
             Ok(answer) => transform::reply(answer, &id),
@@ -262,11 +277,11 @@ impl OutboundPipeline {
             }
         };
         let Some(mut record) = record else {
-            return answer.map(RecordedBody::unrecorded);
+            return answer.map(|body| RecordedBody::unrecorded(body.holding(place)));
         };
         let status = answer.status();
         record.answered(self.clock.now(), status);
-        answer.map(|body| RecordedBody::new(body, status, record))
+        answer.map(|body| RecordedBody::new(body.holding(place), status, record))
     }
 }
 

@@ -14,8 +14,10 @@ const LABEL: &str = "outbound";
 pub struct ExchangeMetrics {
     weight: Full,
     orders: Full,
+    orders_told: IntGauge,
     halted_until: IntGauge,
     halts: IntCounter,
+    resumes: IntCounter,
     refused: IntCounter,
     coalesced: IntCounter,
     late_answers: IntCounter,
@@ -49,6 +51,8 @@ pub struct BudgetShown {
     pub weight: Option<(u64, u64)>,
     /// Orders counted, and the limit, of the window that is nearest to its limit.
     pub orders: Option<(u64, u64)>,
+    /// Whether the exchange itself has told that count, so that nobody else's orders are missing in it.
+    pub are_orders_told: bool,
     /// Until when nothing is sent because the exchange said stop, in seconds since 1970.
     pub halted_until: Option<i64>,
 }
@@ -71,6 +75,7 @@ impl ExchangeMetrics {
     pub fn show_budget(&self, shown: BudgetShown) {
         self.weight.show(shown.weight);
         self.orders.show(shown.orders);
+        self.orders_told.set(i64::from(shown.are_orders_told));
         self.halted_until.set(shown.halted_until.unwrap_or(0));
     }
 
@@ -91,6 +96,17 @@ impl ExchangeMetrics {
     /// The exchange said stop.
     pub fn halted(&self) {
         self.halts.inc();
+    }
+
+    /// A stop was lifted by an operator's order.
+    pub fn resumed(&self) {
+        self.resumes.inc();
+    }
+
+    /// Stops that were lifted.
+    #[must_use]
+    pub fn resumes(&self) -> u64 {
+        self.resumes.get()
     }
 
     /// A public question was answered with what another one brought.
@@ -140,8 +156,10 @@ pub(super) struct ExchangeFamilies {
     weight_limit: IntGaugeVec,
     orders_used: IntGaugeVec,
     orders_limit: IntGaugeVec,
+    orders_told: IntGaugeVec,
     halted_until: IntGaugeVec,
     halts: prometheus::IntCounterVec,
+    resumes: prometheus::IntCounterVec,
     refused: prometheus::IntCounterVec,
     coalesced: prometheus::IntCounterVec,
     late_answers: prometheus::IntCounterVec,
@@ -172,6 +190,10 @@ impl ExchangeFamilies {
                 "Orders counted in the window that is nearest to its limit",
             )?,
             orders_limit: gauges("outrider_exchange_orders_limit", "The limit of that window")?,
+            orders_told: gauges(
+                "outrider_exchange_orders_told",
+                "1 if the exchange itself has told what it counted in that window, 0 if only orders sent from here are known",
+            )?,
             halted_until: gauges(
                 "outrider_exchange_halted_until_timestamp_seconds",
                 "Until when nothing is sent because the exchange said stop; 0 if it did not",
@@ -179,6 +201,10 @@ impl ExchangeFamilies {
             halts: counters(
                 "outrider_exchange_halts_total",
                 "Answers with which the exchange said stop (429, 418, 403)",
+            )?,
+            resumes: counters(
+                "outrider_exchange_resumes_total",
+                "Stops lifted before their time by an operator's order",
             )?,
             refused: counters(
                 "outrider_exchange_refused_total",
@@ -225,8 +251,10 @@ impl ExchangeFamilies {
         ExchangeMetrics {
             weight: full(&self.weight_used, &self.weight_limit),
             orders: full(&self.orders_used, &self.orders_limit),
+            orders_told: self.orders_told.with_label_values(&label),
             halted_until: self.halted_until.with_label_values(&label),
             halts: self.halts.with_label_values(&label),
+            resumes: self.resumes.with_label_values(&label),
             refused: self.refused.with_label_values(&label),
             coalesced: self.coalesced.with_label_values(&label),
             late_answers: self.late_answers.with_label_values(&label),
@@ -252,6 +280,7 @@ mod tests {
         binance.show_budget(BudgetShown {
             weight: Some((5_400, 6_000)),
             orders: Some((45, 50)),
+            are_orders_told: true,
             halted_until: Some(1_795_392_000),
         });
         binance.show_clock(ClockShown {
@@ -262,6 +291,7 @@ mod tests {
         });
         binance.refused();
         binance.halted();
+        binance.resumed();
         binance.coalesced();
         binance.answered_late();
         let _open = binance.socket();
@@ -272,8 +302,10 @@ mod tests {
             ("weight_limit", "6000"),
             ("orders_used", "45"),
             ("orders_limit", "50"),
+            ("orders_told", "1"),
             ("halted_until_timestamp_seconds", "1795392000"),
             ("halts_total", "1"),
+            ("resumes_total", "1"),
             ("refused_total", "1"),
             ("coalesced_total", "1"),
             ("late_answers_total", "1"),

@@ -16,7 +16,7 @@ use crate::decide::policy::{AuditMode, Mode, Policy, Route, Rule};
 use crate::model::clock::{Clock, Now};
 use crate::pipeline::Live;
 use crate::record::{AdminOrder, Recorder};
-use crate::runtime::admin::{Asked, Offer, Run, Show};
+use crate::runtime::admin::{Asked, NotDone, Offer, Run, Show};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::telemetry::LogLevel;
 use crate::secrets::Secrets;
@@ -58,8 +58,8 @@ impl ConfigInForce {
 /// Something that can be shown.
 type Tell = fn(&Subject) -> Json;
 
-/// Something that can be done, by what stands behind the question mark.
-type Act = fn(&Subject, &str) -> Result<String, String>;
+/// Something that can be done, by the name in the path and what stands behind the question mark.
+type Act = fn(&Subject, &Asked<'_>) -> Result<String, NotDone>;
 
 /// Everything that can be read.
 const PAGES: &[(&str, Tell)] = &[
@@ -74,6 +74,7 @@ const PAGES: &[(&str, Tell)] = &[
 /// Everything that can be ordered: its path, and its name in the audit.
 const ORDERS: &[(&str, &str, Act)] = &[
     ("/drain", "admin.drain", drain),
+    ("/exchanges/*/resume", "admin.resume", exchanges::resume),
     ("/loglevel", "admin.loglevel", loglevel),
     ("/reload", "admin.reload", reload),
 ];
@@ -99,11 +100,16 @@ pub(super) fn offer(subject: Subject) -> Offer {
 
 impl Subject {
     /// Whatever becomes of it is recorded.
-    fn order(&self, name: &'static str, act: Act, asked: &Asked<'_>) -> Result<String, String> {
-        let done = act(self, asked.query);
+    fn order(&self, name: &'static str, act: Act, asked: &Asked<'_>) -> Result<String, NotDone> {
+        let done = act(self, asked);
+        let argument = match (asked.name, asked.query) {
+            ("", query) => query.to_owned(),
+            (name, "") => name.to_owned(),
+            (name, query) => format!("{name}?{query}"),
+        };
         self.recorder.admin(&AdminOrder {
             name,
-            argument: asked.query,
+            argument: &argument,
             peer: asked.peer,
             done: done.is_ok(),
         });
@@ -112,26 +118,26 @@ impl Subject {
 }
 
 /// Everything is read again, as after SIGHUP; what comes of it is evidence, a log line and a metric of its own.
-fn reload(subject: &Subject, query: &str) -> Result<String, String> {
-    if !query.is_empty() {
-        return Err("this order takes no query".to_owned());
+fn reload(subject: &Subject, asked: &Asked<'_>) -> Result<String, NotDone> {
+    if !asked.query.is_empty() {
+        return Err("this order takes no query".into());
     }
     subject.ordered.notify_one();
     Ok("the configuration is read again; /server_info tells the generation in force".to_owned())
 }
 
 /// Not ready from now on, so that nothing new is sent here; the process ends when it is told so by a signal.
-fn drain(subject: &Subject, query: &str) -> Result<String, String> {
-    if !query.is_empty() {
-        return Err("this order takes no query".to_owned());
+fn drain(subject: &Subject, asked: &Asked<'_>) -> Result<String, NotDone> {
+    if !asked.query.is_empty() {
+        return Err("this order takes no query".into());
     }
     subject.readiness.set_draining();
     tracing::info!("not ready from now on: ordered on the admin listener");
     Ok("not ready from now on; requests are still served until SIGTERM".to_owned())
 }
 
-fn loglevel(subject: &Subject, query: &str) -> Result<String, String> {
-    let level = query.strip_prefix("level=");
+fn loglevel(subject: &Subject, asked: &Asked<'_>) -> Result<String, NotDone> {
+    let level = asked.query.strip_prefix("level=");
     let level = level.ok_or("write ?level= and a level")?;
     subject.logs.set(level)?;
     tracing::warn!(level, "the log level was changed on the admin listener");

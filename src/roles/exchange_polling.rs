@@ -1,5 +1,5 @@
-//! What is asked of exchanges in the background: their time, so that signatures are believed, and their limits, so that
-//! nobody is punished. Never on a request's path; what was heard last stays good for as long as it says.
+//! What is asked of exchanges in the background: their time, so that signatures are believed, their limits and what they
+//! have counted, so that nobody is punished. Never on a request's path; what was heard last stays good for as long as it says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use crate::decide::outbound::OwnQuestion;
-use crate::ledger::exchange::{RateLimitsScan, Scanned, read_server_time};
+use crate::ledger::exchange::{RateLimitsScan, Scanned, read_rate_limits, read_server_time};
 use crate::ledger::exchange_clock::Noted;
 use crate::pipeline::outbound::{OutboundPipeline, OwnAnswer, WayOut, short};
 use crate::runtime::drain::Drain;
@@ -22,6 +22,16 @@ const LIMITS_RETRY: Duration = Duration::from_secs(15);
 
 /// However often it failed.
 const LIMITS_RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// Between two questions for the orders that the exchange has counted of an account. Answers to orders tell it too; this is for
+/// what nobody here has sent, or before a restart.
+const COUNTS_EVERY: Duration = Duration::from_secs(600);
+
+/// After a failure; a key that is refused is refused again.
+const COUNTS_RETRY: Duration = Duration::from_secs(60);
+
+/// Between two looks whether the exchange's time is known, without which nothing is signed.
+const UNSYNCED: Duration = Duration::from_millis(100);
 
 /// Between two looks at a way out that asks nothing, which a reload may change.
 const IDLE: Duration = Duration::from_secs(30);
@@ -36,11 +46,15 @@ const DOUBT_MIN: Duration = Duration::from_millis(250);
 /// Bytes of an answer that tells the time.
 const TIME_BYTES_MAX: usize = 1024;
 
+/// Bytes of an answer that tells what was counted: a handful of limits.
+const COUNTS_BYTES_MAX: usize = 16 << 10;
+
 /// Starts what one way out asks.
 pub(super) fn start(pipeline: OutboundPipeline, background: &Drain) {
     let pipeline = Arc::new(pipeline);
     background.spawn(follow_time(Arc::clone(&pipeline), background.clone()));
     background.spawn(follow_limits(Arc::clone(&pipeline), background.clone()));
+    background.spawn(follow_counts(Arc::clone(&pipeline), background.clone()));
     background.spawn(keep_nonces(pipeline, background.clone()));
 }
 
@@ -159,6 +173,47 @@ async fn learn(pipeline: &OutboundPipeline, way: &Arc<WayOut>) -> bool {
         }
     }
     false
+}
+
+/// Asks what the exchange has counted of an account's orders, at the start and now and then, until the drain begins: limits
+/// of a day outlive a process.
+async fn follow_counts(pipeline: Arc<OutboundPipeline>, drain: Drain) {
+    loop {
+        let now = pipeline.clock.now();
+        let asks = |way: &Arc<WayOut>| {
+            let policy = &way.policy;
+            let asks = way.signer.is_some() && policy.preset.order_counts.is_some();
+            asks && policy.places_orders()
+        };
+        let pause = match pipeline.way_out().filter(asks) {
+            None => IDLE,
+            Some(way) if way.unsynced(now).is_some() => UNSYNCED,
+            Some(way) => {
+                count(&pipeline, &way).await;
+                IDLE
+            }
+        };
+        if waited(pause, &drain).await {
+            return;
+        }
+    }
+}
+
+/// Asks once, unless it was asked a moment ago.
+async fn count(pipeline: &OutboundPipeline, way: &Arc<WayOut>) {
+    let moment = || way.freshness.clock.moment(pipeline.clock.now());
+    let Some(inquiry) = way.budget.inquire(COUNTS_EVERY, moment()) else {
+        return;
+    };
+    let answer = pipeline.own(way, OwnQuestion::OrderCounts).await;
+    let found = answer.response.status() == StatusCode::OK;
+    let body = short(answer.response, COUNTS_BYTES_MAX).await;
+    let counts = body.filter(|_| found);
+    let counts = counts.and_then(|body| read_rate_limits(&body).ok());
+    match counts {
+        Some((_, told)) => way.budget.counted(&inquiry, &told, moment()),
+        None => way.budget.inquire_again(COUNTS_RETRY, moment()),
+    }
 }
 
 /// Keeps a range of nonces durable ahead of need, so that no request waits for the disk.

@@ -52,7 +52,7 @@ pub(super) struct Generation {
     pub(super) key_source: Option<Arc<KeySource>>,
     /// The interfaces of exchanges, with their pools.
     reached: Vec<Reached>,
-    upstream: Upstream,
+    upstream: Option<Upstream>,
     basis: Option<Basis>,
     fixed: Vec<String>,
     settings: Settings,
@@ -132,7 +132,9 @@ impl Generation {
             Some(before) if before.upstream == upstream && before.timeouts == timeouts => {
                 before.live.ways.clone()
             }
-            Some(_) | None => ways(&upstream, &timeouts, &limits, parts),
+            Some(_) | None => upstream.as_ref().map_or_else(Vec::new, |upstream| {
+                ways(upstream, &timeouts, &limits, parts)
+            }),
         };
         let known = before.map_or(&[][..], |before| &before.reached);
         let (ways_out, reached) = match ways_out::make(outbound, known, parts) {
@@ -142,7 +144,8 @@ impl Generation {
         let number = before.map_or(1, |before| before.live.generation + 1);
         let http = Http::new(&limits, &timeouts);
         let metrics = &parts.metrics;
-        let service = Arc::new(client_metrics(metrics, &upstream));
+        let service = upstream.as_ref();
+        let service = service.map(|upstream| Arc::new(client_metrics(metrics, upstream)));
         let live = Live::new(
             number,
             made.snapshot,
@@ -228,7 +231,10 @@ type Fixed = (&'static str, fn(&Config) -> String);
 /// What cannot change while running.
 const FIXED: &[Fixed] = &[
     ("service", |config| config.service.clone()),
-    ("inbound.listen", |config| config.inbound.listen.to_string()),
+    ("inbound.listen", |config| {
+        let listen = config.inbound.listen.map(|listen| listen.to_string());
+        listen.unwrap_or_else(|| "none".to_owned())
+    }),
     ("inbound.tls", |config| {
         let spoken = config.inbound.tls.as_ref().map(|_| "TLS");
         spoken.unwrap_or("clear text").to_owned()

@@ -119,7 +119,8 @@ struct Sidecar {
     upstream: Drain,
     parts: Parts,
     first: Generation,
-    listen: SocketAddr,
+    /// Where the way in listens, if there is one.
+    listen: Option<SocketAddr>,
     health: SocketAddr,
     outbound: Vec<ListenerPlan>,
     admin: Option<SocketAddr>,
@@ -192,8 +193,7 @@ impl Sidecar {
     /// beside the workers, so that a metrics scrape or a reload cannot delay an order.
     async fn serve(mut self, signals: Signals) -> Result<(), Failure> {
         let Signals { mut stop, reload } = signals;
-        let (bound, sockets) = workers::bind(self.listen, self.parts.workers)
-            .map_err(|error| unbound("inbound.listen", self.listen, &error))?;
+        let (bound, sockets) = self.listen_in()?;
         let health = tokio::net::TcpListener::bind(self.health)
             .await
             .map_err(|error| unbound("health.listen", self.health, &error))?;
@@ -236,7 +236,9 @@ impl Sidecar {
         let reloader = self.reloader(newest, key_source);
         reloader.tell_first();
         background.spawn(reloader.run(reload, background.clone()));
-        tracing::info!(listener = "inbound", address = %bound, workers, "listening");
+        if let Some(bound) = bound {
+            tracing::info!(listener = "inbound", address = %bound, workers, "listening");
+        }
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
         let lost = until_stopped(&mut stop, &mut ended).await;
@@ -260,10 +262,21 @@ impl Sidecar {
         }
     }
 
+    /// Binds the listener of the way in: one socket for each worker. Without a way in they have none.
+    fn listen_in(&self) -> Result<(Option<SocketAddr>, Vec<Option<TcpListener>>), Failure> {
+        let workers = self.parts.workers;
+        let Some(listen) = self.listen else {
+            return Ok((None, (0..workers).map(|_| None).collect()));
+        };
+        let (bound, sockets) = workers::bind(listen, workers)
+            .map_err(|error| unbound("inbound.listen", listen, &error))?;
+        Ok((Some(bound), sockets.into_iter().map(Some).collect()))
+    }
+
     /// Starts a worker on each socket. The number of one that ends comes out of the receiver.
     fn start_workers(
         &self,
-        sockets: Vec<TcpListener>,
+        sockets: Vec<Option<TcpListener>>,
         listening: &mut [BoundListener],
         orders: &Drain,
         shared: Shared,

@@ -24,7 +24,7 @@ use crate::model::exchange::Role;
 use crate::model::fault::{Fault, Faults};
 use crate::model::settings::{Timeouts, TrustedHops};
 use crate::pipeline::Live;
-use crate::pipeline::outbound::{Counters, Doubts, Freshness, Site, WayOut};
+use crate::pipeline::outbound::{Counters, Doubts, Freshness, Places, Site, Stamps, WayOut};
 use crate::record::{ClientMetrics, Metrics, Recorder};
 use crate::runtime::nonces::Nonces;
 use crate::transform::outbound::Target;
@@ -41,6 +41,10 @@ pub(super) struct Kept {
     nonces: Mutex<HashMap<PathBuf, Arc<Nonces>>>,
     /// By hosts: whoever compares clocks waits for them over all generations.
     doubts: Mutex<HashMap<String, Arc<Doubts>>>,
+    /// By accounts, whatever exchange they are at: one key may serve several.
+    stamps: Mutex<HashMap<String, Arc<Stamps>>>,
+    /// By names, of which no more come while running.
+    places: Mutex<HashMap<Arc<str>, Arc<Places>>>,
     /// There as soon as the spool is open, which is before the first connection.
     recorder: OnceLock<Recorder>,
 }
@@ -65,6 +69,20 @@ impl Kept {
     fn doubts(&self, host: String) -> Arc<Doubts> {
         let mut known = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(host).or_default())
+    }
+
+    /// The times that were signed for one account.
+    fn stamps(&self, account: &str) -> Arc<Stamps> {
+        let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(account.to_owned()).or_default())
+    }
+
+    /// The places of one way out: as many as its listener had at the start.
+    fn places(&self, outbound: &Outbound) -> Arc<Places> {
+        let mut known = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || Arc::new(Places::new(outbound.limits.connections_max));
+        let places = known.entry(Arc::clone(&outbound.name));
+        Arc::clone(places.or_insert_with(made))
     }
 
     /// The numbers of one file: opened once, and then the same for every generation.
@@ -195,6 +213,8 @@ fn way_out(
     });
     let limits = &outbound.limits;
     Some(WayOut {
+        places: parts.kept.places(&outbound),
+        kept_for_cancels: outbound.kept_for_cancels,
         rules: rules(&outbound, signer.as_ref()),
         caller_token: outbound.caller_token,
         mark: signer.as_ref().and_then(Signer::mark),
@@ -264,6 +284,7 @@ fn freshness(
     Some(Freshness {
         clock: parts.kept.ledger.clock(&rest_host(outbound), settings),
         doubts: parts.kept.doubts(rest_host(outbound)),
+        stamps: (parts.kept).stamps(sign.map_or("", |sign| &sign.account)),
         machine_time: outbound.policy.preset.time.is_none(),
         nonces,
         random: needs.random,

@@ -62,9 +62,10 @@ pub(super) fn bind(
     Ok((bound, sockets))
 }
 
-/// Starts one worker. When it ends, for whatever reason, its number comes out of `ended`.
+/// Starts one worker; without a socket there is no way in, and it serves the ways out. When it ends, for whatever reason,
+/// its number comes out of `ended`.
 pub(super) fn start(
-    socket: TcpListener,
+    socket: Option<TcpListener>,
     shared: Arc<Shared>,
     pipeline: Pipeline,
     outbound: Vec<OutboundListener>,
@@ -75,7 +76,7 @@ pub(super) fn start(
     told(number, ended, move || {
         crypto::warm();
         runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(socket)?;
+            let listener = socket.map(tokio::net::TcpListener::from_std).transpose()?;
             serve(listener, shared, Arc::new(pipeline), outbound).await;
             Ok(())
         })
@@ -104,7 +105,7 @@ fn told(
 }
 
 async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: Option<tokio::net::TcpListener>,
     shared: Arc<Shared>,
     pipeline: Arc<Pipeline>,
     outbound: Vec<OutboundListener>,
@@ -133,11 +134,13 @@ async fn serve(
     }
     let (gate, drain) = (Arc::clone(&shared.gate), shared.drain.clone());
     let mut finished = shared.finished.clone();
-    let accepting = listener::run(listener, gate, drain, |stream, peer| {
-        let (shared, pipeline) = (Arc::clone(&shared), Arc::clone(&pipeline));
-        async move { converse(stream, peer, &shared, &pipeline).await }
-    });
-    accepting.await;
+    if let Some(listener) = listener {
+        let accepting = listener::run(listener, gate, drain, |stream, peer| {
+            let (shared, pipeline) = (Arc::clone(&shared), Arc::clone(&pipeline));
+            async move { converse(stream, peer, &shared, &pipeline).await }
+        });
+        accepting.await;
+    }
     // Connections of this worker still run on this runtime; it ends when all are done with.
     let _ended = finished.wait_for(|finished| *finished).await;
 }

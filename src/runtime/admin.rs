@@ -21,19 +21,58 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub struct Offer {
     /// What can be read, by path: each gives JSON.
     pub pages: Vec<(&'static str, Show)>,
-    /// What can be ordered, by path.
+    /// What can be ordered, by path; [`ANY`] in it stands for the name of what the order is about.
     pub orders: Vec<(&'static str, Run)>,
 }
+
+/// The segment of an order's path that stands for a name.
+pub const ANY: &str = "*";
 
 /// Gives the text of a page.
 pub type Show = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Carries out an order, or says why not.
-pub type Run = Arc<dyn Fn(&Asked<'_>) -> Result<String, String> + Send + Sync>;
+pub type Run = Arc<dyn Fn(&Asked<'_>) -> Result<String, NotDone> + Send + Sync>;
+
+/// Why an order was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDone {
+    /// It is not what it should be: 400.
+    Wrong(String),
+    /// There is nothing of this name: 404.
+    Unknown(String),
+    /// It does not fit what is: 409.
+    Unfit(String),
+}
+
+impl From<&str> for NotDone {
+    fn from(why: &str) -> Self {
+        Self::Wrong(why.to_owned())
+    }
+}
+
+impl From<String> for NotDone {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
+}
+
+impl NotDone {
+    fn answer(self) -> Page {
+        let (status, why) = match self {
+            Self::Wrong(why) => (StatusCode::BAD_REQUEST, why),
+            Self::Unknown(why) => (StatusCode::NOT_FOUND, why),
+            Self::Unfit(why) => (StatusCode::CONFLICT, why),
+        };
+        text(status, why + "\n")
+    }
+}
 
 /// An order as it was given.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
+    /// What it is about, where the path names that.
+    pub name: &'a str,
     /// What stands behind the question mark.
     pub query: &'a str,
     /// Who gave it.
@@ -53,22 +92,33 @@ fn answer<B>(request: &Request<B>, peer: SocketAddr, port: u16, offer: &Offer) -
     }
     let path = request.uri().path();
     let page = offer.pages.iter().find(|(own, _)| *own == path);
-    let order = offer.orders.iter().find(|(own, _)| *own == path);
+    let mut orders = offer.orders.iter();
+    let order = orders.find_map(|(own, run)| Some((named(own, path)?, run)));
     match (page, order) {
         (Some((_, show)), _) if matches!(*request.method(), Method::GET | Method::HEAD) => {
             pages::page(StatusCode::OK, JSON, show())
         }
         (Some(_), _) => other_method("GET, HEAD"),
-        (None, Some((_, run))) if *request.method() == Method::POST => {
+        (None, Some((name, run))) if *request.method() == Method::POST => {
             let query = request.uri().query().unwrap_or_default();
-            match run(&Asked { query, peer }) {
+            match run(&Asked { name, query, peer }) {
                 Ok(said) => text(StatusCode::OK, said + "\n"),
-                Err(why) => text(StatusCode::BAD_REQUEST, why + "\n"),
+                Err(not_done) => not_done.answer(),
             }
         }
         (None, Some(_)) => other_method("POST"),
         (None, None) => text(StatusCode::NOT_FOUND, "there is nothing here\n".to_owned()),
     }
+}
+
+/// The name in a path that is an order's own; an empty one where the order has none.
+fn named<'p>(own: &str, path: &'p str) -> Option<&'p str> {
+    let Some((before, behind)) = own.split_once(ANY) else {
+        return (own == path).then_some("");
+    };
+    let name = path.strip_prefix(before)?.strip_suffix(behind)?;
+    let is_name = !name.is_empty() && !name.contains('/');
+    is_name.then_some(name)
 }
 
 /// Whether the request comes from a program on this machine that means this listener. A page in a browser can lead a name
@@ -136,9 +186,14 @@ mod tests {
             count.fetch_add(1, Ordering::Relaxed);
             Ok("done".to_owned())
         });
+        let unfit: Run = Arc::new(|asked: &Asked<'_>| match asked.name {
+            "gone" => Err(NotDone::Unknown("gone".to_owned())),
+            "busy" => Err(NotDone::Unfit("busy".to_owned())),
+            name => Err(NotDone::from(name)),
+        });
         let offer = Offer {
             pages: vec![("/page", show)],
-            orders: vec![("/order", run)],
+            orders: vec![("/order", run), ("/things/*/do", unfit)],
         };
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
@@ -222,6 +277,13 @@ mod tests {
             ("POST", "/order?x=1", 200, 1),
             ("GET", "/", 404, 0),
             ("POST", "/page/", 404, 0),
+            ("POST", "/things/one/do", 400, 0),
+            ("POST", "/things/gone/do", 404, 0),
+            ("POST", "/things/busy/do", 409, 0),
+            ("GET", "/things/one/do", 405, 0),
+            ("POST", "/things//do", 404, 0),
+            ("POST", "/things/one/two/do", 404, 0),
+            ("POST", "/things/do", 404, 0),
         ];
         for (method, target, status, given) in table {
             let host = [("host", "127.0.0.1:9911")];

@@ -25,7 +25,7 @@ fn variables_win_over_the_file_at_every_level() {
     // The whole route of the file would hide the one that is added.
     let file = SMALLEST.replace("path: /**", "path: /only");
     let config = load(&file, &environment).unwrap().config;
-    assert_eq!(config.inbound.listen.port(), 9000);
+    assert_eq!(config.inbound.listen.unwrap().port(), 9000);
     let names: Vec<&str> = config
         .inbound
         .policy

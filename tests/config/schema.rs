@@ -74,7 +74,7 @@ outbound:
     clock: { max_offset: 1s, max_age: 1m }
     coalesce: 100ms
     audit: before_forward
-    bounds: { connections_max: 9, body_bytes_max: 1KiB }
+    bounds: { connections_max: 9, connections_kept_for_cancels: 1, body_bytes_max: 1KiB }
     sockets: { write: 1s, silence: 1m, in_flight_max: 9 }
     timeouts: { connect: 1s, handshake: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s }
     allow: ["GET /api/v3/**", "WS order.place", "STREAM **"]
@@ -91,6 +91,9 @@ health: { listen: 127.0.0.1:9000 }
 admin: { listen: 127.0.0.1:9001 }
 workers: 2
 "#;
+
+/// One without a way in.
+const BOT: &str = "service: bot\naudit: { spool: ./audit }\noutbound:\n  - { name: binance, listen: 127.0.0.1:9101, exchange: binance-spot, allow: [GET /api/v3/time] }\n";
 
 /// The secrets of [`FULL`].
 const KEYS: &[(&str, &str)] = &[
@@ -110,7 +113,7 @@ const REMOTE: &str = "{ url: https://a.example/keys, ca_file: ca.pem, refresh: 1
 fn both_take_the_example_the_smallest_and_the_full_document() {
     let validator = validator();
     let example = fs::read_to_string(here("sidecar.yaml.example")).unwrap();
-    for text in [&example, SMALLEST, FULL] {
+    for text in [&example, SMALLEST, FULL, BOT] {
         let document = document(text);
         let faults: Vec<String> = validator
             .iter_errors(&document)
@@ -138,6 +141,15 @@ fn the_full_document_holds_every_key() {
         ".outbound.sign.rule",
     ];
     assert_eq!(missing, alone);
+}
+
+#[test]
+fn without_any_way_both_refuse() {
+    let (before, _) = BOT.split_once("outbound:").unwrap();
+    for text in [before.to_owned(), format!("{before}outbound: []\n")] {
+        assert!(!validator().is_valid(&document(&text)), "{text}");
+        assert!(load(&text, &[]).is_err(), "{text}");
+    }
 }
 
 #[test]

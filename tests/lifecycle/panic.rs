@@ -51,7 +51,12 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
         idle_max: 8,
     };
     let spawner = Arc::new(move |driver| drivers.spawn(driver));
-    let way = Forwarder::new(inbound.upstream.clone(), &inbound.timeouts, limits, spawner);
+    let way = Forwarder::new(
+        inbound.upstream.clone().unwrap(),
+        &inbound.timeouts,
+        limits,
+        spawner,
+    );
     let http = Http::new(&inbound.limits, &inbound.timeouts);
     let snapshot = load::snapshot(inbound).unwrap().snapshot;
     let service = Arc::new(metrics.client("127.0.0.1", "1"));
@@ -62,7 +67,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
         None,
         vec![way],
         Vec::new(),
-        service,
+        Some(service),
         &metrics,
     );
     let pipeline = Pipeline {

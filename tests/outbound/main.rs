@@ -15,11 +15,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alone;
 mod attack;
 mod door;
 mod journey;
 mod keys;
 mod never_twice;
+mod operate;
 mod reload;
 mod signed;
 mod websocket;

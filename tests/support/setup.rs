@@ -19,7 +19,7 @@ pub struct Setup<'a> {
     pub workers: u32,
     /// Further entries of `audit`, such as `segment_bytes_max: 64KiB`.
     pub audit: &'a str,
-    /// `inbound.listen`.
+    /// `inbound.listen`; without it there is no way in.
     pub listen: &'a str,
     /// Files beside the configuration.
     pub files: &'a [(&'a str, &'a str)],
@@ -97,16 +97,19 @@ impl<'a> Setup<'a> {
 
     /// The text of the configuration.
     pub fn yaml(&self, spool: &Path) -> String {
+        let way_in = match self.listen {
+            "" => String::new(),
+            listen => format!(
+                "inbound:\n  listen: {listen}\n  forward_to: {}\n{}\n",
+                self.forward_to, self.inbound
+            ),
+        };
         format!(
-            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n\
-             inbound:\n  listen: {}\n  forward_to: {}\n{}\n",
+            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n{way_in}",
             self.workers,
             spool.display(),
             self.audit,
             self.top,
-            self.listen,
-            self.forward_to,
-            self.inbound
         )
     }
 }

@@ -16,9 +16,12 @@ use tempfile::TempDir;
 pub use super::setup::Setup;
 use super::wire::{NoAnswer, PATIENCE, Response, Wire};
 
+/// Where nobody listens.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
 /// A running sidecar.
 pub struct Sidecar {
-    /// Where requests go.
+    /// Where requests go; nowhere if there is no way in.
     pub inbound: SocketAddr,
     /// Where `/readyz` and `/metrics` are.
     pub health: SocketAddr,
@@ -70,7 +73,10 @@ impl Sidecar {
         output.collect(child.stderr.take().unwrap(), |texts| &mut texts.stderr);
         let listening = |name| output.listening(name, &mut child);
         let mut listening = listening;
-        let inbound = listening("inbound");
+        let inbound = match setup.listen {
+            "" => NOWHERE,
+            _ => listening("inbound"),
+        };
         let health = listening("health");
         Self {
             inbound,

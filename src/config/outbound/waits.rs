@@ -9,7 +9,8 @@ use crate::model::outbound::SocketRules;
 use crate::model::settings::{AcceptLimits, Timeouts};
 use crate::model::units::ByteSize;
 
-pub(super) fn read_bounds(fields: &mut Fields<'_>) -> AcceptLimits {
+/// The bounds, and how many of the connections are kept for cancels.
+pub(super) fn read_bounds(fields: &mut Fields<'_>) -> (AcceptLimits, u32) {
     let connections = fields.or(
         "connections_max",
         "connections at once, over all workers",
@@ -17,6 +18,7 @@ pub(super) fn read_bounds(fields: &mut Fields<'_>) -> AcceptLimits {
         // One service and its tools; a client library keeps some ten.
         Count::<1, 1_000_000>(256),
     );
+    let kept = read_kept(fields, connections.0);
     let body = fields.or(
         "body_bytes_max",
         "bytes of a request body, which is held whole to be judged and signed",
@@ -24,7 +26,7 @@ pub(super) fn read_bounds(fields: &mut Fields<'_>) -> AcceptLimits {
         // A batch of orders has a few KiB.
         Size::<0, 16_777_216>(ByteSize(256 << 10)),
     );
-    AcceptLimits {
+    let limits = AcceptLimits {
         connections_max: connections.0,
         connections_per_ip_max: connections.0,
         head_bytes_max: ByteSize(32 << 10),
@@ -32,7 +34,27 @@ pub(super) fn read_bounds(fields: &mut Fields<'_>) -> AcceptLimits {
         target_bytes_max: ByteSize(16 << 10),
         body_bytes_max: body.0,
         whole_body_bytes_max: ByteSize(body.0.0.saturating_mul(u64::from(connections.0))),
+    };
+    (limits, kept)
+}
+
+/// Two: one for a cancel, and one for the next when the first is slow.
+const KEPT: u32 = 2;
+
+fn read_kept(fields: &mut Fields<'_>, connections: u32) -> u32 {
+    let key = "connections_kept_for_cancels";
+    let doc = "of those, so many that only cancels may have: other requests and WebSockets are refused before the last are taken";
+    let kept = fields.or(key, doc, "2", Count::<0, 1_000_000>(KEPT));
+    if fields.has(key) && kept.0 >= connections {
+        let place = fields.place_of(key);
+        let message = format!(
+            "{} of {connections} connections for cancels leave none for anything else",
+            kept.0
+        );
+        fields.error(&place, message, "lower it, or raise `connections_max`");
     }
+    // Without a word in the file something is left for everything else.
+    kept.0.min(connections.saturating_sub(1))
 }
 
 type Wait = Time<1, HOUR>;

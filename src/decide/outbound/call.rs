@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::ledger::exchange::CallMark;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Extent, Known, Preset, Reserve, Security};
 
@@ -15,6 +16,7 @@ pub struct Call {
     pub(super) policy: Arc<ExchangePolicy>,
     pub(super) line: Option<usize>,
     pub(super) known: Known,
+    pub(super) mark: CallMark,
 }
 
 impl Call {
@@ -53,13 +55,14 @@ pub fn call(
             policy: Arc::clone(policy),
             line: Some(line),
             known,
+            mark: CallMark::of(method.as_str(), path),
         }),
         None => Err(refusal(policy, method, path, known.reserve)),
     }
 }
 
-/// What this program asks of an exchange by itself: the preset's public questions of time and limits, the signed one by
-/// which a key is tried, and nothing else. None of them changes anything.
+/// What this program asks of an exchange by itself: the preset's public questions of time and limits, the signed ones of
+/// orders counted and by which a key is tried, and nothing else. None of them changes anything.
 pub fn own(policy: &Arc<ExchangePolicy>, question: OwnQuestion) -> Result<Call, Box<Denial>> {
     let preset = policy.preset;
     let path = question.path(preset);
@@ -74,6 +77,7 @@ pub fn own(policy: &Arc<ExchangePolicy>, question: OwnQuestion) -> Result<Call, 
                 policy: Arc::clone(policy),
                 line: None,
                 known,
+                mark: CallMark::of(Method::GET.as_str(), path.unwrap_or_default()),
             })
         }
         Some(_) | None => {
@@ -90,6 +94,8 @@ pub enum OwnQuestion {
     Time,
     /// What the exchange limits.
     Limits,
+    /// How many orders it has counted of the key's account.
+    OrderCounts,
     /// Whether the exchange accepts the key. Asked only where a person tries it.
     Account,
 }
@@ -101,6 +107,7 @@ impl OwnQuestion {
         match self {
             Self::Time => preset.time,
             Self::Limits => preset.info,
+            Self::OrderCounts => preset.order_counts,
             Self::Account => preset.account,
         }
     }
@@ -108,7 +115,7 @@ impl OwnQuestion {
     const fn security(self) -> Security {
         match self {
             Self::Time | Self::Limits => Security::None,
-            Self::Account => Security::Signed,
+            Self::OrderCounts | Self::Account => Security::Signed,
         }
     }
 }
@@ -214,7 +221,12 @@ mod tests {
             own(&policy, question).map(|call| call.known)
         };
         for preset in PRESETS {
-            for question in [OwnQuestion::Time, OwnQuestion::Limits, OwnQuestion::Account] {
+            for question in [
+                OwnQuestion::Time,
+                OwnQuestion::Limits,
+                OwnQuestion::OrderCounts,
+                OwnQuestion::Account,
+            ] {
                 let known = asked(preset, question);
                 assert_eq!(known.is_ok(), question.path(preset).is_some());
                 let reads = |known: Known| known.effect == Effect::Read;

@@ -14,7 +14,7 @@ pub use socket::{StreamPermit, frame, log_on, open, stream};
 use std::sync::Arc;
 
 use crate::model::denial::{Cause, Denial, RuleId};
-use crate::model::exchange::Preset;
+use crate::model::exchange::{Catalogue, Preset};
 
 /// What one outbound goes by.
 #[derive(Debug)]
@@ -28,6 +28,24 @@ pub struct ExchangePolicy {
 }
 
 impl ExchangePolicy {
+    /// Whether a line opens a call that places orders, as far as the preset knows its calls.
+    #[must_use]
+    pub fn places_orders(&self) -> bool {
+        let calls = match self.preset.catalogue {
+            Catalogue::Complete(calls) => calls,
+            Catalogue::Sketch { .. } => &[],
+        };
+        let opens = |line: &AllowLine| {
+            let calls = calls.iter().filter(|call| call.orders > 0);
+            let mut named = calls.filter_map(|call| Some((call.method.parse().ok()?, call.path)));
+            let frames = self.preset.ws_methods.iter();
+            let mut frames = frames.filter(|frame| frame.orders > 0);
+            named.any(|(method, path)| line.allows_call(&method, path))
+                || frames.any(|frame| line.allows_frame(frame.name))
+        };
+        self.allow.iter().any(opens)
+    }
+
     /// A refusal that names the line which covers the request and yet does not open it.
     fn refusal(
         &self,

@@ -51,6 +51,7 @@ impl OutboundPermit {
             policy,
             line,
             known,
+            mark: _,
         } = call;
         Self {
             policy,
@@ -85,7 +86,7 @@ impl OutboundPermit {
 /// [`Cause::ExchangeLimit`] and [`Cause::ExchangeHalted`], with the time to wait.
 pub fn grant(call: Call, budget: &Budget, at: Moment) -> Result<OutboundPermit, Box<Denial>> {
     let (charge, lane) = price(&call.known);
-    match budget.reserve(charge, lane, at) {
+    match budget.reserve(charge.of_call(call.mark), lane, at) {
         Ok(reservation) => Ok(OutboundPermit::new(call, reservation)),
         Err(refused) => Err(refusal(&refused)),
     }
@@ -100,7 +101,7 @@ pub fn grant_connection(
     budget: &Budget,
     at: Moment,
 ) -> Result<OutboundPermit, Box<Denial>> {
-    let charge = Charge::connection(call.known.weight);
+    let charge = Charge::connection(call.known.weight).of_call(call.mark);
     match budget.reserve(charge, Lane::Normal, at) {
         Ok(reservation) => Ok(OutboundPermit::new(call, reservation)),
         Err(refused) => Err(refusal(&refused)),

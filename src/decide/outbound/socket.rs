@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::ledger::exchange::CallMark;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Effect, Extent, Known, Role, Security};
 
@@ -48,6 +49,7 @@ pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial
             orders: 0,
             reserve: None,
         },
+        mark: CallMark::of("GET", role.as_str()),
     })
 }
 
@@ -69,6 +71,7 @@ pub fn frame(
             policy: Arc::clone(policy),
             line: Some(line),
             known,
+            mark: CallMark::of("WS", method),
         });
     }
     let covered = policy.allow.iter().find(|line| covers(line));
@@ -96,6 +99,7 @@ pub fn log_on(policy: &Arc<ExchangePolicy>) -> Result<Call, Box<Denial>> {
             policy: Arc::clone(policy),
             line: None,
             known,
+            mark: CallMark::of("WS", LOG_ON),
         }),
         Some(_) => Err(Denial::new(
             Cause::ExchangeNotAllowed,

@@ -6,16 +6,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
+use super::firewall::{CallMark, Extent, Firewall};
 use super::{Lane, Moment, Refused, Which};
 
 /// Longer than three days no exchange bans an address; who says so means something else.
 const HOLD_MAX: Duration = Duration::from_secs(3 * 86_400);
 
-/// The longest time for which a firewall's refusal of one caller's request holds up the others, whatever it says.
-const FIREWALL_MAX: Duration = Duration::from_secs(60);
-
 /// While one request asks whether the stop is over, others are told to come back after this.
-const PROBE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const PROBE_WAIT: Duration = Duration::from_secs(1);
 
 /// What an exchange said stop with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +22,8 @@ pub enum Halt {
     TooMany,
     /// 418: this address is banned. Nothing is sent.
     Banned,
-    /// 403: its firewall took a request for an attack. One caller can cause this with what it asks for, so it holds
-    /// others up only for a moment, and cancels not at all.
+    /// 403: its firewall refused a request. One caller can cause this with what it asks for, so the first one holds up
+    /// only the same call, and cancels are never held up; see [`super::firewall`].
     Firewall,
 }
 
@@ -51,15 +49,20 @@ impl Halt {
         }
     }
 
+    /// The halt of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        let all = [Self::TooMany, Self::Banned, Self::Firewall];
+        all.into_iter().find(|halt| halt.name() == word)
+    }
+
     /// For how long, where the exchange does not say so.
     const fn default(self) -> Duration {
         Duration::from_secs(match self {
             // The window of weights: behind it everything is counted anew.
             Self::TooMany => 60,
             // The shortest ban there is.
-            Self::Banned => 120,
-            // Long enough that a caller who tries again and again is not heard, short enough for the others.
-            Self::Firewall => 5,
+            Self::Banned | Self::Firewall => 120,
         })
     }
 }
@@ -107,7 +110,7 @@ impl RetryAfter {
     }
 
     /// The time to wait; `None` if nothing was said, or nothing that lies ahead.
-    fn wait(self, at: Moment) -> Option<Duration> {
+    pub(super) fn wait(self, at: Moment) -> Option<Duration> {
         let wait = match self {
             Self::Absent => None,
             Self::In(wait) => Some(wait),
@@ -120,11 +123,22 @@ impl RetryAfter {
     }
 }
 
+/// A stop in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// What the exchange said stop with.
+    pub halt: Halt,
+    /// What it holds up.
+    pub extent: Extent,
+    /// How long it lasts at least.
+    pub left: Duration,
+}
+
 /// Closed, open until a time, or asking.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     stop: Option<Stop>,
-    firewall_until_ns: u64,
+    firewall: Firewall,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,66 +151,71 @@ struct Stop {
     strikes: u32,
 }
 
-/// What a request is let through as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pass {
-    /// One of many.
-    Plain,
-    /// The one that asks whether the stop is over.
-    Probe,
+/// What a request is let through as: one of many, or the one that asks whether a stop is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pass {
+    asks_stop: bool,
+    asks_firewall: bool,
 }
 
 impl Breaker {
     /// Whether a request may pass now. Changes nothing; see [`Breaker::pass`].
-    pub(super) fn admit(&self, lane: Lane, at: Moment) -> Result<Pass, Refused> {
-        let refused = |halt: Halt, until_ns: u64| Refused {
-            which: Which::Halted(halt),
-            wait: Duration::from_nanos(until_ns.saturating_sub(at.mono_ns())),
-        };
-        match self.stop {
-            Some(stop) if at.mono_ns() < stop.until_ns => Err(refused(stop.halt, stop.until_ns)),
-            Some(stop) if stop.is_probed => Err(Refused {
-                which: Which::Halted(stop.halt),
-                wait: PROBE_WAIT,
-            }),
-            _ if lane == Lane::Normal && at.mono_ns() < self.firewall_until_ns => {
-                Err(refused(Halt::Firewall, self.firewall_until_ns))
-            }
-            Some(_) => Ok(Pass::Probe),
-            None => Ok(Pass::Plain),
+    pub(super) fn admit(&self, call: CallMark, lane: Lane, at: Moment) -> Result<Pass, Refused> {
+        if let Some(stop) = &self.stop
+            && let Some(wait) = stop.wait(at)
+        {
+            return Err(Refused::halted(stop.halt, wait));
         }
+        let asks_firewall = self.firewall.admit(call, lane, at);
+        Ok(Pass {
+            asks_stop: self.stop.is_some(),
+            asks_firewall: asks_firewall.map_err(|wait| Refused::halted(Halt::Firewall, wait))?,
+        })
     }
 
     /// A request goes out as what it was admitted as.
     pub(super) const fn pass(&mut self, pass: Pass) {
-        if let (Pass::Probe, Some(stop)) = (pass, &mut self.stop) {
+        if let (true, Some(stop)) = (pass.asks_stop, &mut self.stop) {
             stop.is_probed = true;
+        }
+        if pass.asks_firewall {
+            self.firewall.pass();
         }
     }
 
     /// The exchange answered, and not with a halt. Only the one that asked ends a stop: answers to requests that were
     /// sent before it say nothing.
     pub(super) const fn answered(&mut self, pass: Pass) {
-        if let Pass::Probe = pass {
+        if pass.asks_stop {
             self.stop = None;
+        }
+        if pass.asks_firewall {
+            self.firewall.answered();
         }
     }
 
     /// A request ended without an answer: the next one asks.
     pub(super) const fn unanswered(&mut self, pass: Pass) {
-        if let (Pass::Probe, Some(stop)) = (pass, &mut self.stop) {
+        if let (true, Some(stop)) = (pass.asks_stop, &mut self.stop) {
             stop.is_probed = false;
+        }
+        if pass.asks_firewall {
+            self.firewall.unanswered();
         }
     }
 
-    /// The exchange said stop. Never shortens a stop that is longer. A firewall's refusal never lengthens one either: one
-    /// caller can cause it, so it ends nothing but the asking, and holds up for its own moment.
-    pub(super) fn halt(&mut self, pass: Pass, halt: Halt, retry: RetryAfter, at: Moment) {
+    /// The exchange said stop to this call. Never shortens a stop that is longer. A firewall's refusal never lengthens one
+    /// either: one caller can cause it, so it ends nothing but the asking, and holds up by its own rule.
+    pub(super) fn halt(
+        &mut self,
+        (call, pass): (CallMark, Pass),
+        halt: Halt,
+        retry: RetryAfter,
+        at: Moment,
+    ) {
+        self.unanswered(pass);
         if halt == Halt::Firewall {
-            let wait = retry.wait(at).unwrap_or_else(|| halt.default());
-            let until_ns = after(at, wait.min(halt.longest()));
-            self.firewall_until_ns = self.firewall_until_ns.max(until_ns);
-            self.unanswered(pass);
+            self.firewall.refused(call, retry, at);
             return;
         }
         let strikes = match self.stop {
@@ -208,7 +227,7 @@ impl Breaker {
         let doubled = halt
             .default()
             .saturating_mul(1_u32.checked_shl(strikes).unwrap_or(u32::MAX));
-        let wait = retry.wait(at).unwrap_or(doubled).min(halt.longest());
+        let wait = retry.wait(at).unwrap_or(doubled).min(HOLD_MAX);
         let until_ns = after(at, wait);
         let before = self.stop.map_or(0, |stop| stop.until_ns);
         self.stop = Some(Stop {
@@ -219,29 +238,58 @@ impl Breaker {
         });
     }
 
-    /// The stop in force, and how long it still lasts at least.
-    pub(super) fn halted(&self, at: Moment) -> Option<(Halt, Duration)> {
-        let refused = self.admit(Lane::Normal, at).err()?;
-        match refused.which {
-            Which::Halted(halt) => Some((halt, refused.wait)),
-            Which::Limit { .. } => None,
+    /// Every stop in force: the exchange's own, and its firewall's.
+    pub(super) fn in_force(&self, at: Moment) -> [Option<InForce>; 2] {
+        let stop = self.stop.and_then(|stop| {
+            let left = stop.wait(at)?;
+            let (halt, extent) = (stop.halt, Extent::Everything);
+            Some(InForce { halt, extent, left })
+        });
+        let firewall = self.firewall.held(at).map(|(extent, left)| InForce {
+            halt: Halt::Firewall,
+            extent,
+            left,
+        });
+        [stop, firewall]
+    }
+
+    /// Ends a stop before its time, if it is in force: the next request asks for all whether it is over, so that one that
+    /// is none of the exchange's mistakes stands again with the next answer. Says how long it would have lasted.
+    pub(super) fn resume(&mut self, halt: Halt, at: Moment) -> Option<Duration> {
+        if halt == Halt::Firewall {
+            return self.firewall.resume(at);
+        }
+        let stop = self.stop.as_mut().filter(|stop| stop.halt == halt)?;
+        let left = stop.until_ns.saturating_sub(at.mono_ns());
+        stop.until_ns = at.mono_ns().min(stop.until_ns);
+        (left > 0).then(|| Duration::from_nanos(left))
+    }
+}
+
+impl Stop {
+    /// How long a request waits; `None` for the one that asks whether it is over.
+    fn wait(&self, at: Moment) -> Option<Duration> {
+        let left = self.until_ns.saturating_sub(at.mono_ns());
+        match left {
+            0 => self.is_probed.then_some(PROBE_WAIT),
+            _ => Some(Duration::from_nanos(left)),
         }
     }
 }
 
-fn after(at: Moment, wait: Duration) -> u64 {
+impl Refused {
+    const fn halted(halt: Halt, wait: Duration) -> Self {
+        let which = Which::Halted(halt);
+        Self { which, wait }
+    }
+}
+
+pub(super) fn after(at: Moment, wait: Duration) -> u64 {
     let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
     at.mono_ns().saturating_add(wait_ns)
 }
 
 impl Halt {
-    const fn longest(self) -> Duration {
-        match self {
-            Self::TooMany | Self::Banned => HOLD_MAX,
-            Self::Firewall => FIREWALL_MAX,
-        }
-    }
-
     const fn graver(self, other: Self) -> Self {
         match (self, other) {
             (Self::Banned, _) | (_, Self::Banned) => Self::Banned,

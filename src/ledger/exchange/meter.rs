@@ -37,6 +37,20 @@ struct Orphans {
 struct Count {
     previous: Noted,
     current: Noted,
+    source: Source,
+}
+
+/// Where a count comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Only what was sent from here is known.
+    #[default]
+    Here,
+    /// The exchange told a figure with an answer, and it contains what others have sent, and this program before a
+    /// restart.
+    Answer,
+    /// The exchange was asked for its own count.
+    Asked,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +73,8 @@ pub(super) struct Ended {
     pub(super) settled: Option<Moment>,
     /// What the exchange told with the answer.
     pub(super) told: Option<u64>,
+    /// Where that comes from.
+    pub(super) source: Source,
     /// Whether it was reserved in the present epoch.
     pub(super) is_newer: bool,
 }
@@ -97,6 +113,11 @@ impl Meter {
     pub(super) fn used(&mut self, at: Moment) -> u64 {
         self.roll(at);
         self.spent(HERE)
+    }
+
+    /// Where the count of this window comes from.
+    pub(super) const fn source(&self) -> Source {
+        self.slots[HERE].source
     }
 
     /// How long until `amount` may fit under `cap`; `None` if it does now.
@@ -138,7 +159,7 @@ impl Meter {
         match ended.told {
             // A figure of which it is not certain that it is this window's must not be taken for this window's.
             Some(figure) if (first, last) == (self.window, self.window) => {
-                self.slots[HERE].tell(figure, ended.is_newer);
+                self.slots[HERE].tell(figure, ended.source, ended.is_newer);
             }
             _ => self.add(first..=last, ended.cost),
         }
@@ -207,12 +228,13 @@ impl Count {
     }
 
     /// The exchange said how much it has counted, the request that asked included.
-    fn tell(&mut self, figure: u64, is_newer: bool) {
+    fn tell(&mut self, figure: u64, source: Source, is_newer: bool) {
         if is_newer {
             let current = Noted { figure, untold: 0 };
             *self = Self {
                 previous: self.current,
                 current,
+                source,
             };
         } else {
             self.current.figure = self.current.figure.max(figure);

@@ -4,6 +4,7 @@
 use super::answer::{Answer, Outcome};
 use super::breaker::Pass;
 use super::limits::Told;
+use super::meter::Source;
 use super::{Budget, Charge, Moment};
 
 /// A part of a budget, held for one request.
@@ -75,7 +76,10 @@ impl Reservation {
         let mut address = self.budget.address.state();
         match answer.outcome {
             Outcome::Success | Outcome::Failure => address.breaker.answered(self.pass),
-            Outcome::Halt(halt, retry) => address.breaker.halt(self.pass, halt, retry, at),
+            Outcome::Halt(halt, retry) => {
+                let asked = (self.charge.call, self.pass);
+                address.breaker.halt(asked, halt, retry, at);
+            }
         }
         drop(address);
         let cost = match answer.outcome {
@@ -93,7 +97,7 @@ impl Reservation {
         {
             scope
                 .state()
-                .settle(&self.charge, &cost, told, times, epoch);
+                .settle(&self.charge, &cost, (told, Source::Answer), times, epoch);
         }
     }
 }

@@ -2,10 +2,11 @@
 //! asks.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, after};
 use super::limits::{LIMITS_MAX, LimitKind, RateLimit, Told};
-use super::meter::{Ended, Meter};
+use super::meter::{Ended, Meter, Source};
 use super::settings::BudgetSettings;
 use super::{Charge, Lane, Moment, Refused, Usage, Which};
 
@@ -26,6 +27,8 @@ pub(super) struct State {
     /// Begins anew with each figure that was asked for after the newest one had come. What was told before the epoch
     /// that came before this one was true earlier than anything told since.
     epoch: u64,
+    /// From when on the exchange's own counts may be asked for again.
+    ask_from_ns: u64,
 }
 
 impl Scope {
@@ -97,7 +100,7 @@ impl State {
         &mut self,
         reserved: &Charge,
         cost: &Charge,
-        told: &Told,
+        (told, source): (&Told, Source),
         (begun, settled): (Moment, Option<Moment>),
         epoch: u64,
     ) {
@@ -112,6 +115,7 @@ impl State {
                 begun,
                 settled,
                 told,
+                source,
                 is_newer,
             });
         }
@@ -120,12 +124,27 @@ impl State {
         }
     }
 
+    /// Whether the exchange's own counts may be asked for now; if so, the next time is after the pause.
+    pub(super) fn may_ask(&mut self, pause: Duration, at: Moment) -> bool {
+        let may = at.mono_ns() >= self.ask_from_ns;
+        if may {
+            self.ask_after(pause, at);
+        }
+        may
+    }
+
+    /// It is not asked before this is over.
+    pub(super) fn ask_after(&mut self, pause: Duration, at: Moment) {
+        self.ask_from_ns = after(at, pause);
+    }
+
     /// The window of this kind that is nearest to its limit.
     pub(super) fn fullest(&mut self, kind: LimitKind, at: Moment) -> Option<Usage> {
         let usage = |meter: &mut Meter| Usage {
             interval: meter.interval(),
             used: meter.used(at),
             limit: meter.limit(),
+            source: meter.source(),
         };
         let of_kind = self.meters.iter_mut().filter(|meter| meter.kind() == kind);
         of_kind.map(usage).max_by_key(Usage::share)

@@ -1,6 +1,7 @@
 //! Budgets against what exchanges do: edges, late answers, other processes, many threads, bans.
 
 mod bans;
+mod firewall;
 mod model;
 mod told;
 

@@ -39,6 +39,7 @@ const COMMON: Preset = Preset {
     time: Some("/dapi/v1/time"),
     info: Some("/dapi/v1/exchangeInfo"),
     account: Some("/dapi/v1/account"),
+    order_counts: None,
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,

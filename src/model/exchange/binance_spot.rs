@@ -64,6 +64,7 @@ pub(super) const COMMON: Preset = Preset {
     time: Some("/api/v3/time"),
     info: Some("/api/v3/exchangeInfo"),
     account: Some("/api/v3/account"),
+    order_counts: Some("/api/v3/rateLimit/order"),
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,

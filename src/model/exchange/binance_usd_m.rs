@@ -39,6 +39,8 @@ const COMMON: Preset = Preset {
     time: Some("/fapi/v1/time"),
     info: Some("/fapi/v1/exchangeInfo"),
     account: Some("/fapi/v3/account"),
+    // `GET /fapi/v1/rateLimit/order` tells limits and no counts.
+    order_counts: None,
     limits: LIMITS,
     catalogue: Catalogue::Complete(CALLS),
     ws_methods: WS_METHODS,

@@ -14,6 +14,7 @@ const COMMON: Preset = Preset {
     time: None,
     info: None,
     account: None,
+    order_counts: None,
     limits: "[]",
     catalogue: sketch(&[], &[]),
     ws_methods: &[],

@@ -7,10 +7,17 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
 
+use super::places::Place;
 use crate::forward::{AnswerFault, ResponseBody};
 
 /// The body of an answer.
-pub enum OutboundBody {
+pub struct OutboundBody {
+    content: Content,
+    /// Until the client has taken it in.
+    _place: Option<Place>,
+}
+
+enum Content {
     /// The exchange's.
     Reply(ResponseBody<Full<Bytes>>),
     /// At hand: ours, or one that was read whole.
@@ -21,7 +28,27 @@ impl OutboundBody {
     /// A body that is at hand.
     #[must_use]
     pub fn whole(bytes: Bytes) -> Self {
-        Self::Whole(Full::new(bytes))
+        Self::of(Content::Whole(Full::new(bytes)))
+    }
+
+    /// The exchange's, as it comes.
+    pub(super) const fn reply(body: ResponseBody<Full<Bytes>>) -> Self {
+        Self::of(Content::Reply(body))
+    }
+
+    /// The same, which keeps this place until it is dropped.
+    pub(super) fn holding(self, place: Option<Place>) -> Self {
+        Self {
+            _place: place,
+            ..self
+        }
+    }
+
+    const fn of(content: Content) -> Self {
+        Self {
+            content,
+            _place: None,
+        }
     }
 }
 
@@ -58,9 +85,9 @@ impl Body for OutboundBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        match self.get_mut() {
-            Self::Reply(reply) => Pin::new(reply).poll_frame(cx),
-            Self::Whole(whole) => {
+        match &mut self.get_mut().content {
+            Content::Reply(reply) => Pin::new(reply).poll_frame(cx),
+            Content::Whole(whole) => {
                 let frame = Pin::new(whole).poll_frame(cx);
                 frame.map_err(|never| match never {})
             }
@@ -68,16 +95,16 @@ impl Body for OutboundBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Reply(reply) => reply.is_end_stream(),
-            Self::Whole(whole) => whole.is_end_stream(),
+        match &self.content {
+            Content::Reply(reply) => reply.is_end_stream(),
+            Content::Whole(whole) => whole.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Reply(reply) => reply.size_hint(),
-            Self::Whole(whole) => whole.size_hint(),
+        match &self.content {
+            Content::Reply(reply) => reply.size_hint(),
+            Content::Whole(whole) => whole.size_hint(),
         }
     }
 }

@@ -72,7 +72,7 @@ impl ExchangeCall {
         let reply = self.send(record).await.map_err(|fault| fault.denial)?;
         told(record, Execution::Answered);
         if !self.tells_error(&reply) {
-            return Ok(reply.map(OutboundBody::Reply));
+            return Ok(reply.map(OutboundBody::reply));
         }
         let (head, body) = reply.into_parts();
         let Some(body) = whole(body, ERROR_BYTES_MAX).await else {
@@ -152,7 +152,7 @@ impl ExchangeCall {
             .is_some_and(|size| size <= bytes_max);
         if !short {
             lead.release();
-            return Ok(reply.map(OutboundBody::Reply));
+            return Ok(reply.map(OutboundBody::reply));
         }
         let (head, body) = reply.into_parts();
         let Some(body) = whole(body, coalesce::BODY_BYTES_MAX).await else {

@@ -31,6 +31,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::exchange_call::used;
+use super::places::Place;
 use super::way::{Site, WayOut};
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
 use crate::accept::handshake as door;
@@ -177,8 +178,8 @@ struct Socket {
     metrics: Arc<ClientMetrics>,
     /// The newest configuration under which it was found to stand.
     stood: AtomicU64,
-    /// Counts it as open as long as this is here.
-    _open: CountedSocket,
+    /// Counts it as open, and has its place, as long as this is here.
+    _open: (CountedSocket, Place),
 }
 
 impl Socket {
@@ -295,6 +296,7 @@ impl OutboundPipeline {
         }
         let target = target::judge(way, facts.role, facts.facts.path.target())?;
         let SocketTarget { to, streams } = target;
+        let place = way.places.take(way.kept_for_cancels)?;
         let moment = way.moment(self.clock.now());
         let granted = decide::grant_connection(call, &way.budget, moment);
         let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
@@ -311,14 +313,14 @@ impl OutboundPipeline {
         let opened = self.shake(way, site, &forwarder, handshake, record);
         let switched = match opened.await? {
             Upgrade::Switched(switched) => switched,
-            Upgrade::Answered(answer) => return Ok(answer.map(OutboundBody::Reply)),
+            Upgrade::Answered(answer) => return Ok(answer.map(OutboundBody::reply)),
         };
         let talk = match facts.role {
             Role::Streams => Talk::Streams(Subscriptions::new(streams)),
             Role::Rest | Role::WsApi => Talk::Calls(Calls::new(way.log_on)),
         };
         let metrics = Arc::clone(&site.metrics);
-        let open = way.counters.exchange.socket();
+        let open = (way.counters.exchange.socket(), place);
         let socket = self.socket(record.id(), facts, caller, forwarder, metrics, open);
         let mut exchange = Exchange::new(switched).await;
         if let Talk::Calls(calls) = &talk
@@ -377,7 +379,7 @@ impl OutboundPipeline {
         caller: Caller,
         forwarder: Forwarder<Full<Bytes>>,
         metrics: Arc<ClientMetrics>,
-        open: CountedSocket,
+        open: (CountedSocket, Place),
     ) -> Socket {
         Socket {
             id,

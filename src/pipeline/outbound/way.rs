@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use tokio::sync::Notify;
 
+use super::places::Places;
+use super::stamps::Stamps;
 use crate::accept::body::WholeBodies;
 use crate::accept::http::Http;
 use crate::accept::outbound::LocalRules;
@@ -16,7 +18,7 @@ use crate::decide::policy::AuditMode;
 use crate::forward::Forwarder;
 use crate::forward::coalesce::Coalescer;
 use crate::forward::exchange::Exchange;
-use crate::ledger::exchange::{Budget, Moment};
+use crate::ledger::exchange::{Budget, Moment, Source};
 use crate::ledger::exchange_clock::ExchangeClock;
 use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
@@ -62,6 +64,10 @@ pub struct WayOut {
     pub sockets: SocketRules,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// Places for what is under way.
+    pub places: Arc<Places>,
+    /// How many of them only cancels may have.
+    pub kept_for_cancels: u32,
     /// Bytes of a request body.
     pub body_bytes_max: u64,
     /// The account of bodies held whole.
@@ -128,7 +134,8 @@ impl WayOut {
         exchange.show_budget(BudgetShown {
             weight: budget.weight.map(full),
             orders: budget.orders.map(full),
-            halted_until: budget.halted.map(|(_, left)| {
+            are_orders_told: (budget.orders).is_some_and(|usage| usage.source != Source::Here),
+            halted_until: budget.halted().map(|(_, left)| {
                 let left = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
                 now.unix_seconds().saturating_add(left)
             }),
@@ -166,6 +173,8 @@ pub struct Freshness {
     pub doubts: Arc<Doubts>,
     /// Whether this machine's time is signed, because the exchange's own is asked by nobody here.
     pub machine_time: bool,
+    /// The times that were signed with the key.
+    pub stamps: Arc<Stamps>,
     /// Numbers that only grow, for rules that need them.
     pub nonces: Option<(Arc<Nonces>, TimeUnit)>,
     /// Whether the rule needs random bytes.
@@ -224,7 +233,7 @@ impl Freshness {
 
     /// All of it, for one signature.
     pub(super) fn fresh(&self, now: Now) -> Result<Fresh, Box<Denial>> {
-        let unix_us = self.time(now)?;
+        let unix_us = self.stamps.next(self.time(now)?);
         let unsigned = |why: &str| Denial::new(Cause::ExchangeSigning, why);
         let nonce = match &self.nonces {
             None => 0,

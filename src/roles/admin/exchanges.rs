@@ -1,14 +1,15 @@
 //! The page of the ways out: each exchange as it is known at this moment. Names, numbers, digests of public keys and ages;
-//! never a secret's value, never a path or a parameter.
+//! never a secret's value, never a path or a parameter. And the order that ends a stop before its time.
 
 use serde_json::{Value as Json, json};
 
 use crate::config::Setting;
 use crate::forward::exchange::Exchange;
-use crate::ledger::exchange::Usage;
+use crate::ledger::exchange::{Extent, Halt, InForce, Moment, Source, Usage};
 use crate::model::clock::Now;
 use crate::model::pins::PinSet;
 use crate::pipeline::outbound::{Site, WayOut};
+use crate::runtime::admin::{Asked, NotDone};
 
 use super::{ConfigInForce, Subject, moment};
 
@@ -29,6 +30,7 @@ pub(super) fn page(subject: &Subject) -> Json {
             "clock": clock(way, now),
             "keys": keys(&config, at, now),
             "open_sockets": way.counters.exchange.sockets(),
+            "resumes": way.counters.exchange.resumes(),
         })
     });
     json!({"exchanges": told.collect::<Vec<_>>()})
@@ -77,18 +79,99 @@ fn budget(way: &WayOut, now: Now) -> Json {
             "interval": usage.interval.to_string(),
             "used": usage.used,
             "limit": usage.limit,
+            "source": match usage.source {
+                Source::Here => "here",
+                Source::Answer => "answer",
+                Source::Asked => "asked",
+            },
         })
     };
     let until = |left: std::time::Duration| {
         let left = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
         moment(now.unix_seconds().saturating_add(left))
     };
+    let stop = |stop: &InForce| {
+        json!({
+            "halted": stop.halt.name(),
+            "extent": match stop.extent {
+                Extent::OneCall => "one_call",
+                Extent::Everything => "everything",
+            },
+            "until": until(stop.left),
+        })
+    };
+    let halted = state.halted();
     json!({
         "weight": state.weight.map(full),
         "orders": state.orders.map(full),
-        "halted": state.halted.map(|(halt, _)| halt.name()),
-        "halted_until": state.halted.map(|(_, left)| until(left)),
+        "halted": halted.map(|(halt, _)| halt.name()),
+        "halted_until": halted.map(|(_, left)| until(left)),
+        "stops": state.stops.iter().flatten().map(stop).collect::<Vec<_>>(),
     })
+}
+
+/// Ends a stop of an exchange before its time. Which one has to be said, by the word that the page shows: so nobody lifts
+/// a stop unseen, or one that has come meanwhile. The next request then asks for all whether it is over.
+pub(super) fn resume(subject: &Subject, asked: &Asked<'_>) -> Result<String, NotDone> {
+    let (live, now) = (subject.live.load(), subject.clock.now());
+    let mut ways = live.ways_out.iter();
+    let Some(way) = ways.find(|way| *way.policy.name == *asked.name) else {
+        let names: Vec<&str> = live.ways_out.iter().map(|way| &*way.policy.name).collect();
+        let names = match names.is_empty() {
+            true => "there are none".to_owned(),
+            false => format!("there are: {}", names.join(", ")),
+        };
+        return Err(NotDone::Unknown(format!(
+            "no entry of `outbound` has this name; {names}"
+        )));
+    };
+    let at = way.freshness.clock.moment(now);
+    let halt = asked.query.strip_prefix("halted=").and_then(Halt::named);
+    let Some(halt) = halt else {
+        return Err(NotDone::Wrong(format!(
+            "write ?halted= and the stop to lift; {}",
+            in_force(way, at)
+        )));
+    };
+    let Some(left) = way.budget.resume(halt, at) else {
+        return Err(NotDone::Unfit(format!(
+            "there is no such stop; {}",
+            in_force(way, at)
+        )));
+    };
+    way.counters.exchange.resumed();
+    let (outbound, seconds) = (&*way.policy.name, left.as_secs());
+    tracing::warn!(
+        outbound,
+        halted = halt.name(),
+        seconds,
+        "a stop of an exchange was lifted on the admin listener"
+    );
+    let with = |other: &&std::sync::Arc<WayOut>| other.budget.stops_with(&way.budget);
+    let names = live.ways_out.iter().filter(with);
+    let names: Vec<&str> = names.map(|way| &*way.policy.name).collect();
+    Ok(format!(
+        "lifted {}, which would have lasted {seconds} s, for {}; the next request asks for all whether it is over",
+        halt.name(),
+        names.join(", ")
+    ))
+}
+
+/// The stops of an exchange, for a person.
+fn in_force(way: &WayOut, at: Moment) -> String {
+    let told = |stop: &InForce| format!("{} for {} s", stop.halt.name(), stop.left.as_secs());
+    let stops: Vec<String> = way
+        .budget
+        .state(at)
+        .stops
+        .iter()
+        .flatten()
+        .map(told)
+        .collect();
+    match stops.is_empty() {
+        true => "nothing is stopped".to_owned(),
+        false => format!("in force: {}", stops.join(", ")),
+    }
 }
 
 /// Nothing for an exchange whose time nobody asks here: then this machine's is signed.

@@ -134,6 +134,7 @@ const BINANCE_CODES: &[(Cause, i64)] = &[
     // SERVER_BUSY: nothing was done.
     (Cause::ExchangeNotSent, -1008),
     (Cause::Overloaded, -1008),
+    (Cause::LocalCrowded, -1008),
     // INVALID_JSON
     (Cause::ExchangeFrame, -1135),
     // INVALID_TIMESTAMP

@@ -4,19 +4,19 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
-fn halted(halt: Halt, wait_ms: u64) -> Refused {
+pub(super) fn halted(halt: Halt, wait_ms: u64) -> Refused {
     Refused {
         which: Which::Halted(halt),
         wait: Duration::from_millis(wait_ms),
     }
 }
 
-fn ask(budget: &Budget, lane: Lane, millis: i64) -> Result<Reservation, Refused> {
+pub(super) fn ask(budget: &Budget, lane: Lane, millis: i64) -> Result<Reservation, Refused> {
     budget.reserve(Charge::request(1), lane, at(millis))
 }
 
 /// The exchange answers a request with this.
-fn stop(budget: &Budget, status: u16, fields: &[(&str, &str)], millis: i64) {
+pub(super) fn stop(budget: &Budget, status: u16, fields: &[(&str, &str)], millis: i64) {
     let reservation = ask(budget, Lane::Normal, millis).unwrap();
     reservation.settle(Settled::Answered(&answer(status, fields)), at(millis));
 }
@@ -25,10 +25,9 @@ fn stop(budget: &Budget, status: u16, fields: &[(&str, &str)], millis: i64) {
 fn wait_after(status: u16, fields: &[(&str, &str)]) -> u128 {
     let budget = binance();
     stop(&budget, status, fields, 0);
-    budget
-        .state(at(0))
-        .halted
-        .map_or(0, |(_, wait)| wait.as_millis())
+    let stops = budget.state(at(0)).stops;
+    let wait = stops.iter().flatten().map(|stop| stop.left.as_millis());
+    wait.max().unwrap_or(0)
 }
 
 #[test]
@@ -87,7 +86,7 @@ fn a_websocket_api_says_when_in_milliseconds_since_1970() {
         ask(&budget, Lane::Normal, 0)
             .unwrap()
             .settle(Settled::Answered(&answer), at(0));
-        let (halt, wait) = budget.state(at(0)).halted.unwrap();
+        let (halt, wait) = budget.state(at(0)).halted().unwrap();
         assert_eq!(
             (halt, wait.as_millis()),
             (Halt::TooMany, expected),
@@ -115,7 +114,7 @@ fn nothing_passes_while_it_lasts_and_one_asks_when_it_is_over() {
             ask(&budget, Lane::Normal, 10_051).unwrap(),
             ask(&budget, Lane::Cancel, 10_051).unwrap(),
         ];
-        assert_eq!(budget.state(at(10_051)).halted, None);
+        assert_eq!(budget.state(at(10_051)).halted(), None);
     }
 }
 
@@ -202,45 +201,6 @@ fn stops_in_a_row_without_a_time_grow() {
 }
 
 #[test]
-fn the_firewall_holds_up_orders_for_a_moment_and_cancels_not_at_all() {
-    let budget = binance();
-    stop(&budget, 403, &[], 0);
-    assert_eq!(
-        ask(&budget, Lane::Normal, 4_999).unwrap_err(),
-        halted(Halt::Firewall, 1)
-    );
-    let _cancel = ask(&budget, Lane::Cancel, 1).unwrap();
-    let _after = [
-        ask(&budget, Lane::Normal, 5_000).unwrap(),
-        ask(&budget, Lane::Normal, 5_000).unwrap(),
-    ];
-}
-
-#[test]
-fn the_firewall_never_makes_a_stop_longer() {
-    for (status, wait) in [(429, 60_000), (418, 120_000)] {
-        let budget = binance();
-        let under_way = ask(&budget, Lane::Normal, 0).unwrap();
-        stop(&budget, status, &[], 0);
-        let refusal = answer(403, &[("retry-after", "3600")]);
-        under_way.settle(Settled::Answered(&refusal), at(wait - 60_000));
-        // The one that asks meets the firewall: orders wait for its moment, and a cancel asks at once.
-        stop(&budget, 403, &[], wait);
-        assert_eq!(
-            ask(&budget, Lane::Normal, wait + 4_999).unwrap_err(),
-            halted(Halt::Firewall, 1)
-        );
-        let asks = ask(&budget, Lane::Cancel, wait + 1).unwrap();
-        assert!(ask(&budget, Lane::Cancel, wait + 1).is_err());
-        asks.settle(Settled::Answered(&answer(200, &[])), at(wait + 2));
-        let _after = [
-            ask(&budget, Lane::Normal, wait + 5_000).unwrap(),
-            ask(&budget, Lane::Normal, wait + 5_000).unwrap(),
-        ];
-    }
-}
-
-#[test]
 fn a_ban_holds_for_every_account_and_over_reloads() {
     let ledger = ExchangeLedger::default();
     let main = spec(&[limit(LimitKind::Weight, "1M", 6_000)]);
@@ -305,4 +265,29 @@ fn ten_callers_push_and_nothing_passes() {
         }
     });
     assert_eq!((passed.into_inner(), probes.into_inner()), (0, 1));
+}
+
+#[test]
+fn a_stop_that_is_lifted_is_asked_about_by_one() {
+    let budget = binance();
+    stop(&budget, 418, &[("retry-after", "259200")], 0);
+    assert_eq!(budget.resume(Halt::TooMany, at(1_000)), None);
+    assert!(ask(&budget, Lane::Cancel, 1_000).is_err());
+    let left = budget.resume(Halt::Banned, at(1_000));
+    assert_eq!(left, Some(Duration::from_secs(259_199)));
+    assert_eq!(budget.resume(Halt::Banned, at(1_000)), None);
+    let asks = ask(&budget, Lane::Normal, 1_001).unwrap();
+    assert!(ask(&budget, Lane::Cancel, 1_001).is_err());
+    // It was none of the exchange's mistakes.
+    let again = answer(418, &[("retry-after", "60")]);
+    asks.settle(Settled::Answered(&again), at(1_002));
+    assert_eq!(
+        ask(&budget, Lane::Normal, 1_003).unwrap_err(),
+        halted(Halt::Banned, 59_999)
+    );
+    assert!(budget.resume(Halt::Banned, at(2_000)).is_some());
+    let asks = ask(&budget, Lane::Cancel, 2_001).unwrap();
+    asks.settle(Settled::Answered(&answer(200, &[])), at(2_002));
+    let _after = [(); 2].map(|()| ask(&budget, Lane::Normal, 2_003).unwrap());
+    assert_eq!(budget.resume(Halt::Banned, at(2_003)), None);
 }
