@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use outrider::model::secret::Secret;
-use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Options};
+use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Market, Options};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
@@ -72,6 +72,11 @@ impl StandIn {
 
     /// The same with something else about it.
     pub fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::of(Market::Spot, change)
+    }
+
+    /// The same of another market.
+    pub fn of(market: Market, change: impl FnOnce(&mut Options)) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let ed25519 = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let mut options = Options {
@@ -79,7 +84,7 @@ impl StandIn {
                 ApiKey::hmac(KEY, &Secret::new(SECRET.to_owned())),
                 ApiKey::ed25519(ED25519, ed25519.public_key_raw()),
             ],
-            ..Options::default()
+            ..Options::of(market)
         };
         change(&mut options);
         let limits = options.limits;
@@ -101,6 +106,7 @@ impl StandIn {
         Way {
             port: self.exchange.address().port(),
             ca: self.exchange.root_pem().to_owned(),
+            preset: "binance-spot",
             allow: ALL,
             more: String::new(),
             top: String::new(),
@@ -139,6 +145,8 @@ pub struct Way {
     pub port: u16,
     /// Whom it trusts, as PEM.
     pub ca: String,
+    /// Which exchange it is taken for.
+    pub preset: &'static str,
     /// What may be called.
     pub allow: &'static str,
     /// Further lines of the entry, each indented by four blanks.
@@ -153,6 +161,15 @@ pub struct Way {
 }
 
 impl Way {
+    /// The same to another exchange, with lines of its own.
+    pub fn to(self, preset: &'static str, allow: &'static str) -> Self {
+        Self {
+            preset,
+            allow,
+            ..self
+        }
+    }
+
     /// The same with further lines of the entry.
     pub fn more(mut self, lines: &str) -> Self {
         self.more.push_str(lines);
@@ -177,10 +194,11 @@ impl Way {
         };
         let secrets = [("API_KEY", id), ("API_SECRET", secret)];
         let top = format!(
-            "{}outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      \
+            "{}outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: {}\n    endpoints:\n      \
              rest: {}\n      ws_api: {}\n      streams: {}\n    \
              sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\", algorithm: {algorithm} }}\n    allow: {}\n{FURTHER}{}",
             self.top,
+            self.preset,
             site("https"),
             site("wss"),
             site("wss"),
@@ -259,6 +277,7 @@ pub fn generous(options: &mut Options) {
     options.limits.requests_per_5_minutes = 10_000_000;
     options.limits.orders_per_10_seconds = 1_000_000;
     options.limits.orders_per_day = 10_000_000;
+    options.limits.orders_per_minute = 1_000_000;
 }
 
 /// Waits until the sidecar knows the exchange's limits.

@@ -90,10 +90,10 @@ fn the_last_part_is_for_cancels_and_the_rest_for_nobody() {
     assert_eq!(refused.which, refused_limit(LimitKind::Weight, "1M"));
     assert_eq!(refused.wait, Duration::from_millis(59_050));
     let _cancels = budget
-        .reserve(Charge::cancel(600), Lane::Cancel, at(1_000))
+        .reserve(Charge::orders(600, 0), Lane::Cancel, at(1_000))
         .unwrap();
     let refused = budget
-        .reserve(Charge::cancel(1), Lane::Cancel, at(1_000))
+        .reserve(Charge::orders(1, 0), Lane::Cancel, at(1_000))
         .unwrap_err();
     assert_eq!(refused.which, refused_limit(LimitKind::Weight, "1M"));
 }
@@ -279,7 +279,7 @@ fn limits_are_learned_in_place_of_those_to_begin_with() {
     );
     assert!(
         budget
-            .refusal(Charge::cancel(1), Lane::Cancel, at(100))
+            .refusal(Charge::orders(1, 0), Lane::Cancel, at(100))
             .is_none()
     );
     let connections: Vec<_> = (0..240)
