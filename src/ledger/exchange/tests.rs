@@ -114,9 +114,24 @@ fn asking_takes_nothing_and_says_the_same() {
 }
 
 #[test]
+fn success_costs_what_it_costs_unless_it_is_free() {
+    let told = answer(200, &[]);
+    for (charge, kept) in [
+        (Charge::orders(1, 1), 1),
+        (Charge::orders(1, 0), 1),
+        (Charge::orders(1, 1).free_on_success(), 0),
+        (Charge::request(5), 5),
+    ] {
+        let budget = binance();
+        take(&budget, charge, at(1_000)).settle(Settled::Answered(&told), at(1_001));
+        assert_eq!(weight(&budget, at(1_002)), kept, "{charge:?}");
+    }
+}
+
+#[test]
 fn what_was_not_sent_comes_back_and_what_may_have_been_does_not() {
     let budget = binance();
-    let charge = Charge::orders(1, 2);
+    let charge = Charge::orders(1, 2).free_on_success();
     take(&budget, charge, at(1_000)).settle(Settled::NotSent, at(1_001));
     assert_eq!(
         (weight(&budget, at(1_002)), orders(&budget, at(1_002))),
