@@ -8,10 +8,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::accept::body::{self as bodies, Admitted, BodyLimits, Need, WholeBodies};
 use crate::accept::facts::{FactRules, facts, sole_origin};
@@ -19,7 +17,7 @@ use crate::accept::http::{Arrival, Handler, HeadRefusal, Http};
 use crate::accept::raw_head::HeadFault;
 use crate::accept::tls::TlsDoor;
 use crate::decide::policy::{AuditMode, Policy, Route};
-use crate::decide::{self, Admission, BodyNeeds, Permit, Spend, Trace};
+use crate::decide::{self, Admission, BodyNeeds, Evaluation, Permit};
 use crate::forward::{Forwarder, Slot};
 use crate::identify::{self, Verification, Verifier};
 use crate::ledger::Ledger;
@@ -32,10 +30,11 @@ use crate::model::traceparent::Traceparent;
 use crate::record::{
     ClientMetrics, Metrics, OpenRecord, RecordedBody, Recorder, RouteMetrics, Scheme, Stage, new_id,
 };
-use crate::transform::{self, Answers, Page, RequestBody, Stamp};
+use crate::transform::{self, Answers, Page, RequestBody};
 
 mod answer;
 mod caught;
+mod opening;
 pub mod outbound;
 mod question;
 mod streams;
@@ -46,6 +45,7 @@ pub use question::{Assumed, Explanation, Question, Verdict, explain};
 pub use streams::Streams;
 pub use upload::Upload;
 
+use opening::{Opening, RequestId};
 use outbound::WayOut;
 use streams::{Held, is_stream};
 
@@ -211,7 +211,8 @@ impl Pipeline {
         let Visit {
             id, now, record, ..
         } = visit;
-        let (now, trace) = (*now, &mut Trace::Off);
+        let now = *now;
+        let evaluation = &mut Evaluation::live(&snap.ledger, now);
         let deadline = Instant::now() + snap.timeouts.total;
         let (head, body) = arrival.request.into_parts();
         let judged = judge(&head, &arrival.connection, arrival.fault, snap, record);
@@ -221,10 +222,10 @@ impl Pipeline {
         };
         let facts = judged?;
         live.trusts(&facts, now)?;
-        let admitted = decide::admit(&snap.policy, &facts, &snap.ledger, now, Spend::Yes, trace);
+        let admitted = decide::admit(&snap.policy, &facts, evaluation);
         visit.route = match &admitted {
             Ok(admitted) => Some(admitted.route()),
-            Err(turned) => turned.route,
+            Err(rejected) => rejected.route,
         };
         if let Some(counters) = visit.route.and_then(|route| routes.get(route.index)) {
             record.route(counters);
@@ -241,19 +242,10 @@ impl Pipeline {
         };
         let caller = snap.caller(&facts, entry.failures_spent(), now)?;
         record.caller(&caller);
-        let ok = decide::head(entry, &facts, &caller, &snap.ledger, now, Spend::Yes, trace)?;
+        let ok = decide::head(entry, &facts, &caller, evaluation)?;
         let body = self.admit(body, ok.body_needs(), snap, record).await?;
         let whole = body.whole().map(Bytes::as_ref).unwrap_or_default();
-        let permit = decide::body(
-            ok,
-            &facts,
-            &caller,
-            whole,
-            &snap.ledger,
-            now,
-            Spend::Yes,
-            trace,
-        )?;
+        let permit = decide::body(ok, &facts, &caller, whole, evaluation)?;
         record.shadow(permit.shadow());
         intend(&self.recorder, permit.route().audit, record).await?;
         let slot = self.checkout(live, &permit, record).await?;
@@ -301,11 +293,12 @@ impl Pipeline {
             idle,
             total,
         };
+        let BodyNeeds::Whole { .. } = needs else {
+            return bodies::admit(body, need, limits).await;
+        };
         let asked = self.clock.now();
         let admitted = bodies::admit(body, need, limits).await;
-        if matches!(needs, BodyNeeds::Whole { .. }) {
-            record.waited(Stage::Body, asked);
-        }
+        record.waited(Stage::Body, asked);
         admitted
     }
 
@@ -333,7 +326,10 @@ async fn intend(
     match audit {
         AuditMode::BeforeForward => record.intent().await,
         AuditMode::WithAnswer if recorder.is_saturated() => {
-            let denial = Denial::new(Cause::AuditUnavailable, "the audit buffer is full");
+            let denial = Denial::new(
+                Cause::AuditUnavailable,
+                "the buffer of `audit.buffer_bytes_max` is full",
+            );
             Err(denial.advising(Advice::RetryAfter(Duration::from_secs(1))))
         }
         AuditMode::WithAnswer => Ok(()),
@@ -346,15 +342,8 @@ impl Handler for Pipeline {
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
         let live = self.live.load_full();
         let now = self.clock.now();
-        let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self
-            .recorder
-            .open(now, id.uuid, arrival.connection.peer, live.scheme);
-        record.config(live.generation);
-        let body = match arrival.request.body().is_end_stream() {
-            true => RequestBody::Settled,
-            false => RequestBody::Unread,
-        };
+        let opening = Opening::of(&arrival, &self.recorder, now, live.generation, live.scheme);
+        let Opening { id, record, body } = opening;
         let mut visit = Visit {
             id,
             now,
@@ -419,45 +408,4 @@ fn judge(
         Err(_) => record.unjudged(Some(&head.method), head.uri.path().as_bytes()),
     }
     judged
-}
-
-/// What a request is called: by the client, if the name is one that can stand anywhere, or else by us. The record goes
-/// by our own in any case, because a client may use a name twice.
-struct RequestId {
-    uuid: Uuid,
-    header: HeaderValue,
-}
-
-/// The longest name that is taken from a client, in bytes.
-const REQUEST_ID_BYTES_MAX: usize = 64;
-
-impl RequestId {
-    fn choose(headers: &http::HeaderMap, now: Now) -> Self {
-        let uuid = new_id(now);
-        let mut sent = headers.get_all("x-request-id").iter();
-        let only = sent.next().filter(|_| sent.next().is_none());
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-        let sound = only.filter(|name| {
-            let bytes = name.as_bytes();
-            (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
-        });
-        let header = sound.cloned().unwrap_or_else(|| Self::own(uuid));
-        Self { uuid, header }
-    }
-
-    /// What the service is told beside the facts; `traceparent` is our span, where requests are traced.
-    const fn stamp(&self, secure: bool, traceparent: Option<HeaderValue>) -> Stamp<'_> {
-        Stamp {
-            request_id: &self.header,
-            secure,
-            traceparent,
-        }
-    }
-
-    fn own(uuid: Uuid) -> HeaderValue {
-        let mut text = Uuid::encode_buffer();
-        let text = uuid.hyphenated().encode_lower(&mut text);
-        // Hexadecimal digits and hyphens are a header value.
-        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
-    }
 }

@@ -80,7 +80,7 @@ impl BodyFault {
         match self {
             Self::TooLarge => "more bytes than allowed",
             Self::Idle => "no piece of the body came in time",
-            Self::Slow => "the body as a whole did not come in time",
+            Self::Slow => "the body as a whole did not come within `timeouts.total`",
             Self::Broken => "the body breaks off or is framed wrongly",
             Self::Crowded => "bodies held whole take all that `whole_body_bytes_max` allows",
         }

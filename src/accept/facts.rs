@@ -9,6 +9,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use memchr::memchr;
 
 use crate::model::denial::{Cause, Denial};
 use crate::model::facts::{Authority, BearerToken, Connection, Credentials, Facts, Framing};
@@ -48,7 +49,10 @@ pub fn facts(
     let peer = connection.peer;
     judge_version_and_method(head)?;
     if head.headers.len() > rules.headers_max {
-        return refuse(Cause::HeadTooLarge, "more header lines than allowed");
+        return refuse(
+            Cause::HeadTooLarge,
+            "more header lines than `bounds.headers_max` allows",
+        );
     }
     let target = judge_target(head, rules.target_bytes_max)?;
     let authority = judge_host(&head.headers, &head.uri)?;
@@ -120,7 +124,10 @@ fn judge_target(head: &Parts, bytes_max: usize) -> Result<&PathAndQuery, Box<Den
         .map_or(0, |scheme| scheme.len() + "://".len());
     let authority = uri.authority().map_or(0, |named| named.as_str().len());
     if scheme + authority + target.as_str().len() > bytes_max {
-        return refuse(Cause::TargetTooLong, "the target is longer than allowed");
+        return refuse(
+            Cause::TargetTooLong,
+            "the target is longer than `bounds.target_bytes_max` allows",
+        );
     }
     match (target.as_str(), &head.method) {
         ("*", &Method::OPTIONS) => refuse(Cause::MethodRefused, "OPTIONS for the whole server"),
@@ -233,7 +240,7 @@ fn judge_credentials(headers: &HeaderMap, query: Option<&str>) -> Credentials {
 
 /// Whether `Bearer` stands in a list. Other schemes have commas of their own and are refused as they are.
 fn joins_bearers(value: &[u8]) -> bool {
-    value.contains(&b',')
+    memchr(b',', value).is_some()
         && value.split(|byte| *byte == b',').any(|part| {
             let scheme = part.trim_ascii_start().get(..b"bearer ".len());
             scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
@@ -242,8 +249,11 @@ fn joins_bearers(value: &[u8]) -> bool {
 
 /// Whether a parameter of the query is called so, however it is spelt and whatever separates it.
 fn query_names(query: &str, parameter: &[u8]) -> bool {
-    query.split(['&', ';']).any(|pair| {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+    let pairs = query.as_bytes().split(|byte| matches!(byte, b'&' | b';'));
+    let names = pairs.map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or_default());
+    // Escapes only make a name longer, and so most names are told apart unread.
+    let mut long = names.filter(|name| name.len() >= parameter.len());
+    long.any(|name| {
         let name = decoded(name).map(|byte| byte.to_ascii_lowercase());
         name.eq(parameter.iter().copied())
     })

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use http::header::ORIGIN;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -134,13 +134,14 @@ pub fn body(facts: &Facts, body: Bytes, rules: &LocalRules) -> Result<Bytes, Box
 /// A page in a browser reaches loopback too. It says so in fields that it cannot leave out: `Origin`, and those of fetch
 /// metadata. `Sec-Fetch-Mode` alone is what Node's own `fetch` sends.
 fn refuse_pages(headers: &HeaderMap) -> Result<(), Box<Denial>> {
-    const MARKS: [&str; 4] = [
-        "sec-fetch-site",
-        "sec-fetch-dest",
-        "sec-fetch-user",
-        "access-control-request-method",
+    static MARKS: [HeaderName; 5] = [
+        ORIGIN,
+        HeaderName::from_static("sec-fetch-site"),
+        HeaderName::from_static("sec-fetch-dest"),
+        HeaderName::from_static("sec-fetch-user"),
+        ACCESS_CONTROL_REQUEST_METHOD,
     ];
-    if headers.contains_key(ORIGIN) || MARKS.iter().any(|mark| headers.contains_key(*mark)) {
+    if MARKS.iter().any(|mark| headers.contains_key(mark)) {
         return Err(Denial::new(
             Cause::LocalPage,
             "the request is of a page in a browser",
@@ -206,7 +207,7 @@ fn clean_target(head: &mut Parts, rules: &LocalRules) -> Result<(), Box<Denial>>
     let path = head.uri.path();
     let target = match cleaned.text.as_str() {
         "" => PathAndQuery::try_from(path),
-        text => PathAndQuery::try_from(format!("{path}?{text}")),
+        text => PathAndQuery::try_from([path, "?", text].concat()),
     };
     let target = target.map_err(|_| Denial::new(Cause::Target, "the target is no target"))?;
     head.uri = Uri::from(target);
@@ -261,8 +262,17 @@ fn is_utf8(content_type: Option<&HeaderValue>) -> bool {
     })
 }
 
-/// Whether a request must not have a body: with these methods an exchange reads parameters of the query only.
-#[must_use]
-pub fn is_bodiless(facts: &Facts) -> bool {
-    matches!(facts.method, Method::GET | Method::HEAD) && facts.framing != Framing::None
+/// Refuses a body where there must be none: with these methods an exchange reads parameters of the query only. Asked
+/// before a byte of it is read.
+///
+/// # Errors
+/// [`Cause::BodyNotAllowed`].
+pub fn refuse_body_on_get(facts: &Facts) -> Result<(), Box<Denial>> {
+    match facts.method {
+        Method::GET | Method::HEAD if facts.framing != Framing::None => {
+            let why = "exchanges read the parameters of a GET in its query";
+            Err(Denial::new(Cause::BodyNotAllowed, why))
+        }
+        _ => Ok(()),
+    }
 }

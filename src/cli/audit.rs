@@ -23,6 +23,7 @@ const LABELS: &[(&str, &str)] = &[
     ("attempts", "/exchange/attempts"),
     ("signed", "/exchange/signed"),
     ("exchange_code", "/exchange/code"),
+    ("request", "/request/id"),
     ("socket", "/request/socket"),
     ("socket", "/socket/id"),
     ("closed_by", "/socket/closed_by"),
@@ -277,7 +278,7 @@ fn line(event: &Value) -> String {
     }
     match kind.as_str() {
         // The method of a frame stands in the name: `WS order.place`.
-        "ws.request" | "ws.intent" => words.push(text("/action/name")),
+        "ws.request" | "ws.intent" | "ws.late_answer" => words.push(text("/action/name")),
         _ => words.extend([text("/request/method"), text("/request/path")]),
     }
     for (label, pointer) in LABELS {

@@ -23,8 +23,8 @@ use crate::pipeline::outbound::judge;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
 use crate::roles::ways_out;
 
-use super::exit;
-use super::outbound::{Refusal, columns, denied, described, find, head};
+use super::exit::{self, Failure};
+use super::outbound::{columns, denied, described, find, head};
 use super::question::{PolicyArgs, Sketch, parse_now, read, read_bytes};
 
 /// The arguments of `explain`.
@@ -73,17 +73,14 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
     if let Some(name) = &args.outbound {
         return match outward(args, name) {
             Ok(text) => super::answer(out, text, exit::OK),
-            Err((message, code)) => {
-                super::complain(&message);
-                code
-            }
+            Err(failure) => failure.tell(),
         };
     }
     let answered = sketch(args).and_then(|sketch| {
         let snapshot = args.policy.snapshot()?;
         let question = sketch
             .question(&snapshot)
-            .map_err(|why| (exit::USAGE, why))?;
+            .map_err(|why| Failure::new(exit::USAGE, why))?;
         let file = args.policy.config.display().to_string();
         Ok(render(
             &snapshot,
@@ -94,24 +91,22 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
     });
     match answered {
         Ok(text) => super::answer(out, text, exit::OK),
-        Err((code, message)) => {
-            super::complain(&message);
-            code
-        }
+        Err(failure) => failure.tell(),
     }
 }
 
 /// What a way out would make of the request: the line that allows it, and what is known of the call.
-fn outward(args: &ExplainArgs, name: &str) -> Result<String, Refusal> {
+fn outward(args: &ExplainArgs, name: &str) -> Result<String, Failure> {
     let file = &args.policy.config;
     let loaded = config::load_without_secrets(file, std::env::vars_os());
-    let loaded = loaded.map_err(|report| (report.refusal(false), exit::CONFIGURATION))?;
+    let loaded =
+        loaded.map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
     let way = find(loaded, Some(name))?;
-    let usage = |why: String| (why, exit::USAGE);
+    let usage = |why: String| Failure::new(exit::USAGE, why);
     let method = Method::from_bytes(args.method.as_bytes());
     let method = method.map_err(|_| usage(format!("`{}` is no method", args.method)))?;
-    let body = args.body.as_deref().map(read_bytes).transpose();
-    let body = body.map_err(|(code, why)| (why, code))?.unwrap_or_default();
+    let body = args.body.as_deref().map(read_bytes).transpose()?;
+    let body = body.unwrap_or_default();
     let parts = head(&method, &args.path, &args.headers, &body).map_err(usage)?;
     let rules = ways_out::rules(&way, None);
     let lines = match judge(&way.policy, &rules, parts, body) {
@@ -134,7 +129,7 @@ fn outward(args: &ExplainArgs, name: &str) -> Result<String, Refusal> {
     ))
 }
 
-fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
+fn sketch(args: &ExplainArgs) -> Result<Sketch, Failure> {
     Ok(Sketch {
         method: args.method.clone(),
         path: args.path.clone(),
@@ -159,9 +154,9 @@ fn sketch(args: &ExplainArgs) -> Result<Sketch, (u8, String)> {
 }
 
 /// The first certificate of a PEM file.
-fn certificate(path: &Path) -> Result<Arc<ClientCertificate>, (u8, String)> {
+fn certificate(path: &Path) -> Result<Arc<ClientCertificate>, Failure> {
     let text = read(path)?;
-    let refusal = |why: &str| (exit::USAGE, format!("{}: {why}", path.display()));
+    let refusal = |why: &str| Failure::new(exit::USAGE, format!("{}: {why}", path.display()));
     let der = CertificateDer::from_pem_slice(text.as_bytes());
     let der = der.map_err(|_| refusal("holds no certificate (PEM)"))?;
     read_certificate(&der).map(Arc::new).map_err(refusal)

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::exit::complain;
 use crate::runtime::memory;
 
 pub mod audit;
 pub mod check;
+pub mod exit;
 pub mod explain;
 mod outbound;
 pub mod pin;
@@ -16,24 +18,6 @@ mod question;
 pub mod schema;
 mod sign;
 pub mod test;
-
-/// Exit codes (`sysexits.h` where it has one).
-pub mod exit {
-    /// It worked.
-    pub const OK: u8 = 0;
-    /// It did not.
-    pub const FAILURE: u8 = 1;
-    /// The command line is wrong (clap uses the same).
-    pub const USAGE: u8 = 2;
-    /// Something that is needed and belongs to others cannot be reached.
-    pub const UNAVAILABLE: u8 = 69;
-    /// A file, a spool or a socket cannot be read or written.
-    pub const IO: u8 = 74;
-    /// An address may not be bound, or a key is not accepted.
-    pub const PERMISSION: u8 = 77;
-    /// The configuration is refused.
-    pub const CONFIGURATION: u8 = 78;
-}
 
 /// A security sidecar for automated trading: it knows who is calling, decides whether they may, and keeps evidence.
 #[derive(Parser, Debug)]
@@ -69,12 +53,6 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Tells a person what went wrong.
-fn complain(message: &str) {
-    // Nobody is left to hear of an error on the error stream.
-    let _unheard = writeln!(io::stderr().lock(), "{}", message.trim_end());
 }
 
 /// Prints the whole answer of a command and exits with `code`, also for a reader who has enough, such as `head`.

@@ -15,13 +15,10 @@ use crate::model::denial::Denial;
 use crate::model::exchange::{Effect, Known, Reserve, Security};
 use crate::model::node::Place;
 
-use super::exit;
-
-/// Why nothing can be told, for a person, and the exit code.
-pub(super) type Refusal = (String, u8);
+use super::exit::{self, Failure};
 
 /// The way out of this name; without a name the only one there is.
-pub(super) fn find(loaded: Loaded, name: Option<&str>) -> Result<Outbound, Refusal> {
+pub(super) fn find(loaded: Loaded, name: Option<&str>) -> Result<Outbound, Failure> {
     let ways = loaded.config.outbound;
     let names: Vec<&str> = ways.iter().map(|way| &*way.name).collect();
     let why = match (name, names.as_slice()) {
@@ -38,7 +35,8 @@ pub(super) fn find(loaded: Loaded, name: Option<&str>) -> Result<Outbound, Refus
     let found = ways
         .into_iter()
         .find(|way| name.is_none_or(|name| *way.name == *name));
-    found.filter(|_| why.is_empty()).ok_or((why, exit::USAGE))
+    let found = found.filter(|_| why.is_empty());
+    found.ok_or_else(|| Failure::new(exit::USAGE, why))
 }
 
 /// The head of a request as a service would send it. A body without a type is a form, unless it begins as JSON does.

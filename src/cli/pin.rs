@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use rustls::pki_types::{ServerName, TrustAnchor};
 
-use super::exit;
+use super::exit::{self, Failure};
 use crate::forward::exchange::{Probed, probe, public_roots, roots_of_pem};
 use crate::model::clock::{Clock, SystemClock};
 
@@ -55,18 +55,15 @@ pub fn run(args: &PinArgs, out: &mut dyn Write) -> u8 {
         .build();
     let told = match runtime {
         Ok(runtime) => runtime.block_on(tell(args)),
-        Err(error) => Err((exit::FAILURE, error.to_string())),
+        Err(error) => Err(Failure::new(exit::FAILURE, error.to_string())),
     };
     match told {
         Ok(told) => super::answer(out, told.text, told.code),
-        Err((code, message)) => {
-            super::complain(&message);
-            code
-        }
+        Err(failure) => failure.tell(),
     }
 }
 
-async fn tell(args: &PinArgs) -> Result<Told, (u8, String)> {
+async fn tell(args: &PinArgs) -> Result<Told, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let roots = trusted(args.ca_file.as_deref())?;
     let mut all = Told {
@@ -90,19 +87,19 @@ async fn tell(args: &PinArgs) -> Result<Told, (u8, String)> {
     Ok(all)
 }
 
-fn trusted(ca_file: Option<&Path>) -> Result<Vec<TrustAnchor<'static>>, (u8, String)> {
+fn trusted(ca_file: Option<&Path>) -> Result<Vec<TrustAnchor<'static>>, Failure> {
     let Some(path) = ca_file else {
         return Ok(public_roots());
     };
     let pem = read(path).map_err(|error| unreadable(path, &error))?;
-    let refused = |why| (exit::FAILURE, format!("{} {why}", path.display()));
+    let refused = |why| Failure::new(exit::FAILURE, format!("{} {why}", path.display()));
     roots_of_pem(&pem).map_err(refused)
 }
 
 fn of_file(path: &Path, now: i64) -> Told {
     let found = read(path).map_err(|error| unreadable(path, &error));
     let keys = found.and_then(|bytes| {
-        let refused = |why| (exit::FAILURE, format!("{} {why}", path.display()));
+        let refused = |why| Failure::new(exit::FAILURE, format!("{} {why}", path.display()));
         files::keys(&bytes).map_err(refused)
     });
     match keys {
@@ -110,9 +107,9 @@ fn of_file(path: &Path, now: i64) -> Told {
             text: advice::of_file(path, &keys, now),
             code: exit::OK,
         },
-        Err((code, message)) => Told {
-            text: format!("{message}\n"),
-            code,
+        Err(failure) => Told {
+            text: format!("{}\n", failure.message),
+            code: failure.code,
         },
     }
 }
@@ -128,9 +125,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> (u8, String) {
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let message = format!("{} cannot be read: {error}", path.display());
-    (exit::IO, message)
+    Failure::new(exit::IO, message)
 }
 
 /// A server to look at.
@@ -141,10 +138,10 @@ struct Host {
 }
 
 impl Host {
-    fn parse(target: &str, name: Option<&str>) -> Result<Self, (u8, String)> {
+    fn parse(target: &str, name: Option<&str>) -> Result<Self, Failure> {
         let refused = || {
             let message = format!("`{target}` is no file and no host (like api.example.com:443)");
-            (exit::USAGE, message)
+            Failure::new(exit::USAGE, message)
         };
         let (host, port) = split(target).ok_or_else(refused)?;
         let asked = name.unwrap_or(&host).to_owned();

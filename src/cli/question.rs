@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
-use crate::cli::exit;
+use crate::cli::exit::{self, Failure};
 use crate::config::{self, Loaded};
 use crate::model::certificate::ClientCertificate;
 use crate::model::clock::{Clock, Now, SystemClock};
@@ -36,7 +36,7 @@ pub(super) struct PolicyArgs {
 
 impl PolicyArgs {
     /// Loads the configuration and builds what requests go by. The error is ready to be shown.
-    pub(super) fn snapshot(&self) -> Result<Snapshot, (u8, String)> {
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Failure> {
         let environment = std::env::vars_os();
         let loaded = match &self.keys {
             Some(_) => config::load_without_keys(&self.config, environment),
@@ -46,11 +46,11 @@ impl PolicyArgs {
             mut config,
             warnings,
             ..
-        } = loaded.map_err(|report| (exit::CONFIGURATION, report.refusal(false)))?;
+        } = loaded.map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
         if let Some(path) = &self.keys {
             let Some(tokens) = &mut config.inbound.tokens else {
                 let why = "--keys is given, but the configuration takes no tokens";
-                return Err((exit::USAGE, why.to_owned()));
+                return Err(Failure::new(exit::USAGE, why));
             };
             let kid = match &mut tokens.keys.source {
                 KeySource::Text { kid, .. } => kid.take(),
@@ -67,7 +67,7 @@ impl PolicyArgs {
         });
         match made {
             Ok(loaded) => Ok(loaded.snapshot),
-            Err(told) => Err((exit::CONFIGURATION, told)),
+            Err(told) => Err(Failure::new(exit::CONFIGURATION, told)),
         }
     }
 }
@@ -208,18 +208,18 @@ impl Sketch {
 }
 
 /// Reads a file; the error is ready to be shown.
-pub(super) fn read(path: &Path) -> Result<String, (u8, String)> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| unread(path, &error))
 }
 
 /// Reads a file whose bytes need not be text.
-pub(super) fn read_bytes(path: &Path) -> Result<Bytes, (u8, String)> {
+pub(super) fn read_bytes(path: &Path) -> Result<Bytes, Failure> {
     let bytes = fs::read(path).map_err(|error| unread(path, &error))?;
     Ok(Bytes::from(bytes))
 }
 
-fn unread(path: &Path, error: &io::Error) -> (u8, String) {
-    (exit::IO, format!("{}: {error}", path.display()))
+fn unread(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(exit::IO, format!("{}: {error}", path.display()))
 }
 
 /// Reads a moment: RFC 3339, such as `2026-11-22T10:00:00Z`.

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use http::Method;
 
-use super::exit;
+use super::exit::{self, Failure};
 use super::explain::parse_header;
-use super::outbound::{Refusal, columns};
+use super::outbound::columns;
 use super::question::parse_now;
 use crate::config::signers::{SigningRule, named, program};
 use crate::model::clock::{Clock as _, Now, SystemClock};
@@ -135,17 +135,14 @@ pub(super) fn run(args: &SignArgs, out: &mut dyn Write) -> u8 {
     };
     match told {
         Ok(text) => super::answer(out, text, exit::OK),
-        Err((message, code)) => {
-            super::complain(&message);
-            code
-        }
+        Err(failure) => failure.tell(),
     }
 }
 
-fn told(args: &SignArgs, signer: &Signer, now: Now) -> Result<String, Refusal> {
-    let refused = |message: String| (message, exit::FAILURE);
+fn told(args: &SignArgs, signer: &Signer, now: Now) -> Result<String, Failure> {
+    let refused = |message: String| Failure::new(exit::FAILURE, message);
     let (Some(method), Some(target)) = (&args.method, &args.target) else {
-        return Err(("name a method and a target".to_owned(), exit::USAGE));
+        return Err(Failure::new(exit::USAGE, "name a method and a target"));
     };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let own = signer.own().params;
@@ -191,12 +188,12 @@ fn rows<'e>(explained: &'e Explained, replaced: &'e str) -> Vec<(&'e str, &'e st
     lines
 }
 
-fn signer(args: &SignArgs) -> Result<Signer, Refusal> {
-    let refused = |message: String| (message, exit::CONFIGURATION);
+fn signer(args: &SignArgs) -> Result<Signer, Failure> {
+    let refused = |message: String| Failure::new(exit::CONFIGURATION, message);
     let rule = match (&args.signer, &args.rule) {
         (Some(name), _) => named(name).map_err(refused)?,
         (None, Some(file)) => SigningRule::Scheme(read_rule(file)?),
-        (None, None) => return Err(("name a signer".to_owned(), exit::USAGE)),
+        (None, None) => return Err(Failure::new(exit::USAGE, "name a signer")),
     };
     let mut secrets = Secrets::default();
     for (name, file) in &args.secrets {
@@ -236,7 +233,7 @@ fn binance(args: &SignArgs, mut secrets: Secrets) -> Result<Signer, String> {
     Signer::binance(settings, key_id, key).map_err(|fault| format!("the secret `key_id`: {fault}"))
 }
 
-fn fresh(signer: &Signer, now: Now) -> Result<Fresh, Refusal> {
+fn fresh(signer: &Signer, now: Now) -> Result<Fresh, Failure> {
     let mut fresh = Fresh {
         unix_us: now.unix_us,
         nonce: 0,
@@ -247,30 +244,29 @@ fn fresh(signer: &Signer, now: Now) -> Result<Fresh, Refusal> {
         fresh.nonce = unit.of(now.unix_us).unwrap_or_default();
     }
     if needs.random && aws_lc_rs::rand::fill(&mut fresh.random).is_err() {
-        return Err(("the system gives no random bytes".to_owned(), exit::FAILURE));
+        let why = "the system gives no random bytes";
+        return Err(Failure::new(exit::FAILURE, why));
     }
     Ok(fresh)
 }
 
-fn read_rule(file: &Path) -> Result<crate::transform::signers::Program, Refusal> {
+fn read_rule(file: &Path) -> Result<crate::transform::signers::Program, Failure> {
     let name = file.display().to_string();
     let bytes = read(file)?;
     let text = String::from_utf8(bytes).map_err(|_| {
-        (
-            format!("{name}: save the file as UTF-8"),
-            exit::CONFIGURATION,
-        )
+        let message = format!("{name}: save the file as UTF-8");
+        Failure::new(exit::CONFIGURATION, message)
     })?;
     match program(&name, &text) {
         Ok((program, _)) => Ok(program),
-        Err(report) => Err((report.refusal(false), exit::CONFIGURATION)),
+        Err(report) => Err(Failure::new(exit::CONFIGURATION, report.refusal(false))),
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Refusal> {
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| {
         let message = format!("{}: {}", file.display(), error.kind());
-        (message, exit::CONFIGURATION)
+        Failure::new(exit::CONFIGURATION, message)
     })
 }
 

@@ -9,7 +9,7 @@ use crate::model::decode::Decode;
 use crate::model::fault::Faults;
 use crate::pipeline::{Explanation, Snapshot, Verdict, explain};
 
-use super::exit;
+use super::exit::{self, Failure};
 use super::question::{PolicyArgs, read};
 
 mod case;
@@ -39,10 +39,7 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
         .and_then(|snapshot| Ok((suite(args)?, snapshot)));
     let (suite, snapshot) = match run {
         Ok(run) => run,
-        Err((code, message)) => {
-            super::complain(&message);
-            return code;
-        }
+        Err(failure) => return failure.tell(),
     };
     let outcomes: Vec<Outcome> = suite
         .cases
@@ -56,7 +53,7 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> u8 {
     super::answer(out, output::render(args.format, &outcomes), code)
 }
 
-fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
+fn suite(args: &TestArgs) -> Result<Suite, Failure> {
     let text = read(&args.cases)?;
     let mut faults = Faults::default();
     let suite = yaml::parse(&text, &mut faults).and_then(|node| Suite::decode(&node, &mut faults));
@@ -65,7 +62,7 @@ fn suite(args: &TestArgs) -> Result<Suite, (u8, String)> {
         Some(_) | None => {
             let name = args.cases.display().to_string();
             let report = Report::new(&name, &text, faults);
-            Err((exit::CONFIGURATION, report.refusal(false)))
+            Err(Failure::new(exit::CONFIGURATION, report.refusal(false)))
         }
     }
 }

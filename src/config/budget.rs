@@ -16,7 +16,7 @@ pub struct ExchangeSettings {
     pub budget: BudgetSettings,
     /// How far the exchange's time is trusted.
     pub clock: ClockSettings,
-    /// For how long an answer to a public question is given to all; `None` if everybody asks for himself.
+    /// For how long an answer to a public question is given to all; `None` if everybody asks for themselves.
     pub coalesce: Option<Duration>,
 }
 

@@ -49,7 +49,7 @@ pub(super) fn read(fields: &mut Fields<'_>, limit_headers: LimitHeaders) -> Opti
     let headers: Option<Vec<Header>> = fields.optional("headers", doc);
     let doc = "headers of answers that pages may read, beside our own";
     let expose: Option<Vec<Header>> = fields.optional("expose", doc);
-    let doc = "whether browsers send cookies and client certificates along; tokens in Authorization need it not";
+    let doc = "whether browsers send cookies and client certificates along; tokens in Authorization do not need it";
     let credentials = fields.or("credentials", doc, "false", false);
     let doc = "how long a browser remembers a preflight";
     let max_age = fields.or(
@@ -143,7 +143,7 @@ fn judge_origins(
             fields.error(
                 &any.place,
                 "`*` is everybody already",
-                "leave the others or `*` away",
+                "leave out the others, or `*`",
             );
             return None;
         }
@@ -156,7 +156,7 @@ fn judge_origins(
             fields.error(
                 &place,
                 format!("`{pattern}` stands here twice"),
-                "leave one away",
+                "leave one out",
             );
         }
         if pattern.is_clear_and_remote() {

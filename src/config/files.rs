@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use crate::model::fault::Faults;
 use crate::model::secret::{SecretBytes, SecretName, SecretRef};
 use crate::model::settings::FileRead;
-use crate::secrets::{Asker, Gathered, Sources};
+use crate::secrets::{Gathered, Resolver, Sources};
 
 use super::env;
 use super::report::Report;
@@ -33,7 +33,7 @@ pub(super) enum Extent {
 pub(super) struct Files<'f> {
     surroundings: Surroundings<'f>,
     extent: Extent,
-    asker: Asker,
+    resolver: Resolver,
     refused: Vec<Report>,
 }
 
@@ -46,7 +46,7 @@ impl<'f> Files<'f> {
         Self {
             surroundings: Surroundings::new(folder, environment),
             extent,
-            asker: Asker::default(),
+            resolver: Resolver::default(),
             refused: Vec::new(),
         }
     }
@@ -79,7 +79,7 @@ impl<'f> Files<'f> {
     /// Says where secrets are kept. To be called before the first is asked for.
     pub(super) fn open_secrets(&mut self, sources: Sources, faults: &mut Faults) {
         if self.extent == Extent::Whole {
-            self.asker = Asker::open(sources, &mut self.surroundings, faults);
+            self.resolver = Resolver::open(sources, &mut self.surroundings, faults);
         }
     }
 
@@ -87,18 +87,19 @@ impl<'f> Files<'f> {
     /// reference. Every reference of a configuration goes through here. Nothing happens where no secrets are read.
     pub(super) fn want(&mut self, reference: &SecretRef, faults: &mut Faults) {
         if self.extent == Extent::Whole {
-            self.asker.ask(reference, &mut self.surroundings, faults);
+            self.resolver
+                .resolve(reference, &mut self.surroundings, faults);
         }
     }
 
     /// A secret that was asked for and found.
     pub(super) fn secret(&self, name: &SecretName) -> Option<&SecretBytes> {
-        self.asker.found(name)
+        self.resolver.found(name)
     }
 
     /// All secrets that were asked for, once nobody asks any more.
     pub(super) fn take_secrets(&mut self) -> Gathered {
-        std::mem::take(&mut self.asker).gathered()
+        std::mem::take(&mut self.resolver).gathered()
     }
 
     pub(super) fn into_read(self) -> Vec<FileRead> {

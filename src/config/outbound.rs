@@ -20,7 +20,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::exchange::{CUSTOM, PRESETS, Preset, Role};
 use crate::model::fault::Faults;
 use crate::model::node::{Node, Place};
-use crate::model::outbound::{CallerToken, ClientCredentials, LocalListen};
+use crate::model::outbound::{CallerToken, ClientCredentials, LocalListen, SocketRules};
 use crate::model::pins::PinSettings;
 use crate::model::secret::{Secret, SecretName, SecretRef};
 use crate::model::settings::{AcceptLimits, Timeouts};
@@ -64,6 +64,8 @@ pub struct Outbound {
     pub client_credentials: ClientCredentials,
     /// What is taken in at most.
     pub limits: AcceptLimits,
+    /// The bounds of each WebSocket.
+    pub sockets: SocketRules,
     /// How long anything waits.
     pub timeouts: Timeouts,
 }
@@ -164,6 +166,8 @@ impl Draft {
         );
         let doc = "what the listener takes in at most";
         let limits = section_or_defaults(fields, "bounds", doc, waits::read_bounds);
+        let doc = "the bounds of each WebSocket";
+        let sockets = section_or_defaults(fields, "sockets", doc, waits::read_sockets);
         let doc = "how long the listener and the way to the exchange wait";
         let timeouts = section_or_defaults(fields, "timeouts", doc, waits::read_timeouts);
         let (name, listen, allow) = (name?, listen?, allow?);
@@ -195,6 +199,7 @@ impl Draft {
                 audit,
                 client_credentials,
                 limits: limits?,
+                sockets: sockets?,
                 timeouts: timeouts?,
             },
             listen,

@@ -73,7 +73,7 @@ impl Door for Surroundings<'_> {
         // Neither a load nor a look at what has changed may wait for somebody to write into a pipe.
         let special = fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
         if special {
-            return Err("is no plain file".to_owned());
+            return Err("is not a regular file".to_owned());
         }
         let found = read_secret(&path, bytes_max);
         let noted = match &found {
@@ -165,7 +165,7 @@ mod tests {
     fn nobody_waits_for_a_pipe() {
         let mut surroundings = Surroundings::new(Path::new(""), &[]);
         let told = surroundings.file(Path::new("/dev/null"), 64).err();
-        assert_eq!(told.as_deref(), Some("is no plain file"));
+        assert_eq!(told.as_deref(), Some("is not a regular file"));
         assert!(surroundings.into_read().is_empty());
     }
 }

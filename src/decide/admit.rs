@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::facts::{Facts, Framing};
 
-use super::Spend;
+use super::evaluation::Evaluation;
 use super::guards::Ask;
 use super::policy::{Policy, Route};
 use super::preflight::{self, Preflight};
 use super::tally::Tally;
-use super::trace::Trace;
 
 /// A request that may go on to say who sends it.
 #[derive(Debug)]
@@ -56,14 +54,14 @@ pub enum Admission<'p> {
 
 /// A refusal, with the route if one was found: its answers and its records are the route's.
 #[derive(Debug)]
-pub struct Turned<'p> {
+pub struct Rejected<'p> {
     /// Why.
     pub denial: Box<Denial>,
     /// The route.
     pub route: Option<&'p Route>,
 }
 
-impl From<Box<Denial>> for Turned<'_> {
+impl From<Box<Denial>> for Rejected<'_> {
     fn from(denial: Box<Denial>) -> Self {
         Self {
             denial,
@@ -72,9 +70,9 @@ impl From<Box<Denial>> for Turned<'_> {
     }
 }
 
-impl From<Turned<'_>> for Box<Denial> {
-    fn from(turned: Turned<'_>) -> Self {
-        turned.denial
+impl From<Rejected<'_>> for Box<Denial> {
+    fn from(rejected: Rejected<'_>) -> Self {
+        rejected.denial
     }
 }
 
@@ -94,21 +92,18 @@ impl<'p> Admission<'p> {
 pub fn admit<'p>(
     policy: &'p Policy,
     facts: &Facts,
-    ledger: &Ledger,
-    now: Now,
-    spend: Spend,
-    trace: &mut Trace,
-) -> Result<Admission<'p>, Turned<'p>> {
+    evaluation: &mut Evaluation<'_>,
+) -> Result<Admission<'p>, Rejected<'p>> {
     let mut tally = Tally::default();
     let mut ask = Ask {
         facts,
         route: None,
         caller: &Caller::Anonymous,
         body: &[],
-        ledger,
-        now,
+        ledger: evaluation.ledger,
+        now: evaluation.now,
     };
-    tally.ask(&policy.shared.admit, &ask, spend, trace)?;
+    tally.ask(&policy.shared.admit, &ask, evaluation)?;
     let preflight = preflight::judge(policy, facts);
     let found = match &preflight {
         Some(preflight) => Ok(preflight.route()),
@@ -119,26 +114,27 @@ pub fn admit<'p>(
         Err(denial) => return Err(tally.refused.unwrap_or(denial).into()),
     };
     ask.route = Some(route);
-    let here = |denial| Turned {
+    let here = |denial| Rejected {
         denial,
         route: Some(route),
     };
     // A preflight is granted all the same, so that the page can read why its request is refused.
     let misfit = match preflight {
         Some(_) => None,
-        None => misfit(route, facts, now),
+        None => misfit(route, facts, evaluation.now),
     };
     if let Some(denial) = misfit {
-        tally.refuse(denial, trace).map_err(here)?;
+        tally.refuse(denial, evaluation).map_err(here)?;
     }
-    let asked = tally.ask(&route.rules.admit, &ask, spend, trace);
+    let asked = tally.ask(&route.rules.admit, &ask, evaluation);
     asked.map_err(here)?;
     match (preflight, tally.refused.take()) {
         (Some(_), Some(denial)) => Err(here(denial)),
         (Some(preflight), None) => Ok(Admission::Answered(preflight)),
         (None, refused) => {
             tally.refused = refused;
-            let failures_spent = ledger.failures_spent(facts.client_ip, now);
+            let Evaluation { ledger, now, .. } = evaluation;
+            let failures_spent = ledger.failures_spent(facts.client_ip, *now);
             Ok(Admission::Enters(Entry {
                 policy,
                 route,

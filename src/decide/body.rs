@@ -1,17 +1,14 @@
 //! Step 3: with the body at hand, the last rules; and then the permit.
 
-use crate::ledger::Ledger;
 use crate::model::caller::Caller;
-use crate::model::clock::Now;
 use crate::model::denial::Denial;
 use crate::model::facts::Facts;
 use crate::model::units::ByteSize;
 
-use super::Spend;
+use super::evaluation::Evaluation;
 use super::guards::Ask;
 use super::head::HeadOk;
 use super::permit::Permit;
-use super::trace::Trace;
 
 /// How a route wants the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +41,7 @@ pub fn body<'p>(
     facts: &Facts,
     caller: &Caller,
     body: &[u8],
-    ledger: &Ledger,
-    now: Now,
-    spend: Spend,
-    trace: &mut Trace,
+    evaluation: &mut Evaluation<'_>,
 ) -> Result<Permit<'p>, Box<Denial>> {
     let HeadOk {
         policy,
@@ -59,11 +53,11 @@ pub fn body<'p>(
         route: Some(route),
         caller,
         body,
-        ledger,
-        now,
+        ledger: evaluation.ledger,
+        now: evaluation.now,
     };
-    tally.ask(&route.rules.body, &ask, spend, trace)?;
-    tally.ask(&policy.shared.body, &ask, spend, trace)?;
+    tally.ask(&route.rules.body, &ask, evaluation)?;
+    tally.ask(&policy.shared.body, &ask, evaluation)?;
     match tally.refused {
         Some(denial) => Err(denial),
         None => Ok(Permit::new(route, tally.quota, tally.shadow)),

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method};
 
 use super::guards::{Ask, Guard, Pass};
 use super::policy::{AuditMode, Matching, Mode, Policy, Route, Rule, StagedRules};
-use super::{Admission, Permit, Spend, Trace, admit, body, head};
+use super::{Admission, Evaluation, Permit, admit, body, head};
 use crate::ledger::Ledger;
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
@@ -89,13 +89,13 @@ pub(crate) fn permit(mut route: Route, quota: Option<Quota>) -> Permit<'static> 
         mono_ns: 0,
         unix_us: 0,
     };
-    let (caller, spend, mut trace) = (Caller::Anonymous, Spend::Yes, Trace::Off);
-    let admitted = admit(policy, &facts, &ledger, now, spend, &mut trace).unwrap();
+    let (caller, mut evaluation) = (Caller::Anonymous, Evaluation::live(&ledger, now));
+    let admitted = admit(policy, &facts, &mut evaluation).unwrap();
     let Admission::Enters(entry) = admitted else {
         panic!("the request is no preflight");
     };
-    let head = head(entry, &facts, &caller, &ledger, now, spend, &mut trace).unwrap();
-    body(head, &facts, &caller, b"", &ledger, now, spend, &mut trace).unwrap()
+    let head = head(entry, &facts, &caller, &mut evaluation).unwrap();
+    body(head, &facts, &caller, b"", &mut evaluation).unwrap()
 }
 
 fn counted(quota: Quota) -> Rule {

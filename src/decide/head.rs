@@ -1,19 +1,16 @@
 //! Step 2: with the caller known, everything that needs no body. Nothing has been read from the body yet, so a refused
 //! upload is never invited in.
 
-use crate::ledger::Ledger;
 use crate::model::caller::Caller;
-use crate::model::clock::Now;
 use crate::model::denial::Denial;
 use crate::model::facts::Facts;
 
-use super::Spend;
 use super::admit::Entry;
 use super::body::BodyNeeds;
+use super::evaluation::Evaluation;
 use super::guards::Ask;
 use super::policy::{Policy, Route};
 use super::tally::Tally;
-use super::trace::Trace;
 
 /// A request whose head is in order.
 #[derive(Debug)]
@@ -46,10 +43,7 @@ pub fn head<'p>(
     entry: Entry<'p>,
     facts: &Facts,
     caller: &Caller,
-    ledger: &Ledger,
-    now: Now,
-    spend: Spend,
-    trace: &mut Trace,
+    evaluation: &mut Evaluation<'_>,
 ) -> Result<HeadOk<'p>, Box<Denial>> {
     let Entry {
         policy,
@@ -62,11 +56,11 @@ pub fn head<'p>(
         route: Some(route),
         caller,
         body: &[],
-        ledger,
-        now,
+        ledger: evaluation.ledger,
+        now: evaluation.now,
     };
-    tally.ask(&route.rules.head, &ask, spend, trace)?;
-    tally.ask(&policy.shared.head, &ask, spend, trace)?;
+    tally.ask(&route.rules.head, &ask, evaluation)?;
+    tally.ask(&policy.shared.head, &ask, evaluation)?;
     Ok(HeadOk {
         policy,
         route,

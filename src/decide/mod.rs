@@ -5,6 +5,7 @@
 
 mod admit;
 mod body;
+mod evaluation;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod guards;
@@ -14,20 +15,10 @@ mod permit;
 pub mod policy;
 mod preflight;
 mod tally;
-mod trace;
 
-pub use admit::{Admission, Entry, Turned, admit};
+pub use admit::{Admission, Entry, Rejected, admit};
 pub use body::{BodyNeeds, body};
+pub use evaluation::{Evaluation, Line, Said};
 pub use head::{HeadOk, head};
 pub use permit::{Permit, Permitted};
 pub use preflight::Preflight;
-pub use trace::{Line, Said, Trace};
-
-/// Whether limits are spent, or only named: explaining and re-judging must not use up what a request may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spend {
-    /// A live request.
-    Yes,
-    /// A question.
-    No,
-}

@@ -2,10 +2,9 @@
 
 use crate::model::denial::{Denial, Quota};
 
-use super::Spend;
+use super::evaluation::{Evaluation, Line, Said};
 use super::guards::{Ask, Pass};
 use super::policy::{Mode, Rule};
-use super::trace::{Line, Said, Trace};
 
 /// What was said so far of one request.
 #[derive(Debug, Default)]
@@ -24,17 +23,16 @@ impl Tally {
         &mut self,
         rules: &[Rule],
         ask: &Ask<'_>,
-        spend: Spend,
-        trace: &mut Trace,
+        evaluation: &mut Evaluation<'_>,
     ) -> Result<(), Box<Denial>> {
         for rule in rules {
-            let only_named = spend == Spend::No && rule.guard.limit().is_some();
+            let only_named = !evaluation.spends() && rule.guard.limit().is_some();
             let answer = if only_named {
                 Ok(Pass::Plain)
             } else {
                 rule.guard.check(ask)
             };
-            note(trace, rule, ask, &answer, only_named);
+            note(evaluation, rule, ask, &answer, only_named);
             match (answer, rule.mode) {
                 (Ok(Pass::Counted(quota)), Mode::Enforce) => self.count(quota),
                 (Ok(_), _) => {}
@@ -42,7 +40,7 @@ impl Tally {
                     denial.rule = Some(rule.id.clone());
                     match mode {
                         Mode::Shadow => self.shadow.push(*denial),
-                        Mode::Enforce => self.refuse(denial, trace)?,
+                        Mode::Enforce => self.refuse(denial, evaluation)?,
                     }
                 }
             }
@@ -51,14 +49,16 @@ impl Tally {
     }
 
     /// Refuses: at once on the path, at the end for a question.
-    pub(super) fn refuse(&mut self, denial: Box<Denial>, trace: &Trace) -> Result<(), Box<Denial>> {
-        match trace {
-            Trace::Off => Err(denial),
-            Trace::On(_) => {
-                self.refused.get_or_insert(denial);
-                Ok(())
-            }
+    pub(super) fn refuse(
+        &mut self,
+        denial: Box<Denial>,
+        evaluation: &Evaluation<'_>,
+    ) -> Result<(), Box<Denial>> {
+        if evaluation.stops() {
+            return Err(denial);
         }
+        self.refused.get_or_insert(denial);
+        Ok(())
     }
 
     /// Keeps the limit with the least left; of equals the one that lasts longest.
@@ -74,13 +74,15 @@ impl Tally {
 }
 
 fn note(
-    trace: &mut Trace,
+    evaluation: &mut Evaluation<'_>,
     rule: &Rule,
     ask: &Ask<'_>,
     answer: &Result<Pass, Box<Denial>>,
     only_named: bool,
 ) {
-    let Trace::On(lines) = trace else { return };
+    let Some(lines) = evaluation.notes() else {
+        return;
+    };
     let said = match answer {
         Ok(_) if only_named => Said::Named,
         Ok(_) => Said::Pass,

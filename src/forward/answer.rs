@@ -41,8 +41,8 @@ impl AnswerFault {
 impl fmt::Display for AnswerFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::Idle => "no piece of the answer came in time",
-            Self::Late => "the answer as a whole did not come in time",
+            Self::Idle => "no piece of the answer came within `timeouts.response_idle`",
+            Self::Late => "the answer as a whole did not come within `timeouts.total`",
             Self::Broken => "the answer broke off",
         })
     }

@@ -29,7 +29,7 @@ pub(super) async fn connect<B: RequestBody>(
     pool: &Arc<Pool<B>>,
 ) -> Result<Connection<B>, Box<Denial>> {
     let Some(place) = pool.reserve() else {
-        let why = "every connection to the service is in use";
+        let why = "every connection that `bounds.connections_max` allows is in use";
         return Err(Denial::new(Cause::Overloaded, why));
     };
     match &pool.target {
@@ -57,7 +57,7 @@ async fn in_time<B, T>(
     match timeout(pool.times.connect, opening).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(unreachable(&error.to_string())),
-        Err(_elapsed) => Err(unreachable("no connection in time")),
+        Err(_elapsed) => Err(unreachable("no connection within `timeouts.connect`")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Room 5: to the service or an exchange and back, over pooled connections with limits and deadlines. Never sends a request twice of
-//! which a byte may have left, never keeps a connection of which anything is in doubt.
+//! Room 5: to the service or an exchange and back, over pooled connections with limits and deadlines. Never sends a request
+//! twice of which a byte may have left, never keeps a connection of which anything is in doubt.
 
 mod answer;
 pub mod coalesce;
@@ -61,7 +61,8 @@ pub struct PoolLimits {
     pub idle_max: u32,
 }
 
-/// The way to one upstream: the service, or an exchange. One for each worker, so that its lock is never waited for. Clones are the same one.
+/// The way to one upstream: the service, or an exchange. One for each worker, so that its lock is never waited for. Clones
+/// are the same one.
 pub struct Forwarder<B>(Arc<Pool<B>>);
 
 impl<B: RequestBody> Forwarder<B> {

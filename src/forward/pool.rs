@@ -1,5 +1,5 @@
-//! The connections of one worker to one upstream: how many there are, and those that wait for a request. Last in, first out, so that few
-//! stay warm and the rest grow old. Never waits and never reads from a connection.
+//! The connections of one worker to one upstream: how many there are, and those that wait for a request. Last in, first
+//! out, so that few stay warm and the rest grow old. Never waits and never reads from a connection.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -147,8 +147,12 @@ impl<B> Pool<B> {
         usize::try_from(self.open.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
+    /// Those that were closed meanwhile wait for nothing, although nobody has looked for one since.
     pub(super) fn idle(&self) -> usize {
-        self.kept().idle.len()
+        let now = Instant::now();
+        let kept = self.kept();
+        let standing = kept.idle.iter().filter(|idle| idle.connection.stands(now));
+        standing.count()
     }
 
     pub(super) async fn tend(&self, stop: impl Future<Output = ()>) {

@@ -206,7 +206,10 @@ impl Waits {
 }
 
 pub(super) fn late() -> Box<Denial> {
-    Denial::new(Cause::UpstreamTimeout, "no head of an answer in time")
+    Denial::new(
+        Cause::UpstreamTimeout,
+        "no head of an answer within `timeouts.response_head` and `timeouts.total`",
+    )
 }
 
 /// Who is to blame: the request's own body, we (a request that hyper does not send), or the service.

@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::*;
 use crate::decide::fixtures::{facts, open_route, permit};
@@ -28,9 +28,11 @@ use crate::model::facts::Framing;
 use crate::transform::{Outbound, Stamp, prepare};
 
 /// Long enough for anything that happens on this machine.
-const SOON: Duration = Duration::from_secs(5);
-/// Timeouts that a test waits out.
+const SOON: Duration = Duration::from_secs(30);
+/// Timeouts that a test waits out, and that nothing has to be done within.
 const SHORT: Duration = Duration::from_millis(60);
+/// Timeouts that a test waits out when it has done something within them.
+const AMPLE: Duration = Duration::from_secs(3);
 /// After this it is taken that something does not happen.
 const QUIET: Duration = Duration::from_millis(80);
 
@@ -255,6 +257,16 @@ impl Service {
             "a connection too many"
         );
     }
+}
+
+/// Waits until no connection is open any more: the service's end is known.
+async fn all_closed(way: &Way) {
+    let closed = async {
+        while way.open() > 0 {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(SOON, closed).await.expect("a connection ends");
 }
 
 /// Reads up to the end of a head and `more` bytes.

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwapOption, Guard};
 
 use super::keys::{DroppedKey, KeyError, KeySet};
 use crate::model::clock::Now;
-use crate::runtime::fetch::Wishes;
+use crate::runtime::fetch::FetchRequests;
 
 /// The keys that tokens are verified with now. Read without a lock; shared by whoever fetches.
 pub struct Keyring {
@@ -21,7 +21,7 @@ pub struct Keyring {
 /// What only fetched keys have.
 struct Remote {
     stale_max: Duration,
-    wishes: Arc<Wishes>,
+    requests: Arc<FetchRequests>,
     /// Whether the keys were fetched by certificates that are not the trusted ones any more.
     on_probation: AtomicBool,
 }
@@ -47,7 +47,7 @@ impl Unavailable {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NeverLoaded => "no keys have been fetched yet",
-            Self::TooOld => "the keys are older than stale_max",
+            Self::TooOld => "the keys are older than `stale_max`",
         }
     }
 }
@@ -84,7 +84,7 @@ impl Keyring {
             loaded: ArcSwapOption::empty(),
             remote: Some(Remote {
                 stale_max,
-                wishes: Arc::default(),
+                requests: Arc::default(),
                 on_probation: AtomicBool::new(false),
             }),
         }
@@ -202,8 +202,8 @@ impl Keyring {
 
     /// Through which missed keys are asked for; none for fixed keys.
     #[must_use]
-    pub fn wishes(&self) -> Option<&Arc<Wishes>> {
-        self.remote.as_ref().map(|remote| &remote.wishes)
+    pub fn fetch_requests(&self) -> Option<&Arc<FetchRequests>> {
+        self.remote.as_ref().map(|remote| &remote.requests)
     }
 
     pub(super) fn load(&self) -> Guard<Option<Arc<Loaded>>> {
@@ -213,7 +213,7 @@ impl Keyring {
     /// A token names a key that is not there.
     pub(super) fn missed(&self, kid: &str) {
         if let Some(remote) = &self.remote {
-            remote.wishes.miss(kid);
+            remote.requests.miss(kid);
         }
     }
 }

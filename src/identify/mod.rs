@@ -115,7 +115,10 @@ pub fn caller(
         return Ok(Caller::Token(identity));
     }
     if let Verification::BudgetSpent(wait) = verification {
-        let denial = Denial::new(Cause::FailureBudget, "budget of failures spent");
+        let denial = Denial::new(
+            Cause::FailureBudget,
+            "the budget of `tokens.failures` is spent",
+        );
         return Err(denial.advising(Advice::RetryAfter(wait)).into());
     }
     let verified = tokens.verify(bearer, now)?;

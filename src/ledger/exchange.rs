@@ -206,6 +206,15 @@ impl Budget {
             .or_else(|| account.full(&charge, lane, &self.settings, at))
     }
 
+    /// Takes note of an answer that settles no reservation: it is nobody's, or came when its request had been given up. Only
+    /// a stop counts.
+    pub fn heard(&self, answer: &Answer, at: Moment) {
+        if let Outcome::Halt(halt, retry) = answer.outcome {
+            let mut address = self.address.state();
+            address.breaker.halt(breaker::Pass::Plain, halt, retry, at);
+        }
+    }
+
     /// Takes over the limits that the exchange tells.
     pub fn learn(&self, limits: &[RateLimit]) {
         for limit in limits {

@@ -193,11 +193,14 @@ fn split_port(rest: &str) -> (&str, Option<&str>) {
 fn judge_port(scheme: &str, host: &str, port: &str, text: &str) -> Result<(), OriginFault> {
     let plain = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
     if !plain || port.parse::<u16>().is_err() {
-        let help = "write a number from 1 to 65535, or leave the port away";
-        return fault(format!("`{text}` has a port that is none"), help);
+        let help = "write another one, or leave out the port";
+        return fault(
+            format!("`{text}` has a port that is not a number from 1 to 65535"),
+            help,
+        );
     }
     if matches!((scheme, port), ("https", "443") | ("http", "80")) {
-        let help = format!("browsers leave it away: write {scheme}://{host}");
+        let help = format!("browsers leave it out: write {scheme}://{host}");
         return fault(
             format!("`{text}` names the port that {scheme} has anyway"),
             help,

@@ -385,7 +385,7 @@ pub fn decode_scalar<T>(
 pub fn refuse_quotes(node: &Node, faults: &mut Faults, expected: &str) -> Option<()> {
     if let Value::Scalar { text, quoted: true } = &node.value {
         let message = format!("expected {expected}, found the text \"{text}\"");
-        faults.error_with_help(&node.place, message, "leave the quotes away");
+        faults.error_with_help(&node.place, message, "leave out the quotes");
         return None;
     }
     Some(())

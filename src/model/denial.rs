@@ -204,6 +204,16 @@ impl Denial {
         self.advice = advice;
         self
     }
+
+    /// How long the client is advised to wait, if it is.
+    #[must_use]
+    pub const fn wait(&self) -> Option<Duration> {
+        match &self.advice {
+            Advice::RetryAfter(wait) => Some(*wait),
+            Advice::Quota(spent) => Some(spent.more_in),
+            Advice::None | Advice::Methods(_) | Advice::Scope(_) | Advice::StepUp(_) => None,
+        }
+    }
 }
 
 /// A body that is at hand cannot fail.

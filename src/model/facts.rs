@@ -166,9 +166,7 @@ impl BearerToken {
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
             return Err("not the bearer scheme");
         }
-        // RFC 6750 section 2.1, `b64token`; a match, because every byte of every token comes by here.
-        let sound = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
-        if token.is_empty() || !token.iter().all(sound) {
+        if token.is_empty() || !is_b64token(token) {
             return Err("the bearer token holds a character that no token holds");
         }
         let mut kept = value.clone();
@@ -181,6 +179,13 @@ impl BearerToken {
     pub fn expose_token(&self) -> &[u8] {
         self.0.as_bytes().get(SCHEME_LENGTH..).unwrap_or_default()
     }
+}
+
+/// RFC 6750 section 2.1. Never stops early, so that the compiler takes sixteen bytes at a time: every byte of every token
+/// comes by here.
+fn is_b64token(token: &[u8]) -> bool {
+    let sound = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+    token.iter().fold(true, |all, byte| all & sound(byte))
 }
 
 impl std::fmt::Debug for BearerToken {

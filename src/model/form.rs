@@ -72,15 +72,21 @@ pub fn refuse_duplicates(query: &str, body: &str) -> Result<(), FormFault> {
 /// Whether a parameter of this (decoded) name is there.
 #[must_use]
 pub fn has(text: &str, name: &str) -> bool {
-    pairs(text).any(|pair| *decoded_name(pair) == *name.as_bytes())
+    pairs(text).any(|pair| is_named(pair, name))
 }
 
-/// What a server reads as the value of the first parameter of this (decoded) name.
+/// What a server reads as the value of the first parameter of each of these (decoded) names.
 #[must_use]
-pub fn value<'t>(text: &'t str, name: &str) -> Option<Cow<'t, [u8]>> {
-    let pair = pairs(text).find(|pair| *decoded_name(pair) == *name.as_bytes())?;
-    let value = pair.splitn(2, |byte| *byte == b'=').nth(1);
-    Some(decoded(value.unwrap_or_default()))
+pub fn values<'t, const N: usize>(text: &'t str, names: [&str; N]) -> [Option<Cow<'t, [u8]>>; N] {
+    let mut found = [const { None }; N];
+    for pair in pairs(text) {
+        let named = names.iter().zip(&mut found);
+        for (_, place) in named.filter(|(name, place)| place.is_none() && is_named(pair, name)) {
+            let value = pair.splitn(2, |byte| *byte == b'=').nth(1);
+            *place = Some(decoded(value.unwrap_or_default()));
+        }
+    }
+    found
 }
 
 /// Appends `name=value` behind what is there; both must be percent-encoded already.
@@ -95,12 +101,12 @@ pub fn push_param(text: &mut String, name: &str, value: &str) {
 
 /// Appends `bytes` with everything but the unreserved characters of RFC 3986 section 2.3 as `%XX`, in upper case.
 pub fn push_encoded(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            text.push(char::from(*byte));
-        } else {
-            push_escape(text, *byte);
-        }
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let mut rest = push_while(text, bytes, plain);
+    while let Some((byte, behind)) = rest.split_first() {
+        push_escape(text, *byte);
+        rest = push_while(text, behind, plain);
     }
 }
 
@@ -148,6 +154,12 @@ fn pairs(text: &str) -> impl Iterator<Item = &[u8]> {
         .filter(|pair| !pair.is_empty())
 }
 
+/// Whether a parameter's decoded name is this one. Escapes only make a name longer, so most are told apart unread.
+fn is_named(pair: &[u8], name: &str) -> bool {
+    let raw = name_of(pair);
+    raw.len() >= name.len() && *decoded(raw) == *name.as_bytes()
+}
+
 fn decoded_name(pair: &[u8]) -> Cow<'_, [u8]> {
     decoded(name_of(pair))
 }
@@ -186,17 +198,24 @@ fn escape(behind: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 fn push_valid(text: &mut String, pair: &[u8]) -> Result<(), FormFault> {
-    let mut rest = pair;
+    let mut rest = push_while(text, pair, is_query);
     while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
         match byte {
             b'%' if escape(behind).is_none() => return Err(FormFault::Percent),
             b'%' => text.push('%'),
-            byte if is_query(*byte) => text.push(char::from(*byte)),
             byte => push_escape(text, *byte),
         }
+        rest = push_while(text, behind, is_query);
     }
     Ok(())
+}
+
+/// Appends bytes as long as they may stand as they are, which only ASCII may, and gives back the others.
+fn push_while<'b>(text: &mut String, bytes: &'b [u8], stands: impl Fn(u8) -> bool) -> &'b [u8] {
+    let end = bytes.iter().position(|byte| !stands(*byte));
+    let (run, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+    text.push_str(std::str::from_utf8(run).unwrap_or_default());
+    rest
 }
 
 /// What may stand in a query as it is: `pchar / "/" / "?"` of RFC 3986.

@@ -1,6 +1,7 @@
 //! Addresses and sets of networks: canonical forms, and a lookup in a sorted table of merged ranges.
 //! Never reinterprets a spelling: what is not a plain address or network is an error.
 
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
@@ -26,6 +27,70 @@ pub const fn counted(address: IpAddr) -> IpAddr {
     match canonical(address) {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !(u64::MAX as u128))),
+    }
+}
+
+/// An address as text. Made by hand where it is IPv4: each request writes several, and `Display` pads every octet.
+#[derive(Clone, Copy, Debug)]
+pub struct IpText {
+    bytes: [u8; IP_TEXT_MAX],
+    length: usize,
+}
+
+/// The longest form of an IPv6 address.
+const IP_TEXT_MAX: usize = 45;
+
+impl IpText {
+    /// The text as `Display` writes it.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        let mut text = Self {
+            bytes: [0; IP_TEXT_MAX],
+            length: 0,
+        };
+        match address {
+            IpAddr::V4(v4) => {
+                let [first, rest @ ..] = v4.octets();
+                text.push_octet(first);
+                for octet in rest {
+                    text.push(b'.');
+                    text.push_octet(octet);
+                }
+            }
+            // There is room for every address.
+            IpAddr::V6(v6) => write!(text, "{v6}").unwrap_or_default(),
+        }
+        text
+    }
+
+    /// ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn push_octet(&mut self, octet: u8) {
+        if octet >= 100 {
+            self.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            self.push(b'0' + octet / 10 % 10);
+        }
+        self.push(b'0' + octet % 10);
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.length) {
+            *slot = byte;
+            self.length += 1;
+        }
+    }
+}
+
+impl fmt::Write for IpText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(|byte| self.push(byte));
+        Ok(())
     }
 }
 

@@ -3,6 +3,9 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use super::ip::IpText;
 
 /// Appends `text` as a JSON string of at most `bytes_max` bytes of the original, with `…` where it was cut.
 ///
@@ -24,7 +27,49 @@ pub fn push_number(out: &mut Vec<u8>, value: impl Display) {
     write_into(out, value);
 }
 
-/// Appends `value` as it displays itself, in quotes: addresses and identifiers, which hold nothing to escape.
+/// Appends a count in digits. By hand: each event has several, and `Display` costs some five times as much.
+pub fn push_count(out: &mut Vec<u8>, count: u64) {
+    let start = out.len();
+    let mut left = count;
+    loop {
+        out.push(b'0' + u8::try_from(left % 10).unwrap_or_default());
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.get_mut(start..).unwrap_or_default().reverse();
+}
+
+/// Appends an address, in quotes.
+pub fn push_ip(out: &mut Vec<u8>, address: IpAddr) {
+    out.push(b'"');
+    out.extend_from_slice(IpText::of(address).as_bytes());
+    out.push(b'"');
+}
+
+/// Appends an address and its port, in quotes.
+pub fn push_peer(out: &mut Vec<u8>, peer: SocketAddr) {
+    match peer {
+        SocketAddr::V4(v4) => {
+            out.push(b'"');
+            out.extend_from_slice(IpText::of(peer.ip()).as_bytes());
+            out.push(b':');
+            push_count(out, u64::from(v4.port()));
+            out.push(b'"');
+        }
+        SocketAddr::V6(v6) => push_plain(out, v6),
+    }
+}
+
+/// Appends a word of this program's own, in quotes: it holds nothing to escape.
+pub fn push_own(out: &mut Vec<u8>, word: &'static str) {
+    out.push(b'"');
+    out.extend_from_slice(word.as_bytes());
+    out.push(b'"');
+}
+
+/// Appends `value` as it displays itself, in quotes: identifiers and the like, which hold nothing to escape.
 pub fn push_plain(out: &mut Vec<u8>, value: impl Display) {
     out.push(b'"');
     write_into(out, value);
@@ -121,6 +166,33 @@ mod tests {
         ];
         for (input, expected) in table {
             assert_eq!(text(input, 100), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn counts_and_addresses_are_as_they_display_themselves() {
+        let pushed = |push: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            push(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        for count in [0, 9, 10, 99, 100, 65_535, u64::MAX - 1, u64::MAX] {
+            let text = pushed(&|out| push_count(out, count));
+            assert_eq!(text, count.to_string());
+        }
+        for peer in [
+            "0.0.0.0:0",
+            "127.0.0.1:80",
+            "255.10.9.100:65535",
+            "[::]:1",
+            "[2001:db8::1]:443",
+            "[::ffff:1.2.3.4]:9",
+        ] {
+            let peer: SocketAddr = peer.parse().unwrap();
+            let text = pushed(&|out| push_peer(out, peer));
+            assert_eq!(text, format!("\"{peer}\""));
+            let text = pushed(&|out| push_ip(out, peer.ip()));
+            assert_eq!(text, format!("\"{}\"", peer.ip()));
         }
     }
 

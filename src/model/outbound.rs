@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
@@ -53,6 +54,17 @@ impl fmt::Debug for CallerToken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("CallerToken(..)")
     }
+}
+
+/// Bounds of one WebSocket, as they are in force when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketRules {
+    /// How long either side may take to take a message in.
+    pub write: Duration,
+    /// How long the exchange may say nothing, though it is asked whether it is there.
+    pub silence: Duration,
+    /// Frames that wait for their answers; and as many may be given up before the connection is.
+    pub in_flight_max: usize,
 }
 
 /// What becomes of the key header, the time and the signature that a client sends by itself.

@@ -163,8 +163,8 @@ fn decode_unreserved(path: &str) -> String {
 }
 
 /// The bytes that a text means once each escape is read as what it stands for, one time.
-pub fn decoded(text: &str) -> impl Iterator<Item = u8> + '_ {
-    let mut rest = text.as_bytes();
+pub fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = text;
     std::iter::from_fn(move || {
         let (first, behind) = rest.split_first()?;
         let code = escaped(Some(behind)).filter(|_| *first == b'%');
@@ -352,7 +352,10 @@ impl Segment {
                     "`{text}` is not a segment; a parameter is `{{name}}`, whole and alone"
                 ))
             } else {
-                Ok(Self::Literal(text.to_owned(), decoded(text).collect()))
+                Ok(Self::Literal(
+                    text.to_owned(),
+                    decoded(text.as_bytes()).collect(),
+                ))
             };
         };
         let name = inner.strip_suffix('}').unwrap_or_default();
@@ -376,7 +379,7 @@ impl Segment {
     fn matches(&self, actual: &str) -> bool {
         match self {
             Self::Parameter => !actual.is_empty(),
-            Self::Literal(_, meaning) => decoded(actual).eq(meaning.iter().copied()),
+            Self::Literal(_, meaning) => decoded(actual.as_bytes()).eq(meaning.iter().copied()),
         }
     }
 
@@ -385,7 +388,7 @@ impl Segment {
             Self::Parameter => true,
             Self::Literal(_, meaning) => {
                 let lower = |byte: u8| byte.to_ascii_lowercase();
-                decoded(actual)
+                decoded(actual.as_bytes())
                     .map(lower)
                     .eq(meaning.iter().copied().map(lower))
             }

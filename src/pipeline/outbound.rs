@@ -2,7 +2,7 @@
 //! a second time what may have been done once.
 
 mod answer;
-mod errand;
+mod exchange_call;
 mod own;
 mod question;
 mod socket;
@@ -13,7 +13,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -32,14 +31,16 @@ use crate::runtime::drain::Drain;
 use crate::transform::RequestBody;
 use crate::transform::outbound::{self as transform, Draft};
 
-use super::{Live, RequestId, caught, intend};
+use super::opening::{Opening, RequestId};
+use super::{Live, caught, intend};
 
 pub use answer::OutboundBody;
+pub use exchange_call::error_code;
 pub use own::{OwnAnswer, short};
 pub use question::{Judged, JudgedFrame, judge, judge_frame};
 pub use way::{Counters, Doubts, Freshness, Site, WayOut};
 
-use errand::Errand;
+use exchange_call::ExchangeCall;
 
 /// The walk of one worker's requests to one exchange.
 pub struct OutboundPipeline {
@@ -100,11 +101,11 @@ impl OutboundPipeline {
             && let Err(denial) = intend(&self.recorder, way.audit, record).await
         {
             // Dropped, it would count as sent.
-            errand::give_back(permit.take_reservation(), way, self.clock.now());
+            exchange_call::give_back(permit.take_reservation(), way, self.clock.now());
             return Err(denial);
         }
         let draft = Draft::new(&permit, &facts.facts, head, body);
-        let mut errand = Errand {
+        let mut exchange_call = ExchangeCall {
             way: Arc::clone(way),
             role: facts.role,
             permit,
@@ -114,9 +115,9 @@ impl OutboundPipeline {
             deadline,
             sent: None,
         };
-        match errand.changes() {
-            false => errand.ask(record).await,
-            true => self.detach(errand, visit).await,
+        match exchange_call.changes() {
+            false => exchange_call.ask(record).await,
+            true => self.detach(exchange_call, visit).await,
         }
     }
 
@@ -154,15 +155,16 @@ impl OutboundPipeline {
     /// nothing back, and its record tells what became of it.
     async fn detach(
         &self,
-        mut errand: Errand,
+        mut exchange_call: ExchangeCall,
         visit: &mut Visit,
     ) -> Result<Response<OutboundBody>, Box<Denial>> {
         let mut record = visit.record.take().ok_or_else(unrecorded)?;
         let (tell, told) = oneshot::channel();
         let (id, clock) = (visit.id.clone(), Arc::clone(&self.clock));
-        self.orders.spawn(async move {
-            let speaks_codes = errand.way.rules.preset.speaks_codes;
-            let answer = caught::caught(errand.order(&mut record)).await;
+        // In a box: a task's future is moved some ten times before it runs, and this one is several KiB.
+        self.orders.spawn(Box::pin(async move {
+            let speaks_codes = exchange_call.way.rules.preset.speaks_codes;
+            let answer = caught::caught(exchange_call.order(&mut record)).await;
             let answer = answer.unwrap_or_else(|denial| {
                 record.denied(&denial);
                 transform::refusal(&denial, speaks_codes, &id, RequestBody::Settled)
@@ -172,7 +174,7 @@ impl OutboundPipeline {
             record.close(clock.now());
             // Nobody is there to be told if the client has hung up.
             tell.send(answer).ok();
-        });
+        }));
         let answer = told.await.map_err(|_| {
             let why = "the task that saw to it is gone";
             Denial::new(Cause::ExchangeUnknown, why)
@@ -187,15 +189,9 @@ impl Handler for OutboundPipeline {
     async fn handle(&self, arrival: Arrival) -> Response<Self::Body> {
         let live = self.live.load_full();
         let now = self.clock.now();
-        let id = RequestId::choose(arrival.request.headers(), now);
-        let mut record = self
-            .recorder
-            .open(now, id.uuid, arrival.connection.peer, Scheme::Http);
-        record.config(live.generation);
-        let body = match arrival.request.body().is_end_stream() {
-            true => RequestBody::Settled,
-            false => RequestBody::Unread,
-        };
+        let (recorder, generation) = (&self.recorder, live.generation);
+        let opening = Opening::of(&arrival, recorder, now, generation, Scheme::Http);
+        let Opening { id, record, body } = opening;
         let mut visit = Visit {
             id: id.header,
             record: Some(record),
@@ -252,25 +248,21 @@ impl OutboundPipeline {
         speaks_codes: bool,
     ) -> Response<RecordedBody<OutboundBody>> {
         let Visit {
-            id, record, body, ..
+            id,
+            mut record,
+            body,
         } = visit;
-        let shaped = match &answer {
+        let answer = match answer {
+            Ok(answer) => transform::reply(answer, &id),
             Err(denial) => {
-                let refusal = transform::refusal(denial, speaks_codes, &id, body);
-                Some(refusal.map(OutboundBody::whole))
+                if let Some(record) = &mut record {
+                    record.denied(&denial);
+                }
+                transform::refusal(&denial, speaks_codes, &id, body).map(OutboundBody::whole)
             }
-            Ok(_) => None,
         };
         let Some(mut record) = record else {
-            let answer = shaped.or_else(|| answer.ok()).unwrap_or_default();
-            return transform::reply(answer, &id).map(RecordedBody::unrecorded);
-        };
-        if let Err(denial) = &answer {
-            record.denied(denial);
-        }
-        let answer = match shaped {
-            Some(refusal) => refusal,
-            None => transform::reply(answer.unwrap_or_default(), &id),
+            return answer.map(RecordedBody::unrecorded);
         };
         let status = answer.status();
         record.answered(self.clock.now(), status);
@@ -291,10 +283,7 @@ fn allowed(way: &WayOut, facts: &LocalFacts, record: &mut OpenRecord) -> Result<
 
 /// The body, whole and without what the client put there to be believed.
 async fn admit(way: &WayOut, facts: &LocalFacts, body: Incoming) -> Result<Bytes, Box<Denial>> {
-    if door::is_bodiless(&facts.facts) {
-        let why = "exchanges read the parameters of a GET in its query";
-        return Err(Denial::new(Cause::BodyNotAllowed, why));
-    }
+    door::refuse_body_on_get(&facts.facts)?;
     let limits = BodyLimits {
         bytes_max: way.body_bytes_max,
         idle: way.timeouts.body_idle,

@@ -9,7 +9,7 @@ use http::request::Parts;
 
 use crate::accept::body::BodyFault;
 use crate::accept::facts::facts;
-use crate::decide::{self, Admission, Line, Spend, Trace};
+use crate::decide::{self, Admission, Evaluation, Line};
 use crate::identify::{self, Verification};
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Now;
@@ -100,36 +100,30 @@ pub fn explain(snap: &Snapshot, question: &Question) -> Explanation {
         before_identity: 0,
         verdict: Verdict::Forwarded { shadow: Vec::new() },
     };
-    let mut trace = Trace::On(Vec::new());
-    match walk(snap, question, &mut trace, &mut explanation) {
+    let mut evaluation = Evaluation::question(&snap.ledger, question.now);
+    match walk(snap, question, &mut evaluation, &mut explanation) {
         Ok(verdict) => explanation.verdict = verdict,
         Err(denial) => explanation.verdict = Verdict::Refused(denial),
     }
-    if let Trace::On(lines) = trace {
-        explanation.lines = lines;
-    }
+    explanation.lines = evaluation.into_lines();
     explanation
 }
 
 fn walk(
     snap: &Snapshot,
     question: &Question,
-    trace: &mut Trace,
+    evaluation: &mut Evaluation<'_>,
     found: &mut Explanation,
 ) -> Result<Verdict, Box<Denial>> {
-    let Snapshot { policy, ledger, .. } = snap;
-    let now = question.now;
     let facts = facts(&question.connection, &question.head, &snap.fact_rules)?;
     found.facts = Some(facts.clone());
-    let admitted = decide::admit(policy, &facts, ledger, now, Spend::No, trace)?;
+    let admitted = decide::admit(&snap.policy, &facts, evaluation)?;
     found.route = Some(admitted.route().index);
     let mut entry = match admitted {
         Admission::Enters(entry) => entry,
         Admission::Answered(answer) => return Ok(Verdict::Preflight(answer.verdict().clone())),
     };
-    if let Trace::On(lines) = trace {
-        found.before_identity = lines.len();
-    }
+    found.before_identity = evaluation.lines().len();
     let caller = match caller(snap, &facts, question) {
         Ok(caller) => caller,
         Err(denial) => {
@@ -139,12 +133,12 @@ fn walk(
         }
     };
     found.caller = caller.clone();
-    let mut head = decide::head(entry, &facts, &caller, ledger, now, Spend::No, trace)?;
+    let mut head = decide::head(entry, &facts, &caller, evaluation)?;
     let body = &question.body;
     if body.len() > head.body_needs().bytes_max().as_usize() {
         head.refuse_later(BodyFault::TooLarge.denial());
     }
-    let permit = decide::body(head, &facts, &caller, body, ledger, now, Spend::No, trace)?;
+    let permit = decide::body(head, &facts, &caller, body, evaluation)?;
     let shadow = permit.shadow().to_vec();
     Ok(Verdict::Forwarded { shadow })
 }

@@ -12,7 +12,7 @@ use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
 use super::{Live, Snapshot};
-use crate::decide::{self, Admission, Spend, Trace};
+use crate::decide::{self, Admission, Evaluation};
 use crate::identify::{self, Verification, Verifier};
 use crate::model::caller::Caller;
 use crate::model::clock::Now;
@@ -158,9 +158,9 @@ impl Stream {
     fn judge(&self, live: &Live, now: Now) -> Result<(), Box<Denial>> {
         live.trusts(&self.facts, now)?;
         let snap = &live.snapshot;
-        let Snapshot { policy, ledger, .. } = snap;
-        let (facts, trace) = (&self.facts, &mut Trace::Off);
-        let entry = match decide::admit(policy, facts, ledger, now, Spend::No, trace)? {
+        let facts = &self.facts;
+        let evaluation = &mut Evaluation::again(&snap.ledger, now);
+        let entry = match decide::admit(&snap.policy, facts, evaluation)? {
             Admission::Enters(entry) => entry,
             Admission::Answered(_) => {
                 let why = "this is a preflight now, which the proxy answers by itself";
@@ -179,7 +179,7 @@ impl Stream {
                 identify::caller(facts, tokens, Verification::Allowed, now)?
             }
         };
-        decide::head(entry, facts, &caller, ledger, now, Spend::No, trace)?;
+        decide::head(entry, facts, &caller, evaluation)?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::model::caller::{Caller, Identity};
 use crate::model::certificate::ClientCertificate;
-use crate::model::json::{push_plain, push_raw, push_text};
+use crate::model::json::{push_ip, push_own, push_plain, push_raw, push_text};
 
 use super::event::{NAME_BYTES_MAX, WORD_BYTES_MAX};
 use super::told::Told;
@@ -19,14 +19,14 @@ pub(super) fn push_actor(out: &mut Vec<u8>, told: &Told) {
         (Caller::Anonymous, Some(shown)) => push_holder(out, shown, ip),
         (Caller::Local(proof), _) => {
             push_raw(out, ",\"actor\":{\"auth\":");
-            push_plain(out, proof.as_str());
+            push_own(out, proof.as_str());
             push_raw(out, ",\"ip\":");
-            push_plain(out, ip);
+            push_ip(out, ip);
             push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
         }
         (Caller::Anonymous, None) => {
             push_raw(out, ",\"actor\":{\"auth\":\"none\",\"ip\":");
-            push_plain(out, ip);
+            push_ip(out, ip);
             push_raw(out, ",\"mfa\":false,\"type\":\"anonymous\"}");
         }
     }
@@ -39,7 +39,7 @@ fn push_holder(out: &mut Vec<u8>, shown: &ClientCertificate, ip: IpAddr) {
     push_raw(out, ",\"id\":");
     push_text(out, shown.names.principal(), NAME_BYTES_MAX);
     push_raw(out, ",\"ip\":");
-    push_plain(out, ip);
+    push_ip(out, ip);
     push_raw(out, ",\"mfa\":false,\"type\":\"service\"}");
 }
 
@@ -57,7 +57,7 @@ fn push_identity(
     push_raw(out, ",\"id\":");
     push_text(out, &identity.subject, NAME_BYTES_MAX);
     push_raw(out, ",\"ip\":");
-    push_plain(out, ip);
+    push_ip(out, ip);
     push_raw(out, ",\"mfa\":");
     push_raw(
         out,

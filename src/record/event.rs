@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::model::clock::Now;
 use crate::model::cors::PreflightVerdict;
-use crate::model::json::{push_number, push_plain, push_raw, push_text};
+use crate::model::json::{
+    push_count, push_ip, push_number, push_own, push_peer, push_plain, push_raw, push_text,
+};
 
 use super::actor::push_actor;
 use super::exchange::ExchangeTold;
@@ -30,7 +32,7 @@ impl Source {
     pub(super) fn new(service: &str, epoch: Uuid, version: &str) -> Self {
         let mut out = Vec::new();
         push_raw(&mut out, "\"epoch\":");
-        push_plain(&mut out, epoch);
+        push_id(&mut out, epoch);
         push_raw(&mut out, ",\"service\":");
         push_text(&mut out, service, WORD_BYTES_MAX);
         push_raw(&mut out, ",\"version\":");
@@ -45,7 +47,7 @@ pub(super) fn push_source(out: &mut Vec<u8>, source: &Source, config: Option<u64
     push_raw(out, ",\"source\":{");
     if let Some(generation) = config {
         push_raw(out, "\"config\":");
-        push_number(out, generation);
+        push_count(out, generation);
         push_raw(out, ",");
     }
     push_raw(out, &source.0);
@@ -77,10 +79,10 @@ pub(super) fn request(
         push_exchange(out, exchange);
     }
     push_raw(out, ",\"id\":");
-    push_plain(out, told.id);
+    push_id(out, told.id);
     if let Moment::Closed(outcome) = moment {
         push_raw(out, ",\"outcome\":");
-        push_plain(out, outcome.as_str());
+        push_own(out, outcome.as_str());
     }
     if let Some(reason) = &told.reason {
         push_reason(out, reason);
@@ -122,6 +124,14 @@ pub(super) fn push_time(out: &mut Vec<u8>, now: Now) {
     push_raw(out, "\"");
 }
 
+/// Appends an identifier, in quotes.
+fn push_id(out: &mut Vec<u8>, id: Uuid) {
+    let mut text = Uuid::encode_buffer();
+    push_raw(out, "\"");
+    push_raw(out, id.hyphenated().encode_lower(&mut text));
+    push_raw(out, "\"");
+}
+
 fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
     let refused = !matches!(told.code(), Code::None | Code::PreflightGranted);
     let class = if refused || told.intended {
@@ -130,7 +140,7 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
         "access"
     };
     push_raw(out, "{\"action\":{\"class\":");
-    push_plain(out, class);
+    push_own(out, class);
     if told.exchange.is_some() {
         push_raw(out, ",\"direction\":\"outbound\"");
     }
@@ -154,7 +164,7 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
         push_text(out, name, NAME_BYTES_MAX);
     }
     push_raw(out, ",\"type\":");
-    push_plain(
+    push_own(
         out,
         match (moment, &told.asked) {
             (Moment::Intent, Asked::Frame(_)) => "ws.intent",
@@ -169,17 +179,17 @@ fn push_action(out: &mut Vec<u8>, told: &Told, moment: Moment) {
 /// What is told of an exchange. Figures and words of closed lists only.
 fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
     push_raw(out, ",\"exchange\":{\"attempts\":");
-    push_number(out, told.attempts);
+    push_count(out, u64::from(told.attempts));
     if let Some(code) = told.code {
         push_raw(out, ",\"code\":");
         push_number(out, code);
     }
     push_raw(out, ",\"execution\":");
-    push_plain(out, told.execution.as_str());
+    push_own(out, told.execution.as_str());
     push_raw(out, ",\"name\":");
     push_text(out, &told.outbound, NAME_BYTES_MAX);
     push_raw(out, ",\"preset\":");
-    push_plain(out, told.preset);
+    push_own(out, told.preset);
     push_raw(out, ",\"signed\":");
     push_raw(out, if told.signed { "true" } else { "false" });
     if !told.used.is_empty() {
@@ -188,7 +198,7 @@ fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
             push_raw(out, if at > 0 { "," } else { "" });
             push_text(out, limit, WORD_BYTES_MAX);
             push_raw(out, ":");
-            push_number(out, *used);
+            push_count(out, *used);
         }
         push_raw(out, "}");
     }
@@ -197,7 +207,7 @@ fn push_exchange(out: &mut Vec<u8>, told: &ExchangeTold) {
 
 fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
     push_raw(out, ",\"reason\":{\"code\":");
-    push_plain(out, reason.cause.code());
+    push_own(out, reason.cause.code());
     if !reason.detail.is_empty() {
         push_raw(out, ",\"detail\":");
         push_detail(out, &reason.detail);
@@ -211,7 +221,7 @@ fn push_reason(out: &mut Vec<u8>, reason: &Reason) {
 
 fn push_preflight(out: &mut Vec<u8>, verdict: &PreflightVerdict) {
     push_raw(out, ",\"reason\":{\"code\":");
-    push_plain(out, verdict.code());
+    push_own(out, verdict.code());
     if let PreflightVerdict::Refused(detail) = verdict {
         push_raw(out, ",\"detail\":");
         push_detail(out, detail);
@@ -221,9 +231,9 @@ fn push_preflight(out: &mut Vec<u8>, verdict: &PreflightVerdict) {
 
 fn push_request(out: &mut Vec<u8>, told: &Told) {
     push_raw(out, ",\"request\":{\"bytes\":");
-    push_number(out, told.received.get());
+    push_count(out, told.received.get());
     push_raw(out, ",\"client_ip\":");
-    push_plain(out, told.client_ip());
+    push_ip(out, told.client_ip());
     if let Asked::Judged(judged) = &told.asked {
         push_raw(out, ",\"host\":");
         push_word(
@@ -249,14 +259,14 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
     }
     push_raw(out, ",\"peer\":");
     let peer = SocketAddr::new(told.peer.ip().to_canonical(), told.peer.port());
-    push_plain(out, peer);
+    push_peer(out, peer);
     if let Some(route) = &told.route {
         push_raw(out, ",\"route\":");
         push_text(out, &route.name, NAME_BYTES_MAX);
     }
     if let Asked::Frame(asking) = &told.asked {
         push_raw(out, ",\"socket\":");
-        push_plain(out, asking.socket);
+        push_id(out, asking.socket);
     }
     if matches!(told.asked, Asked::Nothing | Asked::Raw(_)) {
         push_raw(out, ",\"unjudged\":true");
@@ -266,12 +276,13 @@ fn push_request(out: &mut Vec<u8>, told: &Told) {
 
 fn push_response(out: &mut Vec<u8>, told: &Told, now: Now) {
     push_raw(out, ",\"response\":{\"bytes\":");
-    push_number(out, told.sent_bytes);
+    push_count(out, told.sent_bytes);
     push_raw(out, ",\"duration_us\":");
-    push_number(out, now.since(told.opened).as_micros());
+    let took = now.since(told.opened).as_micros();
+    push_count(out, u64::try_from(took).unwrap_or(u64::MAX));
     if let Some(status) = told.status {
         push_raw(out, ",\"status\":");
-        push_number(out, status.as_u16());
+        push_count(out, u64::from(status.as_u16()));
     }
     push_raw(out, ",\"upstream\":");
     let forwarded = told.forwarded.is_some();
@@ -282,7 +293,7 @@ fn push_shadow(out: &mut Vec<u8>, shadow: &[Shadowed]) {
     push_raw(out, ",\"shadow\":[");
     for (at, noted) in shadow.iter().take(SHADOW_MAX).enumerate() {
         push_raw(out, if at > 0 { ",{\"code\":" } else { "{\"code\":" });
-        push_plain(out, noted.cause.code());
+        push_own(out, noted.cause.code());
         if let Some(rule) = &noted.rule {
             push_raw(out, ",\"rule\":");
             push_text(out, rule, NAME_BYTES_MAX);

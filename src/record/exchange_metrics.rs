@@ -18,6 +18,7 @@ pub struct ExchangeMetrics {
     halts: IntCounter,
     refused: IntCounter,
     coalesced: IntCounter,
+    late_answers: IntCounter,
     clock_offset: Gauge,
     clock_uncertainty: Gauge,
     clock_unsynced: IntGauge,
@@ -97,6 +98,11 @@ impl ExchangeMetrics {
         self.coalesced.inc();
     }
 
+    /// An answer came when its request had been given up.
+    pub fn answered_late(&self) {
+        self.late_answers.inc();
+    }
+
     /// A WebSocket is open from now on.
     #[must_use]
     pub fn socket(&self) -> CountedSocket {
@@ -138,6 +144,7 @@ pub(super) struct ExchangeFamilies {
     halts: prometheus::IntCounterVec,
     refused: prometheus::IntCounterVec,
     coalesced: prometheus::IntCounterVec,
+    late_answers: prometheus::IntCounterVec,
     clock_offset: GaugeVec,
     clock_uncertainty: GaugeVec,
     clock_unsynced: IntGaugeVec,
@@ -181,6 +188,10 @@ impl ExchangeFamilies {
                 "outrider_exchange_coalesced_total",
                 "Public questions answered with what another one brought",
             )?,
+            late_answers: counters(
+                "outrider_exchange_late_answers_total",
+                "Answers to frames of WebSockets that came when they had been given up",
+            )?,
             clock_offset: seconds(
                 "outrider_exchange_clock_offset_seconds",
                 "The exchange's time minus this machine's",
@@ -218,6 +229,7 @@ impl ExchangeFamilies {
             halts: self.halts.with_label_values(&label),
             refused: self.refused.with_label_values(&label),
             coalesced: self.coalesced.with_label_values(&label),
+            late_answers: self.late_answers.with_label_values(&label),
             clock_offset: self.clock_offset.with_label_values(&label),
             clock_uncertainty: self.clock_uncertainty.with_label_values(&label),
             clock_unsynced: self.clock_unsynced.with_label_values(&label),
@@ -251,6 +263,7 @@ mod tests {
         binance.refused();
         binance.halted();
         binance.coalesced();
+        binance.answered_late();
         let _open = binance.socket();
         drop(binance.socket());
         let text = metrics.text();
@@ -263,6 +276,7 @@ mod tests {
             ("halts_total", "1"),
             ("refused_total", "1"),
             ("coalesced_total", "1"),
+            ("late_answers_total", "1"),
             ("clock_offset_seconds", "-1.25"),
             ("clock_uncertainty_seconds", "0.015"),
             ("clock_unsynced", "1"),

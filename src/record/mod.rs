@@ -58,7 +58,7 @@ pub use recovery::{Previous, Recovery, list as list_segments};
 pub use route_metrics::{RouteMetrics, Scheme};
 pub use secrets::SecretRead;
 pub use shown::{ClientMetrics, ConnectionTotals};
-pub use socket::{ClosedBy, OpenSocket, SocketEnd, SocketTold, Traffic};
+pub use socket::{ClosedBy, LateAnswer, OpenSocket, SocketEnd, SocketTold, Traffic};
 pub use spans::{Sampler, Tracer};
 pub use told::ByteCounter;
 
@@ -216,6 +216,11 @@ impl Recorder {
     pub fn socket(&self, told: SocketTold) -> OpenSocket {
         self.write_own(&Own::SocketOpen(&told));
         OpenSocket::new(self.clone(), told)
+    }
+
+    /// Records an answer that came when its request had been given up.
+    pub fn late_answer(&self, answer: &LateAnswer<'_>) {
+        self.write_own(&Own::LateAnswer(answer));
     }
 
     /// Whether new requests should be refused, because their records may find no room.

@@ -102,6 +102,15 @@ impl OpenRecord {
         }
     }
 
+    /// What the frame asks, if it is known.
+    #[must_use]
+    pub fn frame_name(&self) -> Option<&str> {
+        match &self.told.asked {
+            Asked::Frame(asking) => asking.name.as_deref(),
+            Asked::Nothing | Asked::Raw(_) | Asked::Judged(_) => None,
+        }
+    }
+
     /// The client's trace, if it named one. Where requests are traced, a span begins here.
     pub fn traceparent(&mut self, sent: Option<Traceparent>) {
         let tracer = self.recorder.0.tracer.get();

@@ -14,7 +14,7 @@ use super::folds::Folded;
 use super::recovery::Recovery;
 use super::redact::push_detail;
 use super::secrets::SecretRead;
-use super::socket::{SocketEnd, SocketTold};
+use super::socket::{LateAnswer, SocketEnd, SocketTold};
 
 const CHANGES_MAX: usize = 32;
 const KEYS_MAX: usize = 16;
@@ -105,6 +105,8 @@ pub(super) enum Own<'a> {
     SocketOpen(&'a SocketTold),
     /// `ws.close`; without an end the task that served it was cut off.
     SocketClose(&'a SocketTold, Option<&'a SocketEnd>),
+    /// `ws.late_answer`.
+    LateAnswer(&'a LateAnswer<'a>),
 }
 
 /// Writes an event of the proxy itself.
@@ -122,18 +124,9 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::PinMismatch(missed) => ("upstream.pin_mismatch", outcome_of(missed.mode)),
         Own::SocketOpen(_) => ("ws.open", "success"),
         Own::SocketClose(_, end) => ("ws.close", end.map_or("aborted", SocketEnd::outcome)),
+        Own::LateAnswer(answer) => ("ws.late_answer", answer.outcome()),
     };
-    let of_socket = matches!(own, Own::SocketOpen(_) | Own::SocketClose(..));
-    push_raw(out, "{\"action\":{\"class\":");
-    push_raw(
-        out,
-        match of_socket {
-            true => "\"access\",\"direction\":\"outbound\",\"type\":",
-            false => "\"security\",\"type\":",
-        },
-    );
-    push_plain(out, name);
-    push_raw(out, "}");
+    push_action(out, own, name);
     if let Own::Admin(order) = own {
         push_admin(out, order);
     }
@@ -141,6 +134,7 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
         Own::Start(recovery) => push_start(out, recovery),
         Own::Stop | Own::Admin(_) | Own::Secret(_) | Own::PinMismatch(_) => {}
         Own::SocketOpen(told) | Own::SocketClose(told, _) => told.push_exchange(out),
+        Own::LateAnswer(answer) => answer.push_exchange(out),
         Own::Dropped { count, why } => {
             push_raw(out, ",\"audit\":{\"dropped\":");
             push_number(out, count);
@@ -162,6 +156,8 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     push_reason(out, own);
     if let Own::Secret(read) = own {
         read.push(out);
+    } else if let Own::LateAnswer(answer) = own {
+        answer.push_request(out);
     }
     push_raw(out, ",\"seq\":");
     let split = out.len();
@@ -173,6 +169,22 @@ pub(super) fn own(out: &mut Vec<u8>, own: &Own<'_>, id: Uuid, now: Now, source: 
     push_source(out, source, None);
     push_end(out, now);
     split
+}
+
+fn push_action(out: &mut Vec<u8>, own: &Own<'_>, name: &'static str) {
+    let is_of_socket = matches!(own, Own::SocketOpen(_) | Own::SocketClose(..));
+    push_raw(out, "{\"action\":{\"class\":");
+    // What a late answer corrects is the record of a failure.
+    push_plain(out, if is_of_socket { "access" } else { "security" });
+    if is_of_socket || matches!(own, Own::LateAnswer(_)) {
+        push_raw(out, ",\"direction\":\"outbound\"");
+    }
+    if let Own::LateAnswer(answer) = own {
+        answer.push_name(out);
+    }
+    push_raw(out, ",\"type\":");
+    push_plain(out, name);
+    push_raw(out, "}");
 }
 
 fn push_reason(out: &mut Vec<u8>, own: &Own<'_>) {

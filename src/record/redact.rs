@@ -72,10 +72,9 @@ fn is_suspect(segment: &str) -> bool {
 /// paths (listen keys). Digests in hexadecimal are none.
 fn is_random(segment: &str) -> bool {
     let bytes = segment.as_bytes();
-    let digit = bytes.iter().any(u8::is_ascii_digit);
     let letter = |byte: &u8| byte.is_ascii_alphabetic() && !byte.is_ascii_hexdigit();
     bytes.len() >= RANDOM_BYTES_MIN
-        && digit
+        && bytes.iter().any(u8::is_ascii_digit)
         && bytes.iter().any(letter)
         && bytes.iter().all(u8::is_ascii_alphanumeric)
 }

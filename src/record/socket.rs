@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use http::StatusCode;
 use uuid::Uuid;
 
 use crate::model::clock::Now;
@@ -10,6 +12,7 @@ use crate::model::json::{push_number, push_plain, push_raw, push_text};
 
 use super::Recorder;
 use super::event::NAME_BYTES_MAX;
+use super::exchange::{ExchangeTold, Execution};
 use super::own::Own;
 
 /// What is told of a WebSocket.
@@ -137,6 +140,70 @@ impl SocketTold {
             push_raw(out, ",\"why\":");
             push_plain(out, end.why);
         }
+        push_raw(out, "}");
+    }
+}
+
+/// An answer that came when its request had been given up, and told as unknown or late.
+#[derive(Clone, Copy, Debug)]
+pub struct LateAnswer<'a> {
+    /// The request that opened the WebSocket.
+    pub socket: Uuid,
+    /// The request that is answered: its `ws.request` has this identifier.
+    pub request: Uuid,
+    /// What it asked, such as `WS order.place`.
+    pub name: &'a str,
+    /// Where it was sent.
+    pub exchange: &'a ExchangeTold,
+    /// What the answer says became of it.
+    pub execution: Execution,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The exchange's own code of an error.
+    pub code: Option<i64>,
+    /// From the request sent to the answer.
+    pub took: Duration,
+}
+
+impl LateAnswer<'_> {
+    pub(super) fn outcome(&self) -> &'static str {
+        match self.execution {
+            Execution::Unknown | Execution::NotSent => "error",
+            Execution::Answered if self.status.is_success() => "success",
+            Execution::Answered => "failure",
+        }
+    }
+
+    pub(super) fn push_name(&self, out: &mut Vec<u8>) {
+        push_raw(out, ",\"name\":");
+        push_text(out, self.name, NAME_BYTES_MAX);
+    }
+
+    pub(super) fn push_exchange(&self, out: &mut Vec<u8>) {
+        push_raw(out, ",\"exchange\":{");
+        if let Some(code) = self.code {
+            push_raw(out, "\"code\":");
+            push_number(out, code);
+            push_raw(out, ",");
+        }
+        push_raw(out, "\"execution\":");
+        push_plain(out, self.execution.as_str());
+        push_raw(out, ",\"name\":");
+        push_text(out, &self.exchange.outbound, NAME_BYTES_MAX);
+        push_raw(out, ",\"preset\":");
+        push_plain(out, self.exchange.preset);
+        push_raw(out, "}");
+    }
+
+    pub(super) fn push_request(&self, out: &mut Vec<u8>) {
+        push_raw(out, ",\"request\":{\"id\":");
+        push_plain(out, self.request);
+        push_raw(out, ",\"socket\":");
+        push_plain(out, self.socket);
+        push_raw(out, "},\"response\":{\"duration_us\":");
+        push_number(out, self.took.as_micros());
+        push_raw(out, ",\"status\":");
+        push_number(out, self.status.as_u16());
         push_raw(out, "}");
     }
 }

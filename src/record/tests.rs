@@ -1,5 +1,7 @@
 //! Records as they end up in the spool.
 
+mod flood;
+
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -27,6 +29,10 @@ const CANARY: &str = "canary-b7f3e1";
 
 impl Bench {
     fn new() -> Self {
+        Self::by(Arc::new(SystemClock::new()))
+    }
+
+    fn by(clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = SpoolSettings {
             folder: folder.path().join("spool"),
@@ -35,7 +41,6 @@ impl Bench {
             buffer_bytes_max: ByteSize(1 << 20),
             refusals_per_minute: 300,
         };
-        let clock = Arc::new(SystemClock::new());
         let metrics = Metrics::new("1").unwrap();
         let (recorder, _) = Recorder::start(&settings, "gateway", "1.0", clock, metrics).unwrap();
         Self {
@@ -446,54 +451,4 @@ fn epochs_sort_although_the_clock_was_set_back() {
     };
     assert!(new_epoch(at(1_700_000_000_000_000), Some(previous)) > first);
     assert!(new_epoch(at(1_800_000_000_000_000), Some(previous)) > first);
-}
-
-#[test]
-fn a_flood_of_strangers_is_one_event_and_known_callers_have_one_each() {
-    let mut bench = Bench::new();
-    let metrics = bench.recorder.as_ref().unwrap().metrics().clone();
-    let refuse = |cause, who: Option<&str>| {
-        let mut record = bench.open();
-        record.facts(&facts("/orders"));
-        if let Some(who) = who {
-            record.caller(&caller(who));
-        }
-        record.denied(&Denial::new(cause, "as often as you like"));
-        record.close(bench.now());
-    };
-    for _ in 0..500 {
-        refuse(Cause::TokenInvalid, None);
-    }
-    for _ in 0..50 {
-        refuse(Cause::PermissionMissing, Some("alice"));
-    }
-    refuse(Cause::Path, None);
-    let answered = bench.open();
-    answered.close(bench.now());
-    let events = bench.requests();
-    for (at, event) in events.iter().enumerate() {
-        assert_eq!(event["seq"], at + 1, "numbered without gaps");
-    }
-    let of = |kind: &str, code: &str| {
-        let like =
-            |event: &&Value| event["action"]["type"] == kind && event["reason"]["code"] == code;
-        events.iter().filter(like).collect::<Vec<_>>()
-    };
-    // A hundred of a minute's 300, and a tenth of those for one address and cause.
-    assert_eq!(of("http.request", "authn.invalid_token").len(), 10);
-    assert_eq!(of("http.request", "authz.insufficient_scope").len(), 50);
-    assert_eq!(of("http.request", "request.path").len(), 1);
-    let folded = of("http.refusals", "authn.invalid_token");
-    assert_eq!(folded.len(), 1);
-    assert_eq!(folded[0]["folded"]["count"], 490);
-    assert_eq!(folded[0]["actor"]["ip"], "198.51.100.7");
-    assert_eq!(folded[0]["outcome"], "denied");
-    let told = |name: &str| folded[0]["folded"][name].as_str().unwrap().to_owned();
-    assert!(told("first") <= told("last") && told("last").ends_with('Z'));
-    assert_eq!(events.len(), 10 + 50 + 1 + 1 + 1);
-    let page = metrics.text();
-    assert!(
-        page.contains("outrider_audit_refusals_folded_total 490"),
-        "{page}"
-    );
 }

@@ -277,7 +277,7 @@ fn token_keys(subject: &Subject) -> Vec<Json> {
     };
     let (config, now) = (subject.config.load(), subject.clock.now());
     let keyring = tokens.keyring();
-    let age = match keyring.wishes() {
+    let age = match keyring.fetch_requests() {
         Some(_fetched) => keyring.age(now),
         None => now.since(config.taken),
     };

@@ -1,6 +1,6 @@
 //! The one fetcher of keys in the process: it keeps a keyring filled from its URL, and tells when that fails and when
-//! it works again. What is there stays until something better comes or it is too old; never
-//! does the fetcher empty the keyring, but of keys on probation.
+//! it works again. What is there stays until something better comes or it is too old. Never empties the keyring, except of
+//! keys on probation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -101,11 +101,11 @@ impl KeySource {
     /// Fetches until `stop` is done.
     async fn run(&self, clock: &dyn Clock, metrics: &Metrics, stop: impl Future<Output = ()>) {
         // Fixed keys have no source.
-        let Some(wishes) = self.keyring.wishes() else {
+        let Some(requests) = self.keyring.fetch_requests() else {
             return stop.await;
         };
         let fetch = || self.fetch(clock, metrics);
-        fetch::run(self.refresh, wishes, stop, fetch).await;
+        fetch::run(self.refresh, requests, stop, fetch).await;
     }
 
     /// For `/readyz`.

@@ -11,7 +11,8 @@ use crate::runtime::health::Shown;
 use crate::runtime::{admin as operators, health};
 
 use super::admin::{self, Subject};
-use super::proxy::Failure;
+use super::proxy::unbound;
+use crate::cli::exit::Failure;
 
 /// The socket of the admin listener, if there is to be one.
 pub(super) async fn bind_admin(
@@ -22,7 +23,7 @@ pub(super) async fn bind_admin(
     };
     let listener = TcpListener::bind(address)
         .await
-        .map_err(|error| Failure::unbound("admin.listen", address, &error))?;
+        .map_err(|error| unbound("admin.listen", address, &error))?;
     let bound = listener.local_addr().unwrap_or(address);
     tracing::info!(listener = "admin", address = %bound, "listening");
     Ok(Some(listener))

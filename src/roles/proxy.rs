@@ -3,7 +3,7 @@
 mod outbound;
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::accept::listener::Gate;
-use crate::cli::exit;
+use crate::cli::exit::{self, Failure};
 use crate::config::{self, Report, Workers};
 use crate::forward::Forwarder;
 use crate::model::clock::{Clock, SystemClock};
@@ -31,10 +31,10 @@ use super::admin::{ConfigInForce, Subject};
 use super::certificates;
 use super::generation::{Generation, Parts};
 use super::keys::{self, InForce, KeySource};
-use super::leaving::{leave, leave_out, until_told};
 use super::observe;
-use super::outlets::{self, Listening, Wanted};
+use super::outbound_listeners::{self, BoundListener, ListenerPlan};
 use super::reload::Reloader;
+use super::shutdown::{drain_inbound, drain_outbound, until_stopped};
 use super::traces;
 use super::ways_out;
 use super::workers::{self, Shared};
@@ -59,30 +59,14 @@ pub struct ProxyArgs {
     pub config: PathBuf,
 }
 
-/// Why the sidecar did not start, or did not end well.
-pub(super) struct Failure {
-    code: u8,
-    message: String,
-}
-
-impl Failure {
-    fn new(code: u8, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-
-    /// An address that could not be bound.
-    pub(super) fn unbound(key: &str, address: impl fmt::Display, error: &io::Error) -> Self {
-        let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
-        let code = if forbidden {
-            exit::PERMISSION
-        } else {
-            exit::FAILURE
-        };
-        Self::new(code, format!("{key}: {address} cannot be bound: {error}"))
-    }
+/// An address that could not be bound.
+pub(super) fn unbound(key: &str, address: impl fmt::Display, error: &io::Error) -> Failure {
+    let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
+    let code = match forbidden {
+        true => exit::PERMISSION,
+        false => exit::FAILURE,
+    };
+    Failure::new(code, format!("{key}: {address} cannot be bound: {error}"))
 }
 
 /// Runs until it is told to stop. A failure is told on the error stream and by the exit code.
@@ -90,11 +74,7 @@ impl Failure {
 pub fn run(args: &ProxyArgs) -> u8 {
     match start(args) {
         Ok(()) => exit::OK,
-        Err(failure) => {
-            // Nobody is left to hear of an error on the error stream.
-            let _unheard = writeln!(io::stderr().lock(), "{}", failure.message.trim_end());
-            failure.code
-        }
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -141,7 +121,7 @@ struct Sidecar {
     first: Generation,
     listen: SocketAddr,
     health: SocketAddr,
-    outlets: Vec<Wanted>,
+    outbound: Vec<ListenerPlan>,
     admin: Option<SocketAddr>,
     /// What the admin listener tells of the configuration.
     config: Arc<ArcSwap<ConfigInForce>>,
@@ -173,7 +153,12 @@ impl Sidecar {
         };
         let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
         let (listen, health) = (loaded.config.inbound.listen, loaded.config.health.listen);
-        let outlets = loaded.config.outbound.iter().map(Wanted::of).collect();
+        let outbound = loaded
+            .config
+            .outbound
+            .iter()
+            .map(ListenerPlan::of)
+            .collect();
         let admin = loaded.config.admin.map(|admin| admin.listen);
         let first = Generation::first(loaded, &parts).map_err(refused)?;
         let recorder = begin_records(&audit, &service, &clock, &metrics)?;
@@ -194,7 +179,7 @@ impl Sidecar {
             first,
             listen,
             health,
-            outlets,
+            outbound,
             admin,
             config: Arc::new(ArcSwap::from_pointee(config)),
             logs,
@@ -208,16 +193,16 @@ impl Sidecar {
     async fn serve(mut self, signals: Signals) -> Result<(), Failure> {
         let Signals { mut stop, reload } = signals;
         let (bound, sockets) = workers::bind(self.listen, self.parts.workers)
-            .map_err(|error| Failure::unbound("inbound.listen", self.listen, &error))?;
+            .map_err(|error| unbound("inbound.listen", self.listen, &error))?;
         let health = tokio::net::TcpListener::bind(self.health)
             .await
-            .map_err(|error| Failure::unbound("health.listen", self.health, &error))?;
+            .map_err(|error| unbound("health.listen", self.health, &error))?;
         let mut listening = self.listen_out()?;
         let admin = observe::bind_admin(self.admin).await?;
         let health_bound = health.local_addr().unwrap_or(self.health);
 
         let (connections, upstream, helpers) = (Drain::new(), self.upstream.clone(), Drain::new());
-        let (outlets, orders) = (Drain::new(), Drain::new());
+        let (outbound, orders) = (Drain::new(), Drain::new());
         let (newest, renewed) = watch::channel(self.first.live.generation);
         let (key_source, in_force) = watch::channel(self.first.key_source.clone());
         let (finish, finished) = watch::channel(false);
@@ -226,7 +211,7 @@ impl Sidecar {
             gate: Arc::clone(&self.gate),
             drain: connections.clone(),
             upstream: upstream.clone(),
-            outlets: outlets.clone(),
+            outbound: outbound.clone(),
             newest: renewed,
             finished,
         };
@@ -246,7 +231,7 @@ impl Sidecar {
         let workers = self.parts.workers;
         // Not of the helpers: those run until the last record is written, but nothing is reloaded or asked on the way out.
         let background = Drain::new();
-        self.ask_exchanges(&asked_newest, &orders, &background);
+        self.poll_exchanges(&asked_newest, &orders, &background);
         let (live, recorder) = (Arc::clone(&self.live), self.recorder.clone());
         let reloader = self.reloader(newest, key_source);
         reloader.tell_first();
@@ -254,12 +239,12 @@ impl Sidecar {
         tracing::info!(listener = "inbound", address = %bound, workers, "listening");
         tracing::info!(listener = "health", address = %health_bound, "listening");
 
-        let lost = until_told(&mut stop, &mut ended).await;
+        let lost = until_stopped(&mut stop, &mut ended).await;
         readiness.set_draining();
         background.drain(Duration::from_secs(1)).await;
         let timeouts = live.load().snapshot.timeouts.clone();
-        let end = leave(&connections, &timeouts, lost, &mut stop).await;
-        leave_out(&outlets, &orders, end, &mut stop).await;
+        let end = drain_inbound(&connections, &timeouts, lost, &mut stop).await;
+        drain_outbound(&outbound, &orders, end, &mut stop).await;
         upstream.drain(Duration::ZERO).await;
         finish.send_replace(true);
         join(threads);
@@ -279,16 +264,17 @@ impl Sidecar {
     fn start_workers(
         &self,
         sockets: Vec<TcpListener>,
-        listening: &mut [Listening],
+        listening: &mut [BoundListener],
         orders: &Drain,
         shared: Shared,
     ) -> Result<(Vec<Worker>, mpsc::Receiver<usize>), Failure> {
         let shared = Arc::new(shared);
         let (tell, ended) = mpsc::channel(sockets.len());
         let newest = shared.newest.clone();
-        let outlet = |index, worker, bound| self.outlet(index, worker, bound, orders, &newest);
-        let outlets = outlets::share_out(listening, sockets.len(), outlet);
-        let start = |(worker, (socket, outlets))| {
+        let make =
+            |index, worker, bound| self.outbound_pipeline(index, worker, bound, orders, &newest);
+        let outbound = outbound_listeners::share_out(listening, sockets.len(), make);
+        let start = |(worker, (socket, outbound))| {
             let pipeline = Pipeline {
                 live: Arc::clone(&self.live),
                 recorder: self.recorder.clone(),
@@ -296,12 +282,18 @@ impl Sidecar {
                 worker,
                 streams: Arc::clone(&self.streams),
             };
-            workers::start(socket, Arc::clone(&shared), pipeline, outlets, tell.clone())
-                .map_err(|error| Failure::new(exit::FAILURE, error.to_string()))
+            workers::start(
+                socket,
+                Arc::clone(&shared),
+                pipeline,
+                outbound,
+                tell.clone(),
+            )
+            .map_err(|error| Failure::new(exit::FAILURE, error.to_string()))
         };
         let threads: Result<Vec<_>, _> = sockets
             .into_iter()
-            .zip(outlets)
+            .zip(outbound)
             .enumerate()
             .map(start)
             .collect();
@@ -364,7 +356,7 @@ impl Sidecar {
                 remark.map_or(Said::Good, Said::Warning)
             });
         }
-        if !self.outlets.is_empty() {
+        if !self.outbound.is_empty() {
             let (live, clock) = (Arc::clone(&self.live), Arc::clone(&self.clock));
             readiness.ask("exchanges", move || {
                 ways_out::remark(&live.load(), clock.now()).map_or(Said::Good, Said::Warning)

@@ -8,21 +8,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use serde::Deserialize;
 
 use crate::accept::outbound::Bound;
-use crate::cli::exit;
+use crate::cli::exit::{self, Failure};
 use crate::config::{self, Outbound, Report};
 use crate::decide::outbound::OwnQuestion;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
 use crate::model::settings::SpoolSettings;
-use crate::pipeline::outbound::{OutboundPipeline, OwnAnswer, WayOut, short};
+use crate::pipeline::outbound::{OutboundPipeline, OwnAnswer, WayOut, error_code, short};
 use crate::record::{Metrics, Recorder, SpoolError};
 use crate::runtime::drain::Drain;
 
-use super::asking::note_time;
+use super::exchange_polling::note_time;
 use super::generation::{Generation, Parts};
 
 /// Bytes of an answer: an account with every asset that there is has some hundred KiB.
@@ -87,16 +86,16 @@ impl Verdict {
 /// Tries the key of every way out, or of the one that is named.
 ///
 /// # Errors
-/// The configuration is refused, there is no such way out, or there is no place for evidence: a sentence and the exit code.
+/// The configuration is refused, there is no such way out, or there is no place for evidence.
 pub fn run(
     file: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     only: Option<&str>,
-) -> Result<Vec<Trial>, (String, u8)> {
+) -> Result<Vec<Trial>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|error| (error.to_string(), exit::FAILURE))?;
+    let runtime = runtime.map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
     let environment: Vec<_> = environment.into_iter().collect();
     runtime.block_on(try_all(file, environment, only))
 }
@@ -105,14 +104,14 @@ async fn try_all(
     file: &Path,
     environment: Vec<(OsString, OsString)>,
     only: Option<&str>,
-) -> Result<Vec<Trial>, (String, u8)> {
-    let refused = |report: Box<Report>| (report.refusal(false), exit::CONFIGURATION);
+) -> Result<Vec<Trial>, Failure> {
+    let refused = |report: Box<Report>| Failure::new(exit::CONFIGURATION, report.refusal(false));
     let mut loaded = config::load(file, environment).map_err(refused)?;
     let ways = &mut loaded.config.outbound;
     if let Some(only) = only {
         let names: Vec<&str> = ways.iter().map(|way| &*way.name).collect();
         if !names.contains(&only) {
-            return Err((no_such(only, &names), exit::USAGE));
+            return Err(Failure::new(exit::USAGE, no_such(only, &names)));
         }
         ways.retain(|way| &*way.name == only);
     }
@@ -123,7 +122,8 @@ async fn try_all(
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let metrics = metrics.map_err(|error| (format!("metrics: {error}"), exit::FAILURE))?;
+    let metrics =
+        metrics.map_err(|error| Failure::new(exit::FAILURE, format!("metrics: {error}")))?;
     let (connections, orders) = (Drain::new(), Drain::new());
     let drivers = connections.clone();
     let parts = Parts {
@@ -138,7 +138,7 @@ async fn try_all(
     let (service, audit) = (loaded.config.service.clone(), loaded.config.audit.clone());
     let first = Generation::first(loaded, &parts).map_err(refused)?;
     let recorder = records(&audit, &service, &clock, &metrics);
-    let recorder = recorder.map_err(|error| (error.to_string(), exit::IO))?;
+    let recorder = recorder.map_err(|error| Failure::new(exit::IO, error.to_string()))?;
     parts.kept.tell(recorder.clone());
     let live = Arc::new(ArcSwap::new(Arc::clone(&first.live)));
     let (_newest, newest) = tokio::sync::watch::channel(first.live.generation);
@@ -164,7 +164,7 @@ async fn try_all(
     orders.drain(Duration::ZERO).await;
     connections.drain(Duration::ZERO).await;
     let flushed = recorder.stop(FLUSH_MAX).await;
-    flushed.map_err(|error| (error.to_string(), exit::IO))?;
+    flushed.map_err(|error| Failure::new(exit::IO, error.to_string()))?;
     Ok(trials)
 }
 
@@ -357,15 +357,6 @@ const fn of_answer(status: StatusCode, code: Option<i64>) -> Option<Verdict> {
         (_, 500..=599) => Verdict::Unreached("the exchange does not answer now: try again"),
         _ => return None,
     })
-}
-
-fn error_code(body: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Failure {
-        code: i64,
-    }
-    let told: Option<Failure> = serde_json::from_slice(body).ok();
-    told.map(|told| told.code)
 }
 
 #[cfg(test)]

@@ -206,6 +206,7 @@ fn way_out(
         http: Http::new(limits, &outbound.timeouts),
         body_bytes_max: limits.body_bytes_max.0,
         whole_bodies: WholeBodies::new(limits.whole_body_bytes_max.0),
+        sockets: outbound.sockets,
         timeouts: outbound.timeouts,
         audit: outbound.audit,
         counters: Counters::new(&outbound.policy, &parts.metrics),

@@ -23,7 +23,7 @@ use crate::pipeline::{Live, Pipeline};
 use crate::runtime::crypto;
 use crate::runtime::drain::Drain;
 
-use super::outlets::Outlet;
+use super::outbound_listeners::OutboundListener;
 
 /// What all workers share.
 pub(super) struct Shared {
@@ -33,7 +33,7 @@ pub(super) struct Shared {
     /// The connections to the service, and what looks after them.
     pub(super) upstream: Drain,
     /// The connections of the ways out, which stay open while the way in ends.
-    pub(super) outlets: Drain,
+    pub(super) outbound: Drain,
     /// Told when something else is live.
     pub(super) newest: watch::Receiver<u64>,
     /// Turns true when every connection is done with, and the threads may end.
@@ -67,7 +67,7 @@ pub(super) fn start(
     socket: TcpListener,
     shared: Arc<Shared>,
     pipeline: Pipeline,
-    outlets: Vec<Outlet>,
+    outbound: Vec<OutboundListener>,
     ended: mpsc::Sender<usize>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -76,7 +76,7 @@ pub(super) fn start(
         crypto::warm();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            serve(listener, shared, Arc::new(pipeline), outlets).await;
+            serve(listener, shared, Arc::new(pipeline), outbound).await;
             Ok(())
         })
     })
@@ -107,7 +107,7 @@ async fn serve(
     listener: tokio::net::TcpListener,
     shared: Arc<Shared>,
     pipeline: Arc<Pipeline>,
-    outlets: Vec<Outlet>,
+    outbound: Vec<OutboundListener>,
 ) {
     let (live, worker) = (Arc::clone(&pipeline.live), pipeline.worker);
     let service = move |live: &Live| live.ways.get(worker).cloned();
@@ -118,8 +118,8 @@ async fn serve(
         upstream.clone(),
         service,
     ));
-    for outlet in outlets {
-        let index = outlet.pipeline.index;
+    for listener in outbound {
+        let index = listener.pipeline.index;
         for role in Role::ALL {
             let way = move |live: &Live| live.ways_out.get(index)?.way(role, worker).cloned();
             upstream.spawn(tend(
@@ -129,7 +129,7 @@ async fn serve(
                 way,
             ));
         }
-        shared.outlets.spawn(outlet.run(shared.outlets.clone()));
+        shared.outbound.spawn(listener.run(shared.outbound.clone()));
     }
     let (gate, drain) = (Arc::clone(&shared.gate), shared.drain.clone());
     let mut finished = shared.finished.clone();

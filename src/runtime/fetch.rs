@@ -15,7 +15,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// However often it failed.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Between two fetches of which the later is only wished for. A stranger can wish as often as he likes.
+/// Between two fetches of which the later is asked for because something is missing. A stranger can ask as often as
+/// they like.
 pub const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// Names that are remembered as missed already.
@@ -31,11 +32,11 @@ pub enum Fetched {
 }
 
 /// Fetches at once and then again and again until `stop` is done: after `refresh` or what the source says, but not
-/// more often than [`COOLDOWN`]; after a failure sooner, with a growing pause; for a wish as soon as the cooldown allows.
+/// more often than [`COOLDOWN`]; after a failure sooner, with a growing pause; for a request as soon as the cooldown allows.
 /// Pauses are shortened by chance, so that a fleet that starts together does not stay together.
 pub async fn run<F>(
     refresh: Duration,
-    wishes: &Wishes,
+    requests: &FetchRequests,
     stop: impl Future<Output = ()>,
     mut fetch: impl FnMut() -> F,
 ) where
@@ -43,7 +44,7 @@ pub async fn run<F>(
 {
     let (chance, mut failures, mut stop) = (Chance::default(), 0, std::pin::pin!(stop));
     loop {
-        wishes.begin();
+        requests.begin();
         let begun = Instant::now();
         let fetched = tokio::select! {
             () = &mut stop => return,
@@ -54,14 +55,14 @@ pub async fn run<F>(
             Fetched::Failed => failures + 1,
         };
         let pause = pause(refresh, fetched, failures);
-        let wish = async {
+        let requested = async {
             sleep_until(begun + COOLDOWN).await;
-            wishes.wished().await;
+            requests.requested().await;
         };
         tokio::select! {
             () = &mut stop => return,
-            () = sleep(chance.shorten(pause)) => wishes.forget(),
-            () = wish => {}
+            () = sleep(chance.shorten(pause)) => requests.forget(),
+            () = requested => {}
         }
     }
 }
@@ -79,17 +80,17 @@ fn pause(refresh: Duration, fetched: Fetched, failures: u32) -> Duration {
 }
 
 /// What was looked for and is not there: asks for a fetch, once. Lock-free but for the one call that wakes the fetcher.
-pub struct Wishes {
-    wished: AtomicBool,
+pub struct FetchRequests {
+    requested: AtomicBool,
     wake: Notify,
-    /// Hashes of names, each in the slot that it falls on: a name that a fetch did not bring is not wished for again
+    /// Hashes of names, each in the slot that it falls on: a name that a fetch did not bring is not asked for again
     /// before the next fetch by schedule. Bounded, because names come from strangers; one that is pushed out may be
-    /// wished for again, which the cooldown bounds.
+    /// asked for again, which the cooldown bounds.
     missed: [AtomicU64; MISSED_MAX],
     hasher: RandomState,
 }
 
-impl Wishes {
+impl FetchRequests {
     /// Notes that something of this name is not there.
     pub fn miss(&self, name: &str) {
         // Zero is an empty slot.
@@ -99,36 +100,36 @@ impl Wishes {
             .missed
             .get(slot)
             .map(|slot| slot.swap(hash, Ordering::Relaxed));
-        if known == Some(hash) || self.wished.swap(true, Ordering::AcqRel) {
+        if known == Some(hash) || self.requested.swap(true, Ordering::AcqRel) {
             return;
         }
         self.wake.notify_one();
     }
 
-    /// A fetch begins that may fulfil every wish so far.
+    /// A fetch begins that may meet every request so far.
     fn begin(&self) {
-        self.wished.store(false, Ordering::Release);
+        self.requested.store(false, Ordering::Release);
     }
 
-    /// Every name may be wished for again.
+    /// Every name may be asked for again.
     fn forget(&self) {
         for slot in &self.missed {
             slot.store(0, Ordering::Relaxed);
         }
     }
 
-    async fn wished(&self) {
-        // A notice may be left over from a wish that a fetch by schedule has met.
-        while !self.wished.load(Ordering::Acquire) {
+    async fn requested(&self) {
+        // A notice may be left over from a request that a fetch by schedule has met.
+        while !self.requested.load(Ordering::Acquire) {
             self.wake.notified().await;
         }
     }
 }
 
-impl Default for Wishes {
+impl Default for FetchRequests {
     fn default() -> Self {
         Self {
-            wished: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             wake: Notify::new(),
             missed: std::array::from_fn(|_| AtomicU64::new(0)),
             hasher: RandomState::new(),
@@ -136,9 +137,13 @@ impl Default for Wishes {
     }
 }
 
-impl fmt::Debug for Wishes {
+impl fmt::Debug for FetchRequests {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Wishes({})", self.wished.load(Ordering::Relaxed))
+        write!(
+            out,
+            "FetchRequests({})",
+            self.requested.load(Ordering::Relaxed)
+        )
     }
 }
 

@@ -21,8 +21,9 @@ use tokio::task::{AbortHandle, JoinSet};
 /// Connections at once. Probes, a scraper and an operator need a handful; who comes when all are taken takes the place
 /// of another.
 pub(super) const CONNECTIONS_MAX: usize = 64;
-/// For a whole request head; also how long an idle connection is kept.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// For a whole request head, also from a machine that does much else; and how long an idle connection is kept. Whoever holds
+/// a place without asking loses it to the next before.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole connection.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(120);
 const HEAD_BYTES_MAX: usize = 8 * 1024;

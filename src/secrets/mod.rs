@@ -1,8 +1,8 @@
 //! Secrets: where they are kept, how a name becomes a value, and the immutable set that one configuration goes by.
 //! Reads only through a [`Door`] that it is given; never tells a value, only names, sources and ages.
 
-mod asker;
 mod dotenv;
+mod resolver;
 mod sources;
 mod store;
 
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::model::secret::SecretBytes;
 
-pub use asker::{Asker, Gathered};
+pub use resolver::{Gathered, Resolver};
 pub use sources::{Finding, SOURCES, Source, SourceKind, Sources};
 pub use store::{Access, Held, Secrets};
 
@@ -29,7 +29,7 @@ pub trait Door {
     /// there or not.
     ///
     /// # Errors
-    /// It may not be read, or is no plain file: the end of a sentence that begins with its name.
+    /// It may not be read, or is not a regular file: the end of a sentence that begins with its name.
     fn file(&mut self, path: &Path, bytes_max: u64) -> Result<Option<SecretFile>, String>;
     /// The names of the files in a folder; none if it cannot be read.
     fn entries(&self, folder: &Path) -> Vec<String>;

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::model::clock::Now;
 use crate::model::secret::{SecretBytes, SecretName};
 
-use super::asker::{Found, Gathered};
+use super::resolver::{Found, Gathered};
 
 /// The set. Whoever builds something of a secret takes it from here, once, when the set comes into force.
 #[derive(Debug, Default)]

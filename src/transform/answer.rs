@@ -2,8 +2,8 @@
 //! fields and limits on. Never looks at the body.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, Entry, REFERRER_POLICY, SERVER,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, Entry, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 
@@ -13,16 +13,19 @@ use crate::decide::Permit;
 use crate::model::settings::{HeaderPreset, LimitHeaders};
 
 /// What a service says of its make, and `Alt-Svc`, which would invite clients to come past this proxy.
-static NOT_FOR_CLIENTS: [HeaderName; 8] = [
-    SERVER,
-    HeaderName::from_static("x-powered-by"),
-    HeaderName::from_static("x-aspnet-version"),
-    HeaderName::from_static("x-aspnetmvc-version"),
-    HeaderName::from_static("x-generator"),
-    HeaderName::from_static("x-runtime"),
-    HeaderName::from_static("x-served-by"),
-    HeaderName::from_static("alt-svc"),
-];
+fn is_not_for_clients(name: &str) -> bool {
+    matches!(
+        name,
+        "server"
+            | "x-powered-by"
+            | "x-aspnet-version"
+            | "x-aspnetmvc-version"
+            | "x-generator"
+            | "x-runtime"
+            | "x-served-by"
+            | "alt-svc"
+    )
+}
 
 /// A client in clear ignores it (RFC 6797 section 8.1); behind something that ends TLS for us it is needed.
 const TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
@@ -122,10 +125,7 @@ pub fn reply<B>(
     response.extensions_mut().clear();
     *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
-    hop_by_hop::strip(headers);
-    for name in &NOT_FOR_CLIENTS {
-        headers.remove(name);
-    }
+    hop_by_hop::strip(headers, is_not_for_clients);
     answers.set_security(headers);
     quota::tell(headers, permit.quota(), Some(route), answers.limit_headers);
     deprecation::tell(headers, route.deprecation.as_deref());

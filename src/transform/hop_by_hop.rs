@@ -1,36 +1,48 @@
-//! Fields that are meant for one hop only (RFC 9110 section 7.6.1), taken off in both directions.
-//! Always runs before any field of ours is set, so that nobody can have ours removed.
+//! Fields that are meant for one hop only (RFC 9110 section 7.6.1), taken off in both directions, and with them whatever
+//! else must not pass. Always runs before any field of ours is set, so that nobody can have ours removed.
 
-use http::header::{
-    CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
 /// What never passes, nominated or not.
-static FIXED: [HeaderName; 11] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    // Never a standard, still sent by old clients.
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-authentication-info"),
-    TE,
-    // Trailers are dropped on the way, so none may be announced.
-    TRAILER,
-    // Framing is made anew for each hop.
-    TRANSFER_ENCODING,
-    UPGRADE,
-    // Part of the `h2c` upgrade (RFC 7540 section 3.2.1).
-    HeaderName::from_static("http2-settings"),
-];
+fn is_of_one_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            // Never a standard, still sent by old clients.
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "te"
+            // Trailers are dropped on the way, so none may be announced.
+            | "trailer"
+            // Framing is made anew for each hop.
+            | "transfer-encoding"
+            | "upgrade"
+            // Part of the `h2c` upgrade (RFC 7540 section 3.2.1).
+            | "http2-settings"
+    )
+}
 
-/// Takes off every field that any `Connection` line nominates, then the fixed set.
-pub(super) fn strip(headers: &mut HeaderMap) {
+/// Takes off every field that any `Connection` line nominates, those of one hop, and those that `goes` names.
+///
+/// Each field that is there is asked about once: a head holds far fewer than there are names that must not pass, and most
+/// hold nothing that goes but `Connection`.
+pub(super) fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     for name in nominated(headers) {
         headers.remove(name);
     }
-    for name in &FIXED {
+    headers.remove(CONNECTION);
+    take_off(headers, |name| is_of_one_hop(name) || goes(name));
+}
+
+/// Takes off the fields that `goes` names.
+pub(super) fn take_off(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    let going = headers.keys().filter(|name| goes(name.as_str()));
+    let going: Vec<HeaderName> = going.cloned().collect();
+    for name in going {
         headers.remove(name);
     }
 }

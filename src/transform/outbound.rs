@@ -10,40 +10,42 @@ pub use frame::{Control, OutboundFrame, frame_refusal, log_on, sign_frame, strea
 pub use upgrade::{switched, upgrade};
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, USER_AGENT, VIA,
-};
+use http::header::{ACCEPT_ENCODING, HOST, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
 
+use super::hop_by_hop;
 use super::request::{Outbound, client_must_not_say};
 use super::signers::{Fresh, SignInput, Signer};
-use super::{REQUEST_ID, hop_by_hop};
 use crate::decide::outbound::OutboundPermit;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Security;
 use crate::model::facts::Facts;
 
 /// What the exchange must not learn of this house, beside what no upstream is told.
-static HOUSE: [HeaderName; 15] = [
-    AUTHORIZATION,
-    COOKIE,
-    EXPECT,
-    HOST,
-    CONTENT_LENGTH,
-    VIA,
-    REQUEST_ID,
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("baggage"),
-    HeaderName::from_static("b3"),
-    HeaderName::from_static("x-correlation-id"),
-    HeaderName::from_static("referer"),
-    HeaderName::from_static("sec-fetch-mode"),
-    HeaderName::from_static("sentry-trace"),
-];
+fn is_of_the_house(name: &str) -> bool {
+    let whole = matches!(
+        name,
+        "authorization"
+            | "cookie"
+            | "expect"
+            | "host"
+            | "content-length"
+            | "via"
+            | "x-request-id"
+            | "traceparent"
+            | "tracestate"
+            | "baggage"
+            | "b3"
+            | "x-correlation-id"
+            | "referer"
+            | "sec-fetch-mode"
+            | "sentry-trace"
+    );
+    whole || HOUSE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// Prefixes of the same kind.
 const HOUSE_PREFIXES: [&str; 5] = [
@@ -167,7 +169,7 @@ pub fn sign(
 fn uri(path: &str, query: &str) -> Result<Uri, Box<Denial>> {
     let target = match query {
         "" => PathAndQuery::try_from(path),
-        query => PathAndQuery::try_from(format!("{path}?{query}")),
+        query => PathAndQuery::try_from([path, "?", query].concat()),
     };
     let target = target.map_err(|_| unsigned("what was signed is no request target"))?;
     Ok(Uri::from(target))
@@ -178,16 +180,7 @@ fn unsigned(why: &str) -> Box<Denial> {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    hop_by_hop::strip(headers);
-    for name in &HOUSE {
-        headers.remove(name);
-    }
-    let misleading = |name: &&HeaderName| {
-        let name = name.as_str();
-        client_must_not_say(name) || HOUSE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    };
-    let misleading: Vec<HeaderName> = headers.keys().filter(misleading).cloned().collect();
-    for name in misleading {
-        headers.remove(name);
-    }
+    hop_by_hop::strip(headers, |name| {
+        is_of_the_house(name) || client_must_not_say(name)
+    });
 }

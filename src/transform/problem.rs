@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::answer::Answers;
 use super::{REQUEST_ID, cors, deprecation, quota};
-use crate::decide::policy::Route;
+use crate::decide::policy::{Matching, Route};
 use crate::model::cors::Cors;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::units::seconds_up;
@@ -16,8 +16,8 @@ use crate::model::units::seconds_up;
 /// Where each code is explained. With the code behind it, the `type` of a problem.
 pub(super) const PROBLEMS: &str = "https://outrider.dev/problems/";
 
-/// The methods of `Allow` for a method that is refused wherever it goes.
-const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// The media type of a problem (RFC 9457 section 6.1).
+pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Whether the client may still be sending the body of the request that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,25 +47,12 @@ pub fn refusal(
     page: &Page<'_>,
     body: RequestBody,
 ) -> Response<Bytes> {
-    let wait = wait_seconds(denial);
-    let mut response = Response::new(problem(denial.cause, request_id, wait));
-    *response.status_mut() = denial.cause.status();
+    let problem = problem(denial.cause, request_id, wait_seconds(denial));
+    let mut response = refused(denial, problem, PROBLEM_JSON, request_id, body);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
     answers.set_security(headers);
-    headers.insert(REQUEST_ID, request_id.clone());
-    if denial.cause.closes() || body == RequestBody::Unread {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     if let Some(challenge) = answers.challenges.challenge(denial) {
         headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(seconds) = wait {
-        headers.insert(RETRY_AFTER, seconds.into());
     }
     set_allow(headers, denial);
     if let Advice::Quota(spent) = &denial.advice {
@@ -76,6 +63,29 @@ pub fn refusal(
         route.and_then(|route| route.deprecation.as_deref()),
     );
     cors::tell(headers, page.cors, page.origin);
+    response
+}
+
+/// What every refusal says, whichever way the request went: its status, when to try again, and whether the connection ends.
+pub(super) fn refused(
+    denial: &Denial,
+    problem: Bytes,
+    media_type: HeaderValue,
+    request_id: &HeaderValue,
+    body: RequestBody,
+) -> Response<Bytes> {
+    let mut response = Response::new(problem);
+    *response.status_mut() = denial.cause.status();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_TYPE, media_type);
+    headers.insert(REQUEST_ID, request_id.clone());
+    if denial.cause.closes() || body == RequestBody::Unread {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(seconds) = wait_seconds(denial) {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
     response
 }
 
@@ -106,27 +116,27 @@ fn problem(cause: Cause, request_id: &HeaderValue, retry_after: Option<u64>) -> 
 
 /// When to try again: as advised, or for a cause that passes by itself a guess on the short side.
 pub(super) fn wait_seconds(denial: &Denial) -> Option<u64> {
-    match &denial.advice {
-        Advice::RetryAfter(wait) => return Some(seconds_up(*wait)),
-        Advice::Quota(spent) => return Some(seconds_up(spent.more_in)),
-        Advice::None | Advice::Methods(_) | Advice::Scope(_) | Advice::StepUp(_) => {}
-    }
-    match denial.cause.status().as_u16() {
-        429 | 503 => Some(1),
-        _ => None,
-    }
+    let passes = matches!(denial.cause.status().as_u16(), 429 | 503);
+    let advised = denial.wait().map(seconds_up);
+    advised.or_else(|| passes.then_some(1))
 }
 
 /// A 405 names the methods that would do (RFC 9110 section 15.5.6).
 fn set_allow(headers: &mut HeaderMap, denial: &Denial) {
     let allow = match (&denial.advice, denial.cause) {
         (Advice::Methods(methods), _) => HeaderValue::try_from(methods.as_str()).ok(),
-        (_, Cause::MethodRefused) => Some(HeaderValue::from_static(FORWARDED_METHODS)),
+        (_, Cause::MethodRefused) => usual_methods(),
         _ => None,
     };
     if let Some(allow) = allow {
         headers.insert(ALLOW, allow);
     }
+}
+
+/// For a method that is refused wherever it goes: those that a route takes which names none.
+fn usual_methods() -> Option<HeaderValue> {
+    let names = Matching::USUAL_METHODS.map(|method| method.to_string());
+    HeaderValue::try_from(names.join(", ")).ok()
 }
 
 /// `WWW-Authenticate` values; those that never change are made at load.

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::decide::policy::Route;
 use crate::model::denial::Quota;
+use crate::model::json::{push_count, push_raw};
 use crate::model::settings::LimitHeaders;
 use crate::model::units::seconds_up;
 
@@ -13,6 +14,9 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const LEGACY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const LEGACY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// Bytes of the field `RateLimit` beside the limit's name, at most.
+const BESIDE_NAME: usize = 40;
 
 /// Tells the state of the tightest limit and the route's policy, in place of what the service may have said.
 pub(super) fn tell(
@@ -33,8 +37,14 @@ pub(super) fn tell(
     let Some(quota) = quota else { return };
     let more_in = seconds_up(quota.more_in);
     if draft {
-        let text = format!("\"{}\";r={};t={more_in}", quota.name, quota.remaining);
-        if let Ok(value) = HeaderValue::try_from(text) {
+        let mut text = Vec::with_capacity(quota.name.len() + BESIDE_NAME);
+        push_raw(&mut text, "\"");
+        push_raw(&mut text, &quota.name);
+        push_raw(&mut text, "\";r=");
+        push_count(&mut text, u64::from(quota.remaining));
+        push_raw(&mut text, ";t=");
+        push_count(&mut text, more_in);
+        if let Ok(value) = HeaderValue::from_bytes(&text) {
             headers.insert(RATE_LIMIT, value);
         }
     }

@@ -1,9 +1,8 @@
 //! The request as the service gets it: strip first, then set. What was judged is what is sent; the body is only wrapped.
 
-use std::io::Write as _;
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, VIA};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 use http_body::Body;
 
@@ -11,6 +10,7 @@ use super::{REQUEST_ID, hop_by_hop, trace_context};
 use crate::decide::Permit;
 use crate::model::caller::{Caller, IdentityHeaders};
 use crate::model::facts::{Facts, Framing};
+use crate::model::ip::IpText;
 
 const SUBJECT: HeaderName = HeaderName::from_static("outrider-subject");
 const ROLES: HeaderName = HeaderName::from_static("outrider-roles");
@@ -156,20 +156,13 @@ pub fn prepare<B: Body>(
 const SET_BY_US: usize = 11;
 
 fn strip(headers: &mut HeaderMap, forward_token: bool) {
-    hop_by_hop::strip(headers);
-    // The expectation was met or refused at the door (RFC 9110 section 10.1.1).
-    headers.remove(EXPECT);
     if !forward_token {
         headers.remove(AUTHORIZATION);
     }
-    let misleading: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| client_must_not_say(name.as_str()))
-        .cloned()
-        .collect();
-    for name in misleading {
-        headers.remove(name);
-    }
+    // The expectation was met or refused at the door (RFC 9110 section 10.1.1).
+    hop_by_hop::strip(headers, |name| {
+        name == "expect" || client_must_not_say(name)
+    });
     trace_context::clean(headers);
 }
 
@@ -224,6 +217,32 @@ fn set_certificate(headers: &mut HeaderMap, facts: &Facts) {
 }
 
 pub(super) fn client_must_not_say(name: &str) -> bool {
+    let begins = name.bytes().next().unwrap_or_default();
+    BEGINNINGS & letter_bit(begins) != 0 && is_listed(name)
+}
+
+/// The first letters of the list: most names that clients send begin with others.
+const BEGINNINGS: u32 = {
+    let (mut letters, mut rest) = (0, CLIENT_MUST_NOT_SAY);
+    while let [entry, behind @ ..] = rest {
+        letters |= match entry.as_bytes() {
+            [first, ..] => letter_bit(*first),
+            [] => 0,
+        };
+        rest = behind;
+    }
+    letters
+};
+
+/// A bit for each letter, none for anything else.
+const fn letter_bit(byte: u8) -> u32 {
+    match byte {
+        b'a'..=b'z' => 1 << (byte - b'a'),
+        _ => 0,
+    }
+}
+
+fn is_listed(name: &str) -> bool {
     CLIENT_MUST_NOT_SAY.iter().any(|entry| {
         let told = if entry.ends_with('-') {
             name.as_bytes().get(..entry.len())
@@ -245,18 +264,9 @@ fn folds_to(name: &[u8], entry: &[u8]) -> bool {
 
 /// The address as text, with one allocation.
 fn address(ip: IpAddr) -> HeaderValue {
-    /// The longest form of an IPv6 address.
-    const TEXT_MAX: usize = 45;
-    let mut text = [0; TEXT_MAX];
-    let mut rest = text.as_mut_slice();
-    let written = write!(rest, "{ip}");
-    let left = rest.len();
-    let text = text.get(..TEXT_MAX - left).unwrap_or_default();
-    match (written, HeaderValue::from_bytes(text)) {
-        (Ok(()), Ok(value)) => value,
-        // Not reachable: an address is short ASCII. `unknown` is what RFC 7239 section 6.2 has for it.
-        (Ok(()) | Err(_), _) => HeaderValue::from_static("unknown"),
-    }
+    let text = HeaderValue::from_bytes(IpText::of(ip).as_bytes());
+    // Not reachable: an address is ASCII. `unknown` is what RFC 7239 section 6.2 has for it.
+    text.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// Our entry in `Via`: the version that was received and a name that says nothing of the machine.
@@ -266,4 +276,29 @@ fn via(received: Version) -> HeaderValue {
     } else {
         "1.1 outrider"
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_name_is_found_and_usual_ones_are_not() {
+        for entry in CLIENT_MUST_NOT_SAY {
+            assert!(client_must_not_say(entry), "{entry}");
+        }
+        for name in [
+            "accept",
+            "content-type",
+            "cookie",
+            "origin",
+            "x-",
+            "x-api-key",
+            "proxies",
+            "-",
+            "1",
+        ] {
+            assert!(!client_must_not_say(name), "{name}");
+        }
+    }
 }

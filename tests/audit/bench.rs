@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider::model::clock::{Clock as _, SystemClock};
 use outrider::model::settings::SpoolSettings;
@@ -12,6 +13,9 @@ use outrider::record::{
     Metrics, OpenRecord, Recorder, Recovery, Scheme, SpoolError, list_segments, new_id,
 };
 use serde_json::Value;
+
+/// How long a test waits for something that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn settings(folder: &Path) -> SpoolSettings {
     SpoolSettings {

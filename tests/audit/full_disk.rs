@@ -4,11 +4,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::task::Poll;
 use std::time::Duration;
 
 use outrider::model::denial::{Advice, Cause};
 
-use crate::{bench, surgery};
+use crate::bench::{self, PATIENCE};
+use crate::surgery;
 
 const INSIDE: &str = "OUTRIDER_TEST_SMALL_DISK";
 const NAME: &str = "full_disk::durable_events_fail_at_once_and_recover";
@@ -74,20 +76,21 @@ fn on_the_small_disk(disk: &Path) {
         assert!(matches!(refused.advice, Advice::RetryAfter(_)));
         assert!(recorder.is_failing());
         // While the disk is known to fail, nobody waits for it.
-        let late = tokio::time::timeout(Duration::from_millis(100), async {
-            bench::open(&recorder).intent().await
-        });
-        assert!(late.await.expect("refused at once").is_err());
+        let mut record = bench::open(&recorder);
+        let mut asked = std::pin::pin!(record.intent());
+        let at_once = std::future::poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await;
+        assert!(matches!(at_once, Poll::Ready(Err(_))), "it is waited for");
         fs::remove_file(&ballast).unwrap();
-        for _ in 0..300 {
-            if bench::open(&recorder).intent().await.is_ok() {
-                accepted += 1;
-                break;
+        let again = async {
+            while bench::open(&recorder).intent().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        };
+        let again = tokio::time::timeout(PATIENCE, again).await;
+        again.expect("the disk is back, and so are the records");
+        accepted += 1;
         assert!(!recorder.is_failing());
-        recorder.stop(Duration::from_secs(5)).await.unwrap();
+        recorder.stop(PATIENCE).await.unwrap();
         let events = bench::parsed(&folder);
         bench::assert_gap_free(&events);
         let intents = events

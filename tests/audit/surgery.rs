@@ -159,7 +159,7 @@ fn the_oldest_segments_go_when_the_spool_is_full_and_it_is_told() {
             drop(bench::open(&recorder));
         }
         let runtime = runtime();
-        let deadline = std::time::Duration::from_secs(5);
+        let deadline = bench::PATIENCE;
         runtime.block_on(recorder.flush(deadline)).unwrap();
         // The loss is told of in a turn of the writer after the one that caused it.
         runtime.block_on(recorder.flush(deadline)).unwrap();

@@ -1,7 +1,7 @@
 //! `pin`: what it says of servers and files, and that it sends no HTTP.
 
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion, version};
+use socket2::{Domain, Socket, Type};
 
 use crate::folder::Folder;
 
@@ -71,7 +72,7 @@ impl Pki {
         let serving = thread::spawn(move || {
             let (socket, _) = listener.accept().unwrap();
             socket
-                .set_read_timeout(Some(Duration::from_secs(10)))
+                .set_read_timeout(Some(Duration::from_secs(60)))
                 .unwrap();
             let session = ServerConnection::new(Arc::new(config)).unwrap();
             let mut stream = StreamOwned::new(session, socket);
@@ -171,12 +172,12 @@ fn a_server_of_yesterday_is_shown_with_a_word() {
 #[test]
 fn nobody_there_is_a_failure() {
     let folder = Folder::new();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let ran = folder.run("pin", &[&format!("127.0.0.1:{port}")]);
+    // Taken, so that nobody else gets it, but nobody listens.
+    let vacant = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    vacant.bind(&any.into()).unwrap();
+    let address = vacant.local_addr().unwrap().as_socket().unwrap();
+    let ran = folder.run("pin", &[&address.to_string()]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains(": no connection: "), "{}", ran.out);
     let ran = folder.run("pin https://exchange.example/", &[]);

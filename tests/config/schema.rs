@@ -75,6 +75,7 @@ outbound:
     coalesce: 100ms
     audit: before_forward
     bounds: { connections_max: 9, body_bytes_max: 1KiB }
+    sockets: { write: 1s, silence: 1m, in_flight_max: 9 }
     timeouts: { connect: 1s, handshake: 1s, response_head: 1s, response_idle: 1s, total: 5s, upstream_idle: 1s }
     allow: ["GET /api/v3/**", "WS order.place", "STREAM **"]
   - name: other

@@ -8,6 +8,7 @@ use crate::world::{ED25519_ID, HMAC_ID, READER_ID, World, hmac_hex, send};
 #[tokio::test]
 async fn each_check_has_its_status_and_code() {
     let world = World::new().await;
+    world.stop_clock();
     let now = world.now_ms();
     let sign = |params: &str| format!("{params}&signature={}", hmac_hex(params));
     let good = format!("timestamp={now}");
@@ -48,6 +49,7 @@ async fn each_check_has_its_status_and_code() {
 #[tokio::test]
 async fn bodies_are_forms_and_belong_to_requests_that_change_something() {
     let world = World::new().await;
+    world.stop_clock();
     let params = format!("timestamp={}", world.now_ms());
     let body = format!("{params}&signature={}", hmac_hex(&params));
     let get = world.keyed(Method::GET, "/api/v3/account", &body, HMAC_ID);
@@ -217,6 +219,7 @@ async fn what_should_never_arrive_is_a_violation() {
 #[tokio::test]
 async fn a_signed_request_that_comes_twice_is_noticed() {
     let world = World::new().await;
+    world.stop_clock();
     let mut sender = world.connect().await;
     let read = world.signed_request(Method::GET, "/api/v3/account", "");
     for _ in 0..2 {

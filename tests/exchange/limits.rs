@@ -43,6 +43,7 @@ async fn weight_is_reported_and_its_end_is_429_and_then_418() {
 #[tokio::test]
 async fn a_ban_ends_and_the_next_window_is_empty() {
     let world = World::new().await;
+    world.stop_clock();
     world.exchange.use_weight(6000);
     assert_eq!(world.get("/api/v3/time").await.status, 429);
     world.exchange.clock().step_ms(60_000);

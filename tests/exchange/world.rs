@@ -40,7 +40,7 @@ pub(crate) const READER_ID: &str =
 const SECRET: &str = "a secret of the test";
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) exchange: Exchange,
@@ -173,6 +173,12 @@ impl World {
             "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=50000&newClientOrderId={name}"
         );
         self.signed_request(Method::POST, "/api/v3/order", &params)
+    }
+
+    /// Lets the exchange's clock stand still, so that nothing is too old and no window ends before the test is over.
+    pub(crate) fn stop_clock(&self) {
+        let clock = self.exchange.clock();
+        clock.stop_at_us(clock.now_us());
     }
 
     pub(crate) fn now_ms(&self) -> i64 {

@@ -1,12 +1,11 @@
 //! The address lists: both families, mapped forms, precedence, listener and route, and lists of 100,000 networks.
 
-use std::time::{Duration, Instant};
-
 use outrider::decide::Said;
 use outrider::model::denial::Cause;
 use outrider::pipeline::Verdict;
 
 use crate::support::{ask, get, line, policy, refusable};
+use crate::work::{MUCH, worked};
 
 const OPEN: &str = "- { name: open, match: { path: /** }, anonymous: true }";
 
@@ -171,13 +170,9 @@ fn a_hundred_thousand_networks_load_and_are_found() {
         format!("  - \"2001:db8:{high:x}:{low:x}::/64\"\n")
     });
     let list: String = v4.chain(v6).collect();
-    let started = Instant::now();
+    let before = worked();
     let snapshot = policy(&format!("deny_ips:\n{list}"), OPEN);
-    assert!(
-        started.elapsed() < Duration::from_secs(20),
-        "a large list takes {:?} to load",
-        started.elapsed()
-    );
+    assert!(worked() - before < MUCH, "{:?}", worked() - before);
     for n in (0..100_000u32).step_by(997) {
         let [a, b, c, d] = listed(n);
         let v4 = get().from(&format!("{a}.{b}.{c}.{d}"));
@@ -186,15 +181,12 @@ fn a_hundred_thousand_networks_load_and_are_found() {
         assert_eq!(v4.refusal(&snapshot), expected, "{n}");
         assert_eq!(v6.refusal(&snapshot), expected, "{n}");
     }
-    let started = Instant::now();
+    let before = worked();
     for n in 0..10_000u32 {
         let [a, b, c, d] = listed(n);
         let request = get().from(&format!("{a}.{b}.{c}.{d}"));
         assert_eq!(request.spent(&snapshot).is_some(), n.is_multiple_of(2));
     }
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "10,000 lookups take {:?}",
-        started.elapsed()
-    );
+    // Each a walk through the list would be a hundred times that.
+    assert!(worked() - before < MUCH, "{:?}", worked() - before);
 }

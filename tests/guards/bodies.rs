@@ -1,6 +1,6 @@
 //! Bodies: their type, whether they are JSON with one reading, and where a body may be missing.
 
-use outrider::decide::{self, BodyNeeds, Spend, Trace};
+use outrider::decide::{self, BodyNeeds, Evaluation};
 use outrider::model::caller::Caller;
 use outrider::model::denial::Cause;
 
@@ -231,12 +231,11 @@ fn a_body_is_taken_in_whole_only_where_a_rule_looks_at_it() {
             &snapshot.fact_rules,
         )
         .unwrap();
-        let (now, trace) = (request.now(), &mut Trace::Off);
-        let (rules, ledger) = (&snapshot.policy, &snapshot.ledger);
-        let entry = decide::admit(rules, &facts, ledger, now, Spend::Yes, trace).unwrap();
+        let evaluation = &mut Evaluation::live(&snapshot.ledger, request.now());
+        let entry = decide::admit(&snapshot.policy, &facts, evaluation).unwrap();
         let entry = entered(entry);
         let caller = Caller::Anonymous;
-        let head = decide::head(entry, &facts, &caller, ledger, now, Spend::Yes, trace).unwrap();
+        let head = decide::head(entry, &facts, &caller, evaluation).unwrap();
         match head.body_needs() {
             BodyNeeds::Whole { bytes_max } => assert!(whole && bytes_max.0 == most, "{body}"),
             BodyNeeds::Stream { bytes_max } => assert!(!whole && bytes_max.0 == most, "{body}"),

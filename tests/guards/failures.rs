@@ -1,7 +1,7 @@
 //! The budget of failures: once an address has spent it, its unknown tokens are no longer looked at.
 
 use outrider::accept::facts::facts;
-use outrider::decide::{self, Spend, Trace};
+use outrider::decide::{self, Evaluation};
 use outrider::identify::{self, Verification};
 use outrider::model::denial::{Advice, Cause};
 use outrider::pipeline::Snapshot;
@@ -18,8 +18,8 @@ const ROUTE: &str = "- { name: here, match: { path: /** }, anonymous: true }";
 fn spent(snapshot: &Snapshot, request: &Ask) -> Option<Duration> {
     let facts = facts(&request.connection(), &request.head(), &snapshot.fact_rules).unwrap();
     let (policy, ledger) = (&snapshot.policy, &snapshot.ledger);
-    let trace = &mut Trace::Off;
-    let entry = decide::admit(policy, &facts, ledger, request.now(), Spend::Yes, trace);
+    let evaluation = &mut Evaluation::live(ledger, request.now());
+    let entry = decide::admit(policy, &facts, evaluation);
     entered(entry.unwrap()).failures_spent()
 }
 

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use outrider::accept::facts::facts;
 use outrider::config;
-use outrider::decide::{self, Admission, Entry, Line, Spend, Trace};
+use outrider::decide::{self, Admission, Entry, Evaluation, Line};
 use outrider::identify::{self, Verification};
 use outrider::model::caller::{Caller, Identity};
 use outrider::model::certificate::{CertificateNames, ClientCertificate, Fingerprint};
@@ -236,16 +236,10 @@ impl Ask {
     /// Walks as a live request does: the first refusal ends it, limits are spent.
     pub(crate) fn live(&self, snapshot: &Snapshot) -> Result<Passed, Box<Denial>> {
         let Snapshot { policy, ledger, .. } = snapshot;
-        let (now, trace) = (self.now(), &mut Trace::Off);
+        let now = self.now();
+        let evaluation = &mut Evaluation::live(ledger, now);
         let facts = facts(&self.connection(), &self.head(), &snapshot.fact_rules)?;
-        let entry = entered(decide::admit(
-            policy,
-            &facts,
-            ledger,
-            now,
-            Spend::Yes,
-            trace,
-        )?);
+        let entry = entered(decide::admit(policy, &facts, evaluation)?);
         let caller = match self.assumed(snapshot) {
             Some(identity) => Caller::Token(identity),
             None => identify::caller(
@@ -255,9 +249,8 @@ impl Ask {
                 now,
             )?,
         };
-        let head = decide::head(entry, &facts, &caller, ledger, now, Spend::Yes, trace)?;
-        let (body, spend) = (&self.body, Spend::Yes);
-        let permit = decide::body(head, &facts, &caller, body, ledger, now, spend, trace)?;
+        let head = decide::head(entry, &facts, &caller, evaluation)?;
+        let permit = decide::body(head, &facts, &caller, &self.body, evaluation)?;
         Ok(Passed {
             route: permit.route().name.to_string(),
             quota: permit.quota().cloned(),

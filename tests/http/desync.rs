@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::support::oracle::Stage;
-use crate::support::wire::{NoAnswer, PATIENCE, QUIET, Response, describe, shown};
+use crate::support::wire::{NoAnswer, PATIENCE, Response, SILENCE, describe, shown};
 use crate::world::shared;
 
 const FILES: &[&str] = &[
@@ -108,7 +108,7 @@ fn try_one(stage: &mut Stage, id: &str, case: &Listed, exception: Option<Excepti
     let mut wire = stage.fresh(None);
     wire.send(&bytes);
     let head_only = case.method == "HEAD";
-    let mut answer = wire.answer_to(head_only, QUIET);
+    let mut answer = wire.answer_to(head_only, SILENCE);
     if matches!(answer, Err(NoAnswer::Late(_))) {
         wire.finish();
         answer = wire.answer_to(head_only, PATIENCE);

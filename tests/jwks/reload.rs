@@ -52,11 +52,13 @@ fn taken(sidecar: &Sidecar) -> f64 {
 fn ask_until(done: &AtomicBool, sidecar: &Sidecar, token: &str) -> usize {
     let (mut wire, request) = (sidecar.connect(), request(token));
     let mut asked = 0;
-    while !done.load(Ordering::SeqCst) {
+    loop {
         assert_eq!(wire.ask(&request).unwrap().status, 200, "after {asked}");
         asked += 1;
+        if done.load(Ordering::SeqCst) {
+            return asked;
+        }
     }
-    asked
 }
 
 #[test]
@@ -130,9 +132,9 @@ fn another_source_begins_without_keys_and_ends_the_fetcher_of_the_one_before() {
     assert_eq!(status(&sidecar, &token(&old)), 401);
     assert_eq!(status(&sidecar, &token(&new)), 200);
     assert_eq!(status(&sidecar, &token_of_kid("another")), 401);
-    // Longer than the pace of the one before.
-    thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(first.connections(), asked, "there is one fetcher");
+    // Several times the pace of the one before, of whose last connection the server may have heard late.
+    thread::sleep(Duration::from_secs(4));
+    assert!(first.connections() <= asked + 1, "there is one fetcher");
 }
 
 #[test]

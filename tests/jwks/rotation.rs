@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::server::{Answer, Authority, KeyServer};
 use crate::support::tokens::Issuer;
-use crate::world::{launch, request, set, status, token, token_of_kid, wait_for_line};
+use crate::world::{ask, launch, request, set, status, token, token_of_kid, wait_for_line};
 
 #[test]
 fn case_79_a_withdrawn_key_takes_its_tokens_along_and_no_others() {
@@ -42,53 +42,54 @@ fn case_79_a_withdrawn_key_takes_its_tokens_along_and_no_others() {
     assert_eq!(status(&sidecar, &token(&impostor)), 200);
 }
 
-/// Takes half a minute: so long is the pause between two fetches that strangers can cause.
+/// Between two fetches that strangers can cause.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Takes half a minute: so long is the pause.
 #[test]
 fn case_80_ten_thousand_unknown_names_are_one_fetch_and_a_new_key_needs_no_more() {
     let authority = Authority::new();
     let [old, new] = ["old", "new"].map(|name| Issuer::new(2048).named(name));
     let server = KeyServer::start(&authority, Answer::Document(set(&[&old])));
-    let (sidecar, _origin) = launch(&server.url(), &authority.pem(), "refresh: 5m");
-    wait_for_line(&sidecar, "[+]keys ok");
     let begun = Instant::now();
-    assert_eq!(server.connections(), 1);
-    server.answer(Answer::Document(set(&[&old, &new])));
+    let (sidecar, _origin) = launch(&server.url(), &authority.pem(), "refresh: 5m, timeout: 60s");
+    wait_for_line(&sidecar, "[+]keys ok");
+    // As many as there may be, however long it takes: one at the start, and one after each pause.
+    let most = || 1 + begun.elapsed().as_secs() / PAUSE.as_secs();
+    let fetches = || u64::try_from(server.connections()).unwrap();
     let (known, fresh) = (token(&old), token(&new));
     assert_eq!(status(&sidecar, &known), 200);
     assert_eq!(status(&sidecar, &fresh), 401);
     let mut wire = sidecar.connect();
-    let mut slowest = Duration::ZERO;
     for number in 0..10_000 {
-        let asked = Instant::now();
         let bytes = request(&token_of_kid(&format!("kid-{number}")));
         let answer = wire.ask(&bytes).or_else(|_| {
             wire = sidecar.connect();
             wire.ask(&bytes)
         });
         assert_eq!(answer.unwrap().status, 401, "{number}");
-        slowest = slowest.max(asked.elapsed());
     }
-    assert!(
-        slowest < Duration::from_secs(1),
-        "somebody waited {slowest:?}"
-    );
-    let flood = begun.elapsed();
-    assert!(
-        server.connections() <= 1 + usize::from(flood.as_secs() >= 29),
-        "{flood:?}"
-    );
+    assert!(fetches() <= most(), "{} of {}", fetches(), most());
     assert_eq!(status(&sidecar, &known), 200);
-    while server.connections() < 2 {
-        assert!(begun.elapsed() < Duration::from_secs(40), "never fetched");
-        assert_eq!(status(&sidecar, &token_of_kid("another")), 401);
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert!(
-        begun.elapsed() > Duration::from_secs(28),
-        "{:?}",
-        begun.elapsed()
-    );
+    // What is fetched from now on is not there before it is let go.
+    let before = server.hold(Answer::Document(set(&[&old, &new])));
+    let mut number = 0;
+    sidecar.wait_until("another fetch", || {
+        number += 1;
+        assert_eq!(
+            status(&sidecar, &token_of_kid(&format!("more-{number}"))),
+            401
+        );
+        server.requests() > before
+    });
+    assert!(begun.elapsed() >= PAUSE, "{:?}", begun.elapsed());
+    // While it goes on nobody waits for it: it ends only after these answers.
+    assert_eq!(status(&sidecar, &known), 200);
+    assert_eq!(status(&sidecar, &fresh), 401);
+    assert_eq!(ask(&sidecar, &token_of_kid("one more")).status, 401);
+    assert!(fetches() <= most(), "{} of {}", fetches(), most());
+    server.let_go();
     sidecar.wait_until("new key", || status(&sidecar, &fresh) == 200);
     assert_eq!(status(&sidecar, &known), 200);
-    assert_eq!(server.connections(), 2, "one fetch for them all");
+    assert!(fetches() <= most(), "{} of {}", fetches(), most());
 }

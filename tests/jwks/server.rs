@@ -3,13 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::support::wire::PATIENCE;
 
 /// What is answered.
 #[derive(Clone)]
@@ -81,6 +83,8 @@ struct Shared {
     connections: AtomicUsize,
     requests: AtomicUsize,
     confirmed: AtomicUsize,
+    held: Mutex<bool>,
+    freed: Condvar,
 }
 
 impl KeyServer {
@@ -99,6 +103,8 @@ impl KeyServer {
             connections: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             confirmed: AtomicUsize::new(0),
+            held: Mutex::new(false),
+            freed: Condvar::new(),
         });
         let server = Arc::clone(&shared);
         thread::spawn(move || {
@@ -130,6 +136,20 @@ impl KeyServer {
         *self.shared.answer.lock().unwrap() = answer;
     }
 
+    /// For whoever asks from now on, once it is let go. Says how many have asked before.
+    pub fn hold(&self, answer: Answer) -> usize {
+        let mut held = self.shared.held.lock().unwrap();
+        *held = true;
+        self.answer(answer);
+        self.requests()
+    }
+
+    /// Lets every answer go.
+    pub fn let_go(&self) {
+        *self.shared.held.lock().unwrap() = false;
+        self.shared.freed.notify_all();
+    }
+
     /// Shows a certificate of this authority from now on.
     pub fn show(&self, authority: &Authority) {
         *self.shared.config.lock().unwrap() = Arc::new(authority.config(&self.names));
@@ -157,9 +177,7 @@ impl Shared {
         if matches!(*self.answer.lock().unwrap(), Answer::Down) {
             return;
         }
-        socket
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
         let mut head = Vec::new();
         let mut byte = [0];
@@ -169,9 +187,11 @@ impl Shared {
                 _ => return,
             }
         }
+        let held = self.held.lock().unwrap();
         self.requests.fetch_add(1, Ordering::SeqCst);
-        let head = String::from_utf8(head).unwrap();
         let answer = self.answer.lock().unwrap().clone();
+        drop(self.freed.wait_while(held, |held| *held).unwrap());
+        let head = String::from_utf8(head).unwrap();
         // Who asks may have had enough before the end.
         let _early_end = self.write(&mut stream, &head, answer);
         stream.conn.send_close_notify();

@@ -1,16 +1,17 @@
 //! Case 77: no good keys at the start. Case 82: URLs that are refused at load. No built-in key, no request that waits.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::server::{Answer, Authority, KeyServer, Stated};
 use crate::support::origin::Origin;
 use crate::support::sidecar::{Setup, Sidecar};
 use crate::support::tokens::Issuer;
+use crate::support::wire::HOLD;
 use crate::world::{
     ask, inbound, keys_line, launch, set, status, token, token_of_kid, wait_for_line,
 };
 
-const QUICK: &str = "refresh: 1s, timeout: 500ms";
+const QUICK: &str = "refresh: 1s, timeout: 5s";
 
 /// Without keys: alive, not ready and saying why, every token 503 at once, anonymous routes served.
 fn is_waiting(sidecar: &Sidecar, issuer: &Issuer, how: &str) {
@@ -21,18 +22,12 @@ fn is_waiting(sidecar: &Sidecar, issuer: &Issuer, how: &str) {
     assert_eq!(sidecar.ask_health("/readyz").status, 503);
     assert_eq!(sidecar.ask_health("/livez").status, 200);
     for token in [token(issuer), token_of_kid("any")] {
-        let begun = Instant::now();
         let answer = ask(sidecar, &token);
         assert_eq!(
             (answer.status, answer.code().as_deref()),
             (503, Some("authn.unavailable"))
         );
         assert_eq!(answer.one("retry-after"), Some("5"));
-        assert!(
-            begun.elapsed() < Duration::from_millis(400),
-            "{:?}",
-            begun.elapsed()
-        );
     }
     let open = sidecar
         .connect()
@@ -42,12 +37,17 @@ fn is_waiting(sidecar: &Sidecar, issuer: &Issuer, how: &str) {
     assert!(sidecar.metric("outrider_jwks_refresh_total", &[how]) >= 1.0);
 }
 
-fn recovers(sidecar: &Sidecar, issuer: &Issuer) {
+fn recovers(sidecar: &Sidecar, server: &KeyServer, issuer: &Issuer) {
+    let since = Instant::now();
+    server.answer(Answer::Document(set(&[issuer])));
     sidecar.wait_until("ready", || sidecar.ask_health("/readyz").status == 200);
     assert_eq!(keys_line(sidecar), "[+]keys ok");
     assert_eq!(status(sidecar, &token(issuer)), 200);
     assert_eq!(sidecar.metric("outrider_jwks_keys", &[]), 1.0);
-    assert!(sidecar.metric("outrider_jwks_age_seconds", &[]) < 3.0);
+    // A fetch may have been under way before.
+    let age = sidecar.metric("outrider_jwks_age_seconds", &[]);
+    assert!(age < since.elapsed().as_secs_f64() + 10.0, "{age}");
+    sidecar.wait_for_log("the keys cannot be fetched");
     let told = sidecar
         .stdout()
         .matches("the keys cannot be fetched")
@@ -69,7 +69,7 @@ fn case_77_whatever_the_server_says_instead_of_keys_nobody_passes() {
             "status",
             bytes("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),
         ),
-        ("timeout", Answer::Slow(Duration::from_secs(3))),
+        ("timeout", Answer::Slow(HOLD)),
         ("refused", Answer::Document("{\"keys\":[]}".to_owned())),
         ("refused", Answer::Document(String::new())),
         (
@@ -83,9 +83,28 @@ fn case_77_whatever_the_server_says_instead_of_keys_nobody_passes() {
         let server = KeyServer::start(&authority, answer);
         let (sidecar, _origin) = launch(&server.url(), &authority.pem(), QUICK);
         is_waiting(&sidecar, &issuer, how);
-        server.answer(Answer::Document(set(&[&issuer])));
-        recovers(&sidecar, &issuer);
+        recovers(&sidecar, &server, &issuer);
     }
+}
+
+/// The first fetch goes on as long as the server likes: whoever asks meanwhile is answered at once.
+#[test]
+fn nobody_waits_for_the_first_keys() {
+    let (authority, issuer) = (Authority::new(), Issuer::new(2048));
+    let server = KeyServer::start(&authority, Answer::Down);
+    server.hold(Answer::Document(set(&[&issuer])));
+    let (sidecar, _origin) = launch(&server.url(), &authority.pem(), "timeout: 60s");
+    sidecar.wait_until("asked", || server.requests() == 1);
+    for token in [token(&issuer), token_of_kid("any")] {
+        let answer = ask(&sidecar, &token);
+        let told = (answer.status, answer.code());
+        assert_eq!(told, (503, Some("authn.unavailable".to_owned())));
+    }
+    assert_eq!(sidecar.ask_health("/readyz").status, 503);
+    server.let_go();
+    sidecar.wait_until("ready", || sidecar.ask_health("/readyz").status == 200);
+    assert_eq!(status(&sidecar, &token(&issuer)), 200);
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]
@@ -118,8 +137,7 @@ fn fifty_mebibytes_are_not_read() {
         is_waiting(&sidecar, &issuer, "too_large");
         let resident = sidecar.resident();
         assert!(resident < 100 << 20, "{resident} bytes");
-        server.answer(Answer::Document(set(&[&issuer])));
-        recovers(&sidecar, &issuer);
+        recovers(&sidecar, &server, &issuer);
     }
 }
 

@@ -1,15 +1,14 @@
 //! Too many at once: file descriptors run out and come back (F23), and idle connections cost little (F24).
 
-use std::io::Read as _;
-use std::net::TcpStream;
-use std::thread;
-use std::time::{Duration, Instant};
-
 use crate::support::origin::Origin;
 use crate::support::sidecar::{Setup, Sidecar};
 use crate::world::{OPEN, get, status};
+use std::io::Read as _;
+use std::net::TcpStream;
 
-const CROWD: &str = "  bounds: { connections_max: 5000, connections_per_ip_max: 5000 }\n";
+/// Connections stay as long as a test needs for all of them.
+const CROWD: &str =
+    "  bounds: { connections_max: 5000, connections_per_ip_max: 5000 }\n  timeouts: { head: 1h }\n";
 
 #[test]
 fn without_file_descriptors_it_waits_and_recovers() {
@@ -23,15 +22,7 @@ fn without_file_descriptors_it_waits_and_recovers() {
     let crowd: Vec<_> = (0..200)
         .map(|_| TcpStream::connect(sidecar.inbound).unwrap())
         .collect();
-    thread::sleep(Duration::from_millis(300));
-    let (begun, ticks) = (Instant::now(), sidecar.cpu_ticks());
-    thread::sleep(Duration::from_secs(2));
-    // A tick is a hundredth of a second: a fifth of one processor, at most.
-    let (spent, passed) = (sidecar.cpu_ticks() - ticks, begun.elapsed());
-    assert!(
-        u128::from(spent) * 50 < passed.as_millis(),
-        "{spent} ticks in {passed:?}"
-    );
+    sidecar.wait_until_it_rests();
     assert!(sidecar.is_alive());
     drop(crowd);
     sidecar.wait_until("answering again", || {
@@ -39,6 +30,15 @@ fn without_file_descriptors_it_waits_and_recovers() {
     });
     assert!(sidecar.metric("outrider_connections_refused_total", &["system"]) >= 1.0);
     assert_eq!(sidecar.stop().code(), Some(0));
+}
+
+/// Ticks of processor time for some hundred requests; how long they take is the machine's affair.
+fn cost(sidecar: &Sidecar) -> u64 {
+    let (mut wire, before) = (sidecar.connect(), sidecar.cpu_ticks());
+    for _ in 0..500 {
+        assert_eq!(wire.ask(get("/open/1")).unwrap().status, 200);
+    }
+    sidecar.cpu_ticks() - before
 }
 
 #[test]
@@ -49,6 +49,7 @@ fn idle_connections_cost_little_and_slow_nobody_down() {
     let inbound = format!("{CROWD}{OPEN}");
     let sidecar = Sidecar::start(&Setup::new(&origin.url, &inbound));
     assert_eq!(status(&sidecar, &get("/open/0")), 200);
+    let alone = cost(&sidecar);
     let before = sidecar.resident();
     let mut crowd: Vec<_> = (0..COUNT)
         .map(|_| TcpStream::connect(sidecar.inbound).unwrap())
@@ -58,16 +59,9 @@ fn idle_connections_cost_little_and_slow_nobody_down() {
     });
     let each = sidecar.resident().saturating_sub(before) / COUNT;
     assert!(each < 20 * 1024, "{each} bytes for each idle connection");
-    let mut wire = sidecar.connect();
-    let mut took: Vec<Duration> = (0..200)
-        .map(|_| {
-            let begun = Instant::now();
-            assert_eq!(wire.ask(get("/open/1")).unwrap().status, 200);
-            begun.elapsed()
-        })
-        .collect();
-    took.sort();
-    assert!(took[198] < Duration::from_millis(200), "{:?}", took[198]);
+    // Ten times as much work for each request would be a scan of the crowd.
+    let beside = cost(&sidecar);
+    assert!(beside < 10 * alone + 50, "{alone} ticks, then {beside}");
     let first = &mut crowd[0];
     first.set_nonblocking(true).unwrap();
     let still_open = first.read(&mut [0]).unwrap_err();

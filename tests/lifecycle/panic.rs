@@ -87,10 +87,7 @@ async fn a_panic_is_answered_and_recorded_and_the_next_request_is_served() {
     assert!(answers[0].starts_with("HTTP/1.1 500 "), "{}", answers[0]);
     assert!(!answers[0].contains("on purpose"), "{}", answers[0]);
     assert!(answers[1].starts_with("HTTP/1.1 200 "), "{}", answers[1]);
-    recorder
-        .stop(std::time::Duration::from_secs(5))
-        .await
-        .unwrap();
+    recorder.stop(crate::support::wire::PATIENCE).await.unwrap();
     let events = sidecar::events(&sidecar::audit_text(&spool));
     let requests = sidecar::of_type(&events, "http.request");
     assert_eq!(requests.len(), 2);

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::origin::Origin;
 use crate::support::sidecar::{Setup, Sidecar};
@@ -46,7 +47,7 @@ fn good_and_bad_configurations_come_and_go_under_load() {
         second.replace("workers: 2", "workers: 3"),
     ];
     for (count, text) in (1..).zip(&bad) {
-        fs::write(sidecar.folder().join("sidecar.yaml"), text).unwrap();
+        replace(&sidecar, "sidecar.yaml", text);
         wait_reloads(&sidecar, 1, count);
         assert_eq!(
             sidecar.metric("outrider_config_last_reload_success", &[]),
@@ -54,7 +55,7 @@ fn good_and_bad_configurations_come_and_go_under_load() {
         );
         assert_eq!(status(&sidecar, &get("/added")), 200, "{text}");
     }
-    fs::write(sidecar.folder().join("sidecar.yaml"), &second).unwrap();
+    replace(&sidecar, "sidecar.yaml", &second);
     wait_reloads(&sidecar, 2, 5);
     assert_eq!(
         sidecar.metric("outrider_config_last_reload_success", &[]),
@@ -69,12 +70,8 @@ fn good_and_bad_configurations_come_and_go_under_load() {
 
 /// What log and audit say of the three reloads that were taken and those that were refused.
 fn evidence_is_complete(sidecar: &Sidecar, refused: usize) {
-    let log = sidecar.stdout();
-    assert!(log.contains("servise"), "{log}");
-    assert!(
-        log.contains("`workers` cannot change while running: it is 2, not 3"),
-        "{log}"
-    );
+    sidecar.wait_for_log("servise");
+    sidecar.wait_for_log("`workers` cannot change while running: it is 2, not 3");
     let loaded = events(sidecar, "config.load", 4);
     assert_eq!(loaded[1]["config"]["changes"][0], "route added added");
     assert_eq!(
@@ -140,7 +137,10 @@ fn what_is_refused_is_told_once_and_again_when_somebody_asks() {
     let sidecar = open(&origin);
     replace(&sidecar, "sidecar.yaml", "service: [");
     wait_reloads(&sidecar, 0, 1);
-    fs::write(sidecar.folder().join("sidecar.yaml"), "service: [").unwrap();
+    // Written again as it is, never empty in between.
+    let path = sidecar.folder().join("sidecar.yaml");
+    let file = fs::OpenOptions::new().write(true).open(path);
+    file.unwrap().write_all(b"service: [").unwrap();
     fs::write(sidecar.folder().join("other"), "noise").unwrap();
     thread::sleep(NOTICED);
     assert_eq!(reloads(&sidecar), (0.0, 1.0));
@@ -156,6 +156,7 @@ fn a_storm_of_changes_ends_with_the_last_one() {
     let sidecar = open(&origin);
     let first = yaml(&sidecar);
     let load = Load::start(sidecar.inbound, &get("/open/x"));
+    let begun = Instant::now();
     for round in 0..300 {
         let text = format!(
             "{first}{}# {round}\n",
@@ -169,8 +170,10 @@ fn a_storm_of_changes_ends_with_the_last_one() {
     }
     sidecar.wait_until("the last one", || status(&sidecar, &get("/added")) == 200);
     thread::sleep(NOTICED);
+    // What goes on changing is waited for; two looks of half a second each are the least between two reloads.
+    let most = begun.elapsed().as_secs_f64() * 2.0 + 1.0;
     let (taken, refused) = reloads(&sidecar);
-    assert!(taken + refused < 15.0, "{taken} and {refused}");
+    assert!(taken + refused <= most, "{taken} and {refused} of {most}");
     assert_eq!(status(&sidecar, &get("/added")), 200);
     load.finish();
 }

@@ -43,9 +43,9 @@ fn a_key_that_comes_and_one_that_goes() {
 
     let load = Load::start(sidecar.inbound, &get_with("/orders/1", &by_old));
     let both = json!({"keys": [old.jwk(), new.jwk()]}).to_string();
-    fs::write(sidecar.folder().join("keys.json"), &both[..both.len() / 2]).unwrap();
+    replace(&sidecar, "keys.json", &both[..both.len() / 2]);
     wait_reloads(&sidecar, 0, 1);
-    fs::write(sidecar.folder().join("keys.json"), &both).unwrap();
+    replace(&sidecar, "keys.json", &both);
     wait_reloads(&sidecar, 1, 1);
     assert_eq!((orders(&by_old), orders(&by_new)), (200, 200));
     load.finish();

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use outrider::model::secret::Secret;
-use outrider::roles::demo::exchange::{ApiKey, Limits, Shown};
+use outrider::roles::demo::exchange::{ApiKey, Shown};
 use tempfile::TempDir;
 
 use crate::world::{KEY, SECRET, StandIn};
@@ -191,7 +191,7 @@ fn a_server_that_is_not_pinned_gets_no_key() {
 
 #[test]
 fn what_cannot_be_tried_is_said_and_is_not_good() {
-    let stand_in = StandIn::with(Limits::default());
+    let stand_in = StandIn::start();
     let desk = Desk::with(
         "  - name: public
     listen: 127.0.0.1:19101

@@ -5,18 +5,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use outrider::roles::demo::exchange::Fault;
-use serde_json::Value;
 
 use crate::support::origin::{Act, send};
-use crate::world::{Exchange, StandIn, ask, get, json, out, services};
+use crate::world::{Exchange, StandIn, ask, get, json, out, services, told};
 
 const ALL: &str = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"DELETE /api/v3/order\"]";
 const ORDER: &str =
     "/api/v3/order?symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
-
-fn problem(answer: &crate::support::wire::Response) -> Value {
-    serde_json::from_slice(&answer.body).unwrap()
-}
 
 #[test]
 fn what_nobody_knows_is_answered_and_recorded_as_unknown() {
@@ -31,7 +26,7 @@ fn what_nobody_knows_is_answered_and_recorded_as_unknown() {
         let sidecar = stand_in.sidecar(ALL, "");
         stand_in.exchange.fault(fault, "POST /api/v3/order", 1);
         let answer = ask(out(&sidecar), "POST", ORDER, "", "");
-        let told = problem(&answer);
+        let told = told(&answer);
         assert_eq!(
             (answer.status, &told["execution"]),
             (504, &"unknown".into()),
@@ -54,10 +49,12 @@ fn what_nobody_knows_is_answered_and_recorded_as_unknown() {
 fn a_connection_that_ended_unseen_is_replaced_and_the_order_signed_anew() {
     let stand_in = StandIn::start();
     let sidecar = stand_in.sidecar(ALL, "");
-    for _ in 0..20 {
+    for round in 0..20 {
         assert_eq!(get(out(&sidecar), "/api/v3/account").status, 200);
         stand_in.exchange.close_idle();
-        let answer = ask(out(&sidecar), "POST", ORDER, "", "");
+        // Two that are alike and are signed in the same millisecond have the same signature.
+        let order = format!("{ORDER}&newClientOrderId={round}");
+        let answer = ask(out(&sidecar), "POST", &order, "", "");
         // Either the end was seen, or nothing of the order had left, or nobody knows: but never twice.
         assert!(matches!(answer.status, 200 | 504), "{}", answer.text());
     }
@@ -74,9 +71,10 @@ fn where_no_connection_comes_about_nothing_was_sent() {
     drop(sidecar);
     let stand_in = StandIn::start();
     let sidecar = stand_in.sidecar(ALL, "");
-    stand_in.refuse();
+    stand_in.refuse(true);
+    stand_in.hang_up();
     let answer = ask(out(&sidecar), "POST", ORDER, "", "");
-    let told = problem(&answer);
+    let told = told(&answer);
     assert_eq!(
         (answer.status, &told["execution"]),
         (503, &"not_sent".into())
@@ -136,7 +134,12 @@ fn a_read_may_be_asked_again_signed_anew() {
     let first = std::sync::atomic::AtomicBool::new(true);
     exchange.answer(
         move |_| match first.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            true => vec![send("HTTP/1.1 200 O"), Act::Close],
+            // Behind the millisecond in which it was signed.
+            true => vec![
+                send("HTTP/1.1 200 O"),
+                Act::Pause(Duration::from_millis(10)),
+                Act::Close,
+            ],
             false => json(200, "{\"a\":1}"),
         },
     );
@@ -179,7 +182,7 @@ fn identical_public_questions_are_asked_once() {
         acts.extend(json(200, "{\"bids\":[]}"));
         acts
     });
-    let sidecar = exchange.sidecar(ALL, "    coalesce: 1s\n");
+    let sidecar = exchange.sidecar(ALL, "    coalesce: 10s\n");
     let at = out(&sidecar);
     let asking: Vec<_> = (0..8)
         .map(|_| std::thread::spawn(move || get(at, "/api/v3/depth?symbol=A")))

@@ -1,9 +1,8 @@
 //! Changes while running: lines, pins and keys come into force without a failed request, and what must not change is
 //! refused.
 
-use std::fs;
-
-use crate::world::{Exchange, StandIn, get, out};
+use crate::support::wait::{reconfigure, write_config};
+use crate::world::{Exchange, StandIn, get, out, told};
 
 #[test]
 fn a_line_comes_into_force_and_connections_stay() {
@@ -12,17 +11,10 @@ fn a_line_comes_into_force_and_connections_stay() {
     let at = out(&sidecar);
     assert_eq!(get(at, "/api/v3/time").status, 200);
     assert_eq!(get(at, "/api/v3/depth?symbol=A").status, 403);
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(
-        &path,
-        text.replace("[\"GET /api/v3/time\"]", "[\"GET /api/v3/**\"]"),
-    )
-    .unwrap();
-    sidecar.signal("HUP");
-    sidecar.wait_until("allowed", || {
-        get(at, "/api/v3/depth?symbol=A").status == 200
+    reconfigure(&sidecar, |text| {
+        text.replace("[\"GET /api/v3/time\"]", "[\"GET /api/v3/**\"]")
     });
+    assert_eq!(get(at, "/api/v3/depth?symbol=A").status, 200);
     let asked = exchange.asked();
     assert!(
         asked
@@ -37,16 +29,15 @@ fn new_pins_are_new_connections() {
     let sidecar = stand_in.sidecar("[\"GET /api/v3/**\"]", "");
     let at = out(&sidecar);
     assert_eq!(get(at, "/api/v3/account").status, 200);
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
     let pins = "\n    pins: [\"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\", \"sha256/BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]\n    allow:";
-    fs::write(&path, text.replace("\n    allow:", pins)).unwrap();
-    sidecar.signal("HUP");
+    reconfigure(&sidecar, |text| text.replace("\n    allow:", pins));
     // Idle connections were checked with other pins, and are used no more.
-    sidecar.wait_until("refused", || get(at, "/api/v3/account").status == 502);
     let answer = get(at, "/api/v3/account");
-    let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(problem["reason"], "upstream.pin_mismatch");
+    let told = told(&answer);
+    assert_eq!(
+        (answer.status, &told["reason"]),
+        (502, &"upstream.pin_mismatch".into())
+    );
     assert_eq!(stand_in.exchange.violations(), Vec::<String>::new());
 }
 
@@ -72,10 +63,9 @@ fn every_handshake_is_a_full_one() {
 fn a_listener_cannot_change_while_running() {
     let exchange = Exchange::start();
     let sidecar = exchange.sidecar("[\"GET /api/v3/time\"]", "");
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("name: binance", "name: other")).unwrap();
-    sidecar.signal("HUP");
+    write_config(&sidecar, |text| {
+        text.replace("name: binance", "name: other")
+    });
     sidecar.wait_until("refused", || {
         sidecar
             .stdout()

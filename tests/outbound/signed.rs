@@ -1,17 +1,16 @@
 //! Keys, signatures, time and limits, against an exchange that verifies every byte.
 
-use outrider::roles::demo::exchange::Limits;
-use serde_json::Value;
+use std::time::Duration;
 
-use crate::world::{KEY, SECRET, StandIn, ask, get, out, services};
+use crate::support::exchange::wait_for_limits;
+use crate::support::wait;
+use crate::world::{
+    KEY, SECRET, StandIn, ask, get, out, record_of, services, told as body, wait_until,
+};
 
 const ALL: &str = "[\"GET /api/v3/**\", \"POST /api/v3/order*\", \"POST /api/v3/order/test\", \"DELETE /api/v3/order\"]";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 const ORDER: &str = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
-
-fn body(answer: &crate::support::wire::Response) -> Value {
-    serde_json::from_slice(&answer.body).unwrap()
-}
 
 #[test]
 fn an_order_is_placed_shown_and_cancelled_by_who_holds_no_key() {
@@ -48,21 +47,21 @@ fn an_order_is_placed_shown_and_cancelled_by_who_holds_no_key() {
     );
     assert_eq!(cancelled.status, 200, "{}", cancelled.text());
     assert_eq!(get(at, "/api/v3/account").status, 200);
-    assert_eq!(get(at, "/api/v3/depth?symbol=BTCUSDT").status, 200);
+    let public = get(at, "/api/v3/depth?symbol=BTCUSDT");
+    assert_eq!(public.status, 200);
     assert_eq!(stand_in.exchange.orders_placed(), 2);
     assert_eq!(stand_in.exchange.orders_cancelled(), 1);
     assert_eq!(stand_in.exchange.violations(), Vec::<String>::new());
 
     let events = services(&sidecar, 6);
     assert!(events.iter().all(|event| event["outcome"] == "success"));
-    assert_eq!(events[0]["exchange"]["signed"], true);
-    assert_eq!(events[0]["exchange"]["attempts"], 1);
-    assert!(
-        events[0]["exchange"]["used"]["request_weight_1m"].is_u64(),
-        "{}",
-        events[0]
+    let told = &record_of(&sidecar, &placed)["exchange"];
+    assert_eq!(
+        (&told["signed"], &told["attempts"]),
+        (&true.into(), &1.into())
     );
-    assert_eq!(events[5]["exchange"]["signed"], false);
+    assert!(told["used"]["request_weight_1m"].is_u64(), "{told}");
+    assert_eq!(record_of(&sidecar, &public)["exchange"]["signed"], false);
     for (place, bytes) in sidecar.outputs() {
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains(SECRET) && !text.contains(KEY), "{place}");
@@ -70,7 +69,7 @@ fn an_order_is_placed_shown_and_cancelled_by_who_holds_no_key() {
     }
     let metrics = sidecar.metrics();
     assert!(!metrics.contains(SECRET) && !metrics.contains(KEY));
-    assert!(sidecar.metric("outrider_exchange_weight_limit", &["binance"]) > 0.0);
+    wait_for_limits(&sidecar, &stand_in);
 }
 
 #[test]
@@ -105,7 +104,8 @@ fn clocks_that_are_apart_are_corrected_and_those_too_far_apart_refused() {
     stand_in.exchange.clock().set_offset_ms(0);
     let far = StandIn::start();
     far.exchange.clock().set_offset_ms(60_000);
-    let sidecar = far.exchange_unsynced(ALL);
+    let sidecar = far.way().allow(ALL).launch();
+    wait_until("asked", || far.called("GET /api/v3/time") > 0);
     let answer = get(out(&sidecar), "/api/v3/account");
     let problem = body(&answer);
     assert_eq!(answer.status, 503);
@@ -127,26 +127,21 @@ fn clocks_that_are_apart_are_corrected_and_those_too_far_apart_refused() {
 
 #[test]
 fn limits_are_kept_here_before_the_exchange_punishes() {
-    let limits = Limits {
-        weight_per_minute: 400,
-        ..Limits::default()
-    };
-    let stand_in = StandIn::with(limits);
+    let stand_in = StandIn::with(|options| options.limits.weight_per_minute = 400);
     let sidecar = stand_in.sidecar(ALL, "");
     let at = out(&sidecar);
-    sidecar.wait_until("limits known", || {
-        sidecar.metric("outrider_exchange_weight_limit", &["binance"]) == 400.0
-    });
-    let mut refused = 0;
-    for _ in 0..30 {
+    wait_for_limits(&sidecar, &stand_in);
+    // Should a minute end in between, it is counted anew.
+    wait_until("refused", || {
         let answer = get(at, "/api/v3/account");
-        if answer.status == 429 {
-            refused += 1;
-            assert_eq!(body(&answer)["reason"], "exchange.limit");
-            assert!(answer.one("retry-after").is_some());
+        if answer.status == 200 {
+            return false;
         }
-    }
-    assert!(refused > 0);
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert_eq!(body(&answer)["reason"], "exchange.limit");
+        assert!(answer.one("retry-after").is_some());
+        true
+    });
     assert_eq!(stand_in.exchange.violations(), Vec::<String>::new());
     // Cancels have a lane of their own.
     let cancel = ask(
@@ -164,12 +159,23 @@ fn a_ban_stops_everybody_at_once() {
     let stand_in = StandIn::start();
     let sidecar = stand_in.sidecar(ALL, "");
     let at = out(&sidecar);
-    stand_in.exchange.ban(std::time::Duration::from_secs(60));
-    assert_eq!(get(at, "/api/v3/account").status, 418);
+    stand_in.exchange.ban(Duration::from_secs(600));
+    // Who asks first hears it from the exchange; that may be the sidecar itself, which asks for the time.
+    let first = get(at, "/api/v3/account").status;
+    assert!(matches!(first, 418 | 429), "{first}");
     for _ in 0..5 {
         let answer = get(at, "/api/v3/account");
         assert_eq!(answer.status, 429);
         assert_eq!(body(&answer)["reason"], "exchange.halted");
     }
-    assert_eq!(stand_in.exchange.sent_while_banned(), 0);
+    let answered =
+        |status: u16| move |event: &serde_json::Value| event["response"]["status"] == status;
+    wait::events(&sidecar, "http.request", 5, answered(429));
+    let told = wait::events(&sidecar, "http.request", 1, answered(418));
+    let by_itself = told[0]["actor"]["auth"] == "own";
+    assert_eq!((told.len(), by_itself), (1, first == 429));
+    assert_eq!(
+        stand_in.called("GET /api/v3/account"),
+        u64::from(!by_itself)
+    );
 }

@@ -3,21 +3,19 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use outrider::model::secret::Secret;
-use outrider::roles::demo::exchange::{ApiKey, Limits, Options};
-
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+pub use crate::support::calls::{ask, get, out, told};
+pub use crate::support::exchange::{KEY, ROUTES, SECRET, StandIn, wait_for_time};
+use crate::support::localhost::identity;
 use crate::support::origin::{Act, Origin, Received, send};
 use crate::support::sidecar::{Setup, Sidecar};
-use crate::support::wire::{PATIENCE, Response, Wire};
+pub use crate::support::wait::{record_of, services, wait_until};
 
 /// An exchange: scripted answers behind TLS 1.3, with a CA of its own.
 pub struct Exchange {
@@ -66,11 +64,7 @@ impl Exchange {
 
     /// Waits until services have asked so much.
     pub fn wait_for(&self, count: usize) -> Vec<Received> {
-        let until = Instant::now() + PATIENCE;
-        while self.asked().len() < count {
-            assert!(Instant::now() < until, "not asked in time");
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_until("asked", || self.asked().len() >= count);
         self.asked()
     }
 
@@ -100,41 +94,12 @@ impl Exchange {
 
     /// One that signs, and knows the exchange's time.
     pub fn signing(&self, allow: &str, more: &str) -> Sidecar {
-        let sidecar = self.sidecar(allow, &format!("{SIGN}{more}"));
+        let sign = "    sign: { key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\" }\n";
+        let sidecar = self.sidecar(allow, &format!("{sign}{more}"));
         wait_for_time(&sidecar);
         sidecar
     }
 }
-
-/// The `http.request` events of what services asked, as soon as there are so many.
-pub fn services(sidecar: &Sidecar, count: usize) -> Vec<serde_json::Value> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let mut events = sidecar.requests(0);
-        events.retain(|event| event["actor"]["auth"] != "own");
-        if events.len() >= count || Instant::now() > until {
-            return events;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Waits until the sidecar knows the exchange's time.
-pub fn wait_for_time(sidecar: &Sidecar) {
-    sidecar.wait_until("synced", || {
-        let text = sidecar.ask_health("/readyz?verbose").text();
-        !text.contains("nothing can be signed")
-    });
-}
-
-/// The section `sign`.
-pub const SIGN: &str = "    sign: { key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\" }\n";
-
-/// The key's name.
-pub const KEY: &str = "hmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAChmacHMAC";
-
-/// What signs.
-pub const SECRET: &str = "canary-secret-of-this-test";
 
 /// The environment, with secrets in it.
 pub const SECRETS: &[(&str, &str)] = &[
@@ -156,161 +121,12 @@ fn server_time() -> String {
     format!("{{\"serverTime\":{}}}", now.as_millis())
 }
 
-/// The stand-in exchange of the program itself, which verifies every byte that it gets.
-pub struct StandIn {
-    /// The exchange.
-    pub exchange: outrider::roles::demo::exchange::Exchange,
-    handle: tokio::runtime::Handle,
-    /// Dropped, it ends the exchange's thread.
-    _stop: tokio::sync::oneshot::Sender<()>,
-}
-
-impl StandIn {
-    /// Starts one that knows our key.
-    pub fn start() -> Self {
-        Self::with(Limits::default())
-    }
-
-    /// The same with other limits.
-    pub fn with(limits: Limits) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let key = ApiKey::hmac(KEY, &Secret::new(SECRET.to_owned()));
-        let options = Options {
-            keys: vec![key],
-            limits,
-            ..Options::default()
-        };
-        let exchange = runtime
-            .block_on(outrider::roles::demo::exchange::Exchange::start(options))
-            .unwrap();
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        thread::spawn(move || runtime.block_on(stopped));
-        Self {
-            exchange,
-            handle,
-            _stop: stop,
-        }
-    }
-
-    /// A sidecar that leads to it and knows its time.
-    pub fn sidecar(&self, allow: &str, more: &str) -> Sidecar {
-        let sidecar = self.launch(allow, more);
-        wait_for_time(&sidecar);
-        sidecar
-    }
-
-    /// Takes no connections any more, and ends those that stand.
-    pub fn refuse(&self) {
-        self.exchange.close_all();
-        self.handle.block_on(self.exchange.refuse_connections(true));
-        // The sidecar sees the ends a moment later.
-        thread::sleep(Duration::from_millis(100));
-    }
-
-    /// A sidecar that leads to it and cannot believe its time.
-    pub fn exchange_unsynced(&self, allow: &str) -> Sidecar {
-        let sidecar = self.launch(allow, "");
-        sidecar.wait_until("asked", || {
-            self.exchange
-                .requests()
-                .keys()
-                .any(|route| route.ends_with("time"))
-        });
-        sidecar
-    }
-
-    /// The section `outbound` that leads to it.
-    pub fn outbound(&self, allow: &str, more: &str) -> String {
-        self.outbound_with("", allow, more)
-    }
-
-    fn outbound_with(&self, endpoints: &str, allow: &str, more: &str) -> String {
-        format!(
-            "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n      rest: {{ url: \"{}\", ca_file: ca.pem, stand_in: true }}\n{endpoints}    allow: {allow}\n{SIGN}{more}",
-            self.exchange.rest_url()
-        )
-    }
-
-    /// A sidecar that leads to all its interfaces.
-    pub fn sockets(&self, allow: &str) -> Sidecar {
-        let url = self.exchange.rest_url().replacen("https", "wss", 1);
-        let [api, streams] = ["ws_api", "streams"].map(|role| {
-            format!("      {role}: {{ url: \"{url}\", ca_file: ca.pem, stand_in: true }}\n")
-        });
-        self.lead(&self.outbound_with(&format!("{api}{streams}"), allow, ""))
-    }
-
-    fn launch(&self, allow: &str, more: &str) -> Sidecar {
-        self.lead(&self.outbound(allow, more))
-    }
-
-    fn lead(&self, top: &str) -> Sidecar {
-        let files = [("ca.pem", self.exchange.root_pem())];
-        Sidecar::start(&Setup {
-            top,
-            files: &files,
-            env: SECRETS,
-            ..Setup::new("http://127.0.0.1:9", ROUTES)
-        })
-    }
-}
-
-/// A way in that nothing comes by.
-pub const ROUTES: &str = "  routes: [{ name: none, match: { path: /none }, anonymous: true }]\n";
-
-/// The listener of the way out.
-pub fn out(sidecar: &Sidecar) -> SocketAddr {
-    sidecar.listener("outbound/binance")
-}
-
-/// A request on a connection of its own; `headers` are whole lines.
-pub fn ask(at: SocketAddr, method: &str, target: &str, headers: &str, body: &str) -> Response {
-    let length = match body {
-        "" => String::new(),
-        body => format!("Content-Length: {}\r\n", body.len()),
-    };
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{headers}{length}\r\n{body}"
-    );
-    Wire::connect(at).ask(request).unwrap()
-}
-
-/// `GET` without more.
-pub fn get(at: SocketAddr, target: &str) -> Response {
-    ask(at, "GET", target, "", "")
-}
-
 /// An answer of JSON.
 pub fn json(status: u16, body: &str) -> Vec<Act> {
     let length = body.len();
     vec![send(format!(
         "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     ))]
-}
-
-fn identity() -> (String, ServerConfig) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let ca = params.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(params, key);
-    let own = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&own, &issuer).unwrap();
-    let chain = vec![CertificateDer::from(leaf)];
-    let key = PrivateKeyDer::try_from(own.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    (ca, config)
 }
 
 /// Ends TLS, and hands the bytes on.

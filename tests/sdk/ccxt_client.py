@@ -4,7 +4,7 @@ import asyncio
 
 import ccxt.pro
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect, part
+from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, expect, part
 
 SYMBOL = "BTC/USDT"
 
@@ -14,6 +14,7 @@ def through_the_sidecar():
         {
             "apiKey": DUMMY_KEY,
             "secret": DUMMY_SECRET,
+            "timeout": PATIENCE * 1000,
             # Both would call /sapi, which the sidecar refuses unless it is opened by name.
             "options": {"fetchCurrencies": False, "fetchMargins": False, "fetchMarkets": {"types": ["spot"]}, "defaultType": "spot"},
         }
@@ -48,12 +49,12 @@ async def refused(exchange, steps):
 
 async def sockets(exchange, steps):
     await exchange.load_markets()
-    await steps.wait("trade", asyncio.wait_for(exchange.watch_trades(SYMBOL), 10))
+    await steps.wait("trade", asyncio.wait_for(exchange.watch_trades(SYMBOL), PATIENCE))
     # As watch_orders does by itself, but before there is an order to be heard of.
     await exchange.authenticate({"type": "spot"})
     watched = asyncio.ensure_future(exchange.watch_orders(SYMBOL))
     placed = await steps.wait("place", exchange.create_order_ws(SYMBOL, "limit", "buy", 0.01, 10000.5))
-    await steps.wait("order_event", asyncio.wait_for(watched, 10))
+    await steps.wait("order_event", asyncio.wait_for(watched, PATIENCE))
     await steps.wait("cancel", exchange.cancel_order_ws(placed["id"], SYMBOL))
 
 

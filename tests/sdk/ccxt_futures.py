@@ -4,7 +4,7 @@ import asyncio
 
 import ccxt.pro
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect, part
+from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, expect, part
 
 # What sets the two apart: the class, where its paths begin, its kind of contract, and what is traded.
 MARKETS = {
@@ -47,7 +47,7 @@ async def walk(exchange, steps, symbol, code, amount):
 
 async def run(steps, market):
     make, name, kind, symbol, code, amount = MARKETS[market]
-    exchange = through_the_sidecar(make({"apiKey": DUMMY_KEY, "secret": DUMMY_SECRET}), name, kind)
+    exchange = through_the_sidecar(make({"apiKey": DUMMY_KEY, "secret": DUMMY_SECRET, "timeout": PATIENCE * 1000}), name, kind)
     try:
         await walk(exchange, steps, symbol, code, amount)
     finally:

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// What a caller was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
+    /// Which caller.
+    pub caller: usize,
     /// The status, and our reason or else the exchange's code.
     pub told: String,
     /// Whether it was an order.
@@ -25,48 +27,81 @@ pub struct Outcome {
 
 /// Callers at work.
 pub struct Crowd {
-    callers: Vec<JoinHandle<Vec<Outcome>>>,
-    over: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
+    callers: Vec<JoinHandle<()>>,
+    talk: Arc<Talk>,
+}
+
+/// What was answered so far, and whether there is more to ask.
+#[derive(Default)]
+struct Talk {
+    over: AtomicBool,
+    outcomes: Mutex<Vec<Outcome>>,
 }
 
 impl Crowd {
     /// So many, who ask for their account and place an order in turn until they are told to stop.
     pub fn start(at: SocketAddr, count: usize) -> Self {
-        let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let callers = (0..count).map(|_| {
-            let (over, answered) = (Arc::clone(&over), Arc::clone(&answered));
-            thread::spawn(move || push(at, &over, &answered))
+        let talk = Arc::<Talk>::default();
+        let callers = (0..count).map(|caller| {
+            let talk = Arc::clone(&talk);
+            thread::spawn(move || push(at, caller, &talk))
         });
         Self {
             callers: callers.collect(),
-            over,
-            answered,
+            talk,
         }
+    }
+
+    /// How many answers said so by now.
+    pub fn count(&self, told: &str) -> usize {
+        let outcomes = self.talk.outcomes.lock().unwrap();
+        outcomes.iter().filter(|one| one.told == told).count()
     }
 
     /// Waits for so many more answers.
     pub fn wait_for(&self, count: usize) {
-        let goal = self.answered.load(Ordering::SeqCst) + count;
-        wait_until("answered", || self.answered.load(Ordering::SeqCst) >= goal);
+        let so_far = || self.talk.outcomes.lock().unwrap().len();
+        let goal = so_far() + count;
+        wait_until("answered", || so_far() >= goal);
+    }
+
+    /// Waits for so many more answers that say so.
+    pub fn wait_for_told(&self, told: &str, count: usize) {
+        let goal = self.count(told) + count;
+        wait_until(told, || self.count(told) >= goal);
+    }
+
+    /// Waits until each caller has been answered twice: the second time to what it has asked after this was called.
+    pub fn settle(&self) {
+        let so_far = || {
+            let mut counts = vec![0; self.callers.len()];
+            for outcome in &*self.talk.outcomes.lock().unwrap() {
+                counts[outcome.caller] += 1;
+            }
+            counts
+        };
+        let before = so_far();
+        wait_until("settled", || {
+            let mut pairs = so_far().into_iter().zip(&before);
+            pairs.all(|(now, before)| now >= before + 2)
+        });
     }
 
     /// Tells them to stop, and gives what they were answered.
     pub fn stop(self) -> Vec<Outcome> {
-        self.over.store(true, Ordering::SeqCst);
-        let all = self
-            .callers
-            .into_iter()
-            .map(|caller| caller.join().unwrap());
-        all.flatten().collect()
+        self.talk.over.store(true, Ordering::SeqCst);
+        for caller in self.callers {
+            caller.join().unwrap();
+        }
+        let outcomes = self.talk.outcomes.lock().unwrap();
+        outcomes.clone()
     }
 }
 
-fn push(at: SocketAddr, over: &AtomicBool, answered: &AtomicUsize) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
+fn push(at: SocketAddr, caller: usize, talk: &Talk) {
     let mut wire = Wire::connect(at);
     for turn in 0.. {
-        if over.load(Ordering::SeqCst) {
+        if talk.over.load(Ordering::SeqCst) {
             break;
         }
         let order = turn % 2 == 1;
@@ -96,14 +131,17 @@ fn push(at: SocketAddr, over: &AtomicBool, answered: &AtomicUsize) -> Vec<Outcom
             Err(NoAnswer::Closed) => "closed".to_owned(),
             Err(other) => format!("{other:?}"),
         };
-        outcomes.push(Outcome { told, order });
-        answered.fetch_add(1, Ordering::SeqCst);
+        let outcome = Outcome {
+            caller,
+            told,
+            order,
+        };
+        talk.outcomes.lock().unwrap().push(outcome);
         if ends {
             wire = Wire::connect(at);
         }
         thread::sleep(PAUSE);
     }
-    outcomes
 }
 
 /// How often each thing was told.

@@ -7,7 +7,7 @@ use outrider::roles::demo::exchange::Market;
 use serde_json::json;
 
 use crate::python::{assert_steps, run};
-use crate::world::{StandIn, With, ask, events, out, told, wait_for_limits};
+use crate::world::{StandIn, With, ask, out, record_of, told, wait_for_limits};
 
 /// Everything that wildcards can open: what moves money is not among it.
 const ALL: &str = "[\"WS **\", \"STREAM **\", \"STREAM *\", \"* /**\"]";
@@ -25,7 +25,7 @@ fn walk(
     expected: &[&str],
 ) {
     let stand_in = StandIn::of(market, |_| {});
-    let sidecar = stand_in.way().to(preset, ALL).start();
+    let sidecar = stand_in.way().to(preset).allow(ALL).start();
     assert_steps(&run(program, name, out(&sidecar)), expected);
     stand_in.assert_clean();
     let exchange = &stand_in.exchange;
@@ -106,7 +106,11 @@ fn ccxt_trades_coin_m() {
 fn a_session_is_logged_on_for_clients_that_have_no_key() {
     for market in MARKETS {
         let stand_in = StandIn::of(market.0, |_| {});
-        let mut way = stand_in.way().to(market.2, ALL).more("    log_on: true\n");
+        let mut way = stand_in
+            .way()
+            .to(market.2)
+            .allow(ALL)
+            .more("    log_on: true\n");
         way.with = With::Ed25519;
         let sidecar = way.start();
         assert_steps(
@@ -125,7 +129,7 @@ fn a_session_is_logged_on_for_clients_that_have_no_key() {
 fn what_the_markets_count_and_forbid_is_understood() {
     for (market, _, preset, root) in MARKETS {
         let stand_in = StandIn::of(market, |options| options.limits.weight_per_minute = 2_399);
-        let sidecar = stand_in.way().to(preset, ALL).start();
+        let sidecar = stand_in.way().to(preset).allow(ALL).start();
         wait_for_limits(&sidecar, &stand_in);
         let at = out(&sidecar);
         let symbol = match market {
@@ -136,30 +140,29 @@ fn what_the_markets_count_and_forbid_is_understood() {
             "{root}/v1/order?symbol={symbol}&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=50000"
         );
         let named = format!("{order}&newClientOrderId=mine");
-        assert_eq!(ask(at, "POST", &named, "", "").status, 200);
-        let again = ask(at, "POST", &named, "", "");
-        assert_eq!((again.status, &told(&again)["code"]), (400, &json!(-4116)));
-        let all = format!("{root}/v1/allOpenOrders?symbol={symbol}");
-        assert_eq!(ask(at, "DELETE", &all, "", "").status, 200);
-        stand_in.exchange.ban(Duration::from_secs(600));
-        let banned = ask(at, "POST", &order, "", "");
-        assert_eq!(
-            (banned.status, &told(&banned)["code"]),
-            (418, &json!(-1003))
-        );
-        let halted = ask(at, "DELETE", &all, "", "");
-        assert_eq!(
-            (halted.status, &told(&halted)["reason"]),
-            (429, &json!("exchange.halted"))
-        );
-        let events = events(&sidecar, 5);
-        let exchange = |at: usize| events[at]["exchange"].clone();
-        assert_eq!(exchange(0)["used"]["orders_1m"], 1);
-        let in_ten_seconds = exchange(0)["used"].get("orders_10s").is_some();
+        let asked = |method: &str, target: &str, status: u16| {
+            let answer = ask(at, method, target, "", "");
+            assert_eq!(answer.status, status, "{target}: {}", told(&answer));
+            let record = record_of(&sidecar, &answer)["exchange"].clone();
+            (told(&answer), record)
+        };
+        let (_, record) = asked("POST", &named, 200);
+        assert_eq!(record["used"]["orders_1m"], 1);
+        let in_ten_seconds = record["used"].get("orders_10s").is_some();
         assert_eq!(in_ten_seconds, market == Market::UsdM);
-        assert_eq!(exchange(1)["code"], -4116);
-        assert_eq!(exchange(2)["code"], json!(null), "200 is no error");
-        assert_eq!(exchange(4)["execution"], "not_sent");
+        let (problem, record) = asked("POST", &named, 400);
+        assert_eq!(
+            (&problem["code"], &record["code"]),
+            (&json!(-4116), &json!(-4116))
+        );
+        let all = format!("{root}/v1/allOpenOrders?symbol={symbol}");
+        let (_, record) = asked("DELETE", &all, 200);
+        assert_eq!(record.get("code"), None, "200 is no error");
+        stand_in.exchange.ban(Duration::from_secs(600));
+        assert_eq!(asked("POST", &order, 418).0["code"], -1003);
+        let (problem, record) = asked("DELETE", &all, 429);
+        assert_eq!(problem["reason"], "exchange.halted");
+        assert_eq!(record["execution"], "not_sent");
         assert_eq!(stand_in.exchange.orders_placed(), 1);
         assert_eq!(stand_in.exchange.sent_while_banned(), 0);
         stand_in.assert_clean();

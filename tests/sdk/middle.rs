@@ -8,16 +8,18 @@ use std::thread;
 use std::time::Duration;
 
 use outrider::runtime::crypto::provider;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::support::localhost::identity;
+use crate::support::wait::hang_up;
 
 /// What is done with connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +80,11 @@ impl Middle {
         }
     }
 
-    /// Does so from now on, and ends the connections that stand.
+    /// Does so from now on, ends the connections that stand, and waits until whoever had them has let go of them.
     pub fn be(&self, manner: Manner) {
-        self.manner.send_replace(manner);
+        hang_up(self.address.port(), || {
+            self.manner.send_replace(manner);
+        });
     }
 
     /// What HTTP it could read.
@@ -177,27 +181,6 @@ async fn limited(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unp
             return;
         }
     }
-}
-
-/// An authority, and a server for `localhost` that it vouches for.
-fn identity() -> (String, ServerConfig) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let ca = params.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(params, key);
-    let own = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&own, &issuer).unwrap();
-    let chain = vec![CertificateDer::from(leaf)];
-    let key = PrivateKeyDer::try_from(own.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    (ca, config)
 }
 
 fn trusting(roots: &str) -> ClientConfig {

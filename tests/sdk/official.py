@@ -9,7 +9,7 @@ from binance_common.configuration import (
 )
 from binance_sdk_spot.spot import Spot
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, answer, expect, part
+from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, answer, expect, part
 
 ORDER = {
     "symbol": "BTCUSDT",
@@ -48,10 +48,10 @@ async def sockets(client, steps):
     steps.tell("user_stream", subscribed.response)
     placed = await steps.wait("place", answer(api.order_place(**ORDER)))
     order_id = placed.result.order_id
-    await steps.wait("order_event", asyncio.wait_for(events.get(), 10))
+    await steps.wait("order_event", asyncio.wait_for(events.get(), PATIENCE))
     await steps.wait("open_orders", answer(api.open_orders_status(symbol="BTCUSDT")))
     await steps.wait("cancel", answer(api.order_cancel(symbol="BTCUSDT", order_id=order_id)))
-    await steps.wait("cancel_event", asyncio.wait_for(events.get(), 10))
+    await steps.wait("cancel_event", asyncio.wait_for(events.get(), PATIENCE))
     await api.close_connection(close_session=True)
 
 
@@ -61,7 +61,7 @@ async def streams(client, steps):
     events = asyncio.Queue()
     stream = await api.trade(symbol="btcusdt")
     stream.on("message", lambda event: events.put_nowait(event))
-    await steps.wait("trade", asyncio.wait_for(events.get(), 10))
+    await steps.wait("trade", asyncio.wait_for(events.get(), PATIENCE))
     await api.close_connection(close_session=True)
 
 
@@ -81,8 +81,8 @@ def main():
     steps = Steps()
     keys = {"api_key": DUMMY_KEY, "api_secret": DUMMY_SECRET}
     client = Spot(
-        config_rest_api=ConfigurationRestAPI(**keys, base_path=SIDECAR, timeout=5000, retries=0),
-        config_ws_api=ConfigurationWebSocketAPI(**keys, stream_url=f"{SOCKETS}/ws-api/v3"),
+        config_rest_api=ConfigurationRestAPI(**keys, base_path=SIDECAR, timeout=PATIENCE * 1000, retries=0),
+        config_ws_api=ConfigurationWebSocketAPI(**keys, timeout=PATIENCE * 1000, stream_url=f"{SOCKETS}/ws-api/v3"),
         config_ws_streams=ConfigurationWebSocketStreams(stream_url=SOCKETS),
     )
     parts = {"rest": rest, "refused": refused, "sockets": sockets, "streams": streams}

@@ -11,7 +11,7 @@ from binance_common.utils import send_request
 from binance_sdk_derivatives_trading_coin_futures import DerivativesTradingCoinFutures
 from binance_sdk_derivatives_trading_usds_futures import DerivativesTradingUsdsFutures
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, answer, expect, part
+from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, answer, expect, part
 
 # What sets the two apart: the SDK, its WebSocket API, what is traded, and what it calls the account.
 MARKETS = {
@@ -81,8 +81,8 @@ async def run(steps, market):
     order = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "time_in_force": "GTC", "quantity": quantity, "price": 10000.5}
     keys = {"api_key": DUMMY_KEY, "api_secret": DUMMY_SECRET}
     client = sdk(
-        config_rest_api=ConfigurationRestAPI(**keys, base_path=SIDECAR, timeout=20000, retries=0),
-        config_ws_api=ConfigurationWebSocketAPI(**keys, stream_url=f"{SOCKETS}{path}"),
+        config_rest_api=ConfigurationRestAPI(**keys, base_path=SIDECAR, timeout=PATIENCE * 1000, retries=0),
+        config_ws_api=ConfigurationWebSocketAPI(**keys, timeout=PATIENCE * 1000, stream_url=f"{SOCKETS}{path}"),
         config_ws_streams=ConfigurationWebSocketStreams(stream_url=SOCKETS),
     )
     listen_key = await rest(client.rest_api, steps, order, account)

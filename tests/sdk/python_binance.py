@@ -3,8 +3,9 @@
 import asyncio
 
 from binance import AsyncClient, BinanceSocketManager, Client
+from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 
-from steps import DUMMY_KEY, DUMMY_SECRET, SIDECAR, SOCKETS, Steps, expect, part
+from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, expect, part
 
 ORDER = {
     "symbol": "BTCUSDT",
@@ -18,6 +19,7 @@ ORDER = {
 
 def rest_client():
     Client.API_URL = f"{SIDECAR}/api"
+    Client.REQUEST_TIMEOUT = PATIENCE
     return Client(DUMMY_KEY, DUMMY_SECRET, ping=False)
 
 
@@ -50,6 +52,9 @@ async def refused(steps):
 
 def socket_client():
     AsyncClient.API_URL = f"{SIDECAR}/api"
+    AsyncClient.REQUEST_TIMEOUT = PATIENCE
+    # How long it waits for an answer, and until it takes a stream for silent.
+    ReconnectingWebsocket.TIMEOUT = PATIENCE
     AsyncClient.WS_API_URL = f"{SOCKETS}/ws-api/v3"
     BinanceSocketManager.STREAM_URL = f"{SOCKETS}/"
     return AsyncClient(DUMMY_KEY, DUMMY_SECRET)
@@ -60,10 +65,10 @@ async def sockets(steps):
     await client.ping()
     manager = BinanceSocketManager(client)
     async with manager.trade_socket("BTCUSDT") as trades:
-        await steps.wait("trade", asyncio.wait_for(trades.recv(), 10))
+        await steps.wait("trade", asyncio.wait_for(trades.recv(), PATIENCE))
     async with manager.user_socket() as user:
         placed = await steps.wait("place", client.ws_create_order(**ORDER))
-        await steps.wait("order_event", asyncio.wait_for(user.recv(), 10))
+        await steps.wait("order_event", asyncio.wait_for(user.recv(), PATIENCE))
         cancel = client.ws_cancel_order(symbol="BTCUSDT", orderId=placed["orderId"])
         await steps.wait("cancel", cancel)
     await client.close_connection()

@@ -3,7 +3,7 @@
 use outrider::roles::demo::exchange::Shown;
 
 use crate::crowd::{Crowd, tally};
-use crate::world::{StandIn, generous, get, out, pins, place, reload, wait_for_limits};
+use crate::world::{StandIn, generous, get, out, pins, place, reload, wait_for_limits, wait_until};
 
 /// Callers at the same time.
 const CALLERS: usize = 6;
@@ -25,8 +25,8 @@ fn pins_are_reported_enforced_and_changed_under_load_without_a_failed_request() 
     let change = |lines: &str| reload(&sidecar, lines);
     change(&pins(&[&keys.other_root, &keys.backup_leaf], "report"));
     crowd.wait_for(MEANWHILE);
-    let reported = sidecar.metric("outrider_pin_mismatch_total", &["report"]);
-    assert!(reported > 0.0);
+    let mismatches = |mode| sidecar.metric("outrider_pin_mismatch_total", &[mode]);
+    wait_until("reported", || mismatches("report") > 0.0);
 
     change(&pins(&[&keys.root, &keys.backup_root], "enforce"));
     crowd.wait_for(MEANWHILE);
@@ -48,10 +48,7 @@ fn pins_are_reported_enforced_and_changed_under_load_without_a_failed_request() 
         "no connection was kept"
     );
     assert_eq!(stand_in.exchange.resumed_handshakes(), 0);
-    assert_eq!(
-        sidecar.metric("outrider_pin_mismatch_total", &["enforce"]),
-        0.0
-    );
+    assert_eq!(mismatches("enforce"), 0.0);
     let orders = outcomes.iter().filter(|outcome| outcome.order).count();
     assert_eq!(stand_in.exchange.orders_placed(), orders as u64);
     stand_in.assert_clean();
@@ -61,5 +58,5 @@ fn pins_are_reported_enforced_and_changed_under_load_without_a_failed_request() 
     stand_in.hang_up();
     assert_eq!(get(out(&sidecar), "/api/v3/account").status, 502);
     assert_eq!(place(out(&sidecar)).status, 503);
-    assert!(sidecar.metric("outrider_pin_mismatch_total", &["enforce"]) > 0.0);
+    assert!(mismatches("enforce") > 0.0);
 }

@@ -14,6 +14,9 @@ DUMMY_SECRET = "s" * 64
 SIDECAR = os.environ["OUTRIDER_SIDECAR"]
 SOCKETS = SIDECAR.replace("http://", "ws://")
 
+# How many seconds a client waits for what must come, on a machine that is busy with other things.
+PATIENCE = 20
+
 # What the exchange calls a refusal of credentials that a client sends by itself, and what is said of it.
 CODE = -1101
 MESSAGE = "Send no key, time or signature of your own"

@@ -5,11 +5,10 @@ use serde_json::Value;
 
 use crate::middle::{Manner, Middle};
 use crate::support::sidecar::Sidecar;
-use crate::world::{KEY, StandIn, events, get, out, pins, place, told};
+use crate::world::{KEY, StandIn, get, out, pins, place, record_of, told, wait_until};
 
 /// An order is answered and recorded as not sent, for this cause.
 fn assert_not_sent(sidecar: &Sidecar, cause: &str, what: &str) {
-    let before = events(sidecar, 0).len();
     let answer = place(out(sidecar));
     let told = told(&answer);
     assert_eq!(
@@ -27,8 +26,7 @@ fn assert_not_sent(sidecar: &Sidecar, cause: &str, what: &str) {
         ),
         "{what}: {told}"
     );
-    let events = events(sidecar, before + 1);
-    let event = events.last().unwrap();
+    let event = record_of(sidecar, &answer);
     assert_eq!(
         event["exchange"]["execution"], "not_sent",
         "{what}: {event}"
@@ -104,11 +102,10 @@ fn an_intruder_whose_authority_is_trusted_reads_nothing() {
     assert_eq!(place(out(&sidecar)).status, 200);
 
     middle.be(Manner::Intercept);
-    stand_in.hang_up();
     assert_refused(&sidecar, "upstream.pin_mismatch", "intercepted");
     assert_not_sent(&sidecar, "upstream.pin_mismatch", "intercepted");
     assert_eq!(middle.heard(), Vec::<u8>::new());
-    assert!(middle.refused() >= 2);
+    wait_until("refused", || middle.refused() >= 2);
     assert_eq!(stand_in.exchange.orders_placed(), 1);
     let missed = sidecar.metric("outrider_pin_mismatch_total", &["enforce"]);
     assert!(missed >= 2.0, "{missed}");

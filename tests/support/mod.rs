@@ -1,4 +1,5 @@
-//! What the whole-program tests stand on: the real binary, a scripted service behind it, and raw bytes in front of it.
+//! What the whole-program tests stand on: the real binary, a scripted service or a stand-in exchange
+//! behind it, and raw bytes in front of it.
 //! Nothing here knows what a test expects of the proxy.
 
 #![allow(
@@ -15,9 +16,14 @@
     reason = "a test that cannot set up its world stops with a panic, and waits by the real clock"
 )]
 
+pub mod calls;
 pub mod case;
+pub mod exchange;
+pub mod localhost;
 pub mod oracle;
 pub mod origin;
+pub mod setup;
 pub mod sidecar;
 pub mod tokens;
+pub mod wait;
 pub mod wire;

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub use super::case::{Case, Want};
 use super::origin::{Origin, Received};
 use super::sidecar::{Setup, Sidecar};
-use super::wire::{NoAnswer, PATIENCE, QUIET, Response, Wire, describe, shown};
+use super::wire::{NoAnswer, PATIENCE, Response, SILENCE, Wire, describe, shown};
 
 /// The path of the request that shows that others are still answered. Every stage has an anonymous route for it.
 pub const PROBE: &str = "/probe";
@@ -114,7 +114,7 @@ impl Stage {
             .first()
             .is_some_and(|piece| piece.starts_with(b"HEAD "));
         let cut = matches!(case.want, Want::Cut { .. });
-        let first = if cut { QUIET } else { PATIENCE };
+        let first = if cut { SILENCE } else { PATIENCE };
         let mut answer = wire.answer_to(head_only, first);
         if matches!(answer, Err(NoAnswer::Late(_))) {
             wire.finish();
@@ -229,7 +229,7 @@ impl Stage {
 
     /// The number of open sockets, once nothing changes any more.
     fn sockets_at_rest(&self) -> usize {
-        let until = Instant::now() + Duration::from_secs(2);
+        let until = Instant::now() + PATIENCE;
         loop {
             let sockets = self.sidecar.sockets();
             thread::sleep(Duration::from_millis(20));

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use super::wire::{dechunk, head_length, header_line};
 
@@ -87,6 +88,30 @@ struct Shared {
     log: Mutex<Log>,
     changed: Condvar,
     script: Mutex<Script>,
+}
+
+/// A port of this machine on which nobody listens, and which nobody else gets.
+pub struct Vacant {
+    /// Whoever connects is refused.
+    pub address: SocketAddr,
+    socket: Socket,
+}
+
+impl Vacant {
+    /// A port of the system's choice.
+    pub fn take() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        Self { address, socket }
+    }
+
+    /// Listens on it from now on.
+    pub fn listen(self) -> TcpListener {
+        self.socket.listen(128).unwrap();
+        self.socket.into()
+    }
 }
 
 /// A running service. Its threads end with their connections.

@@ -13,114 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::wire::{PATIENCE, Response, Wire};
-
-/// How long a sidecar may take from its start to its first answer, on a busy machine.
-const START: Duration = Duration::from_secs(20);
-/// How long it may take to stop before it is killed.
-const STOP: Duration = Duration::from_secs(10);
-
-/// What a sidecar is started with.
-pub struct Setup<'a> {
-    /// `forward_to`.
-    pub forward_to: &'a str,
-    /// Lines below `inbound:`, each indented by two blanks.
-    pub inbound: &'a str,
-    /// Lines at the top level.
-    pub top: &'a str,
-    /// How many workers.
-    pub workers: u32,
-    /// Further entries of `audit`, such as `segment_bytes_max: 64KiB`.
-    pub audit: &'a str,
-    /// `inbound.listen`.
-    pub listen: &'a str,
-    /// Files beside the configuration.
-    pub files: &'a [(&'a str, &'a str)],
-    /// How many files the process may open.
-    pub open_files: Option<u32>,
-    /// Variables of the environment; there are no others.
-    pub env: &'a [(&'a str, &'a str)],
-}
-
-/// Tests do not wait for clients that are not there, and look for every record.
-const FOR_TESTS: &[(&str, &str)] = &[
-    ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s"),
-    ("OUTRIDER_AUDIT__REFUSALS_PER_MINUTE", "1000000"),
-];
-
-impl<'a> Setup<'a> {
-    /// One worker, nothing beside the configuration.
-    pub const fn new(forward_to: &'a str, inbound: &'a str) -> Self {
-        Self {
-            forward_to,
-            inbound,
-            top: "",
-            workers: 1,
-            audit: "",
-            listen: "127.0.0.1:0",
-            files: &[],
-            open_files: None,
-            env: FOR_TESTS,
-        }
-    }
-
-    fn command(&self, folder: &TempDir) -> Command {
-        let binary = env!("CARGO_BIN_EXE_outrider");
-        let mut command = match self.open_files {
-            None => Command::new(binary),
-            Some(count) => {
-                let mut shell = Command::new("sh");
-                let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
-                shell.args(["-c", &script, binary]);
-                shell
-            }
-        };
-        command
-            .args(["proxy", "-c"])
-            .arg(folder.path().join("sidecar.yaml"))
-            .env_clear()
-            .envs(self.env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    /// Only starts the process; it may be anywhere on its way.
-    pub fn spawn(&self) -> (TempDir, Child) {
-        let folder = self.lay_out();
-        let child = self.command(&folder).spawn().unwrap();
-        (folder, child)
-    }
-
-    fn lay_out(&self) -> TempDir {
-        self.lay_out_in(tempfile::tempdir().unwrap())
-    }
-
-    fn lay_out_in(&self, folder: TempDir) -> TempDir {
-        for (name, text) in self.files {
-            fs::write(folder.path().join(name), text).unwrap();
-        }
-        let yaml = self.yaml(&folder.path().join("spool"));
-        fs::write(folder.path().join("sidecar.yaml"), yaml).unwrap();
-        folder
-    }
-
-    /// The text of the configuration.
-    pub fn yaml(&self, spool: &Path) -> String {
-        format!(
-            "service: order-gateway\nworkers: {}\nhealth: {{ listen: 127.0.0.1:0 }}\naudit: {{ spool: {}, {} }}\n{}\n\
-             inbound:\n  listen: {}\n  forward_to: {}\n{}\n",
-            self.workers,
-            spool.display(),
-            self.audit,
-            self.top,
-            self.listen,
-            self.forward_to,
-            self.inbound
-        )
-    }
-}
+pub use super::setup::Setup;
+use super::wire::{NoAnswer, PATIENCE, Response, Wire};
 
 /// A running sidecar.
 pub struct Sidecar {
@@ -193,7 +87,7 @@ impl Sidecar {
     pub fn fails_to_start(setup: &Setup<'_>) -> (Option<i32>, String) {
         let folder = setup.lay_out();
         let mut child = setup.command(&folder).spawn().unwrap();
-        let until = Instant::now() + START;
+        let until = Instant::now() + PATIENCE;
         while child.try_wait().unwrap().is_none() {
             if Instant::now() > until {
                 child.kill().unwrap();
@@ -213,18 +107,34 @@ impl Sidecar {
         Wire::connect(self.inbound)
     }
 
-    /// `GET` on the health listener.
+    /// `GET` on the health listener. Whoever takes long between connecting and asking is hung up on, as its timeout
+    /// says: then it is asked again.
     pub fn ask_health(&self, target: &str) -> Response {
-        let mut wire = Wire::connect(self.health);
         let host = self.health;
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        wire.ask(request).unwrap()
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = Wire::connect(host).ask(&request);
+            if answer == Err(NoAnswer::Closed) && Instant::now() < until {
+                continue;
+            }
+            return answer.unwrap();
+        }
     }
 
     /// Where another listener is, by its name in the log.
     pub fn listener(&self, name: &str) -> SocketAddr {
-        let text = self.stdout();
-        listener(&text, name).unwrap()
+        let mut found = None;
+        self.wait_until(name, || {
+            found = listener(&self.stdout(), name);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Waits until the log says this.
+    pub fn wait_for_log(&self, text: &str) {
+        self.wait_until(text, || self.stdout().contains(text));
     }
 
     /// The text of `/metrics`.
@@ -322,6 +232,16 @@ impl Sidecar {
         number(11) + number(12)
     }
 
+    /// Waits until it uses less than a fifth of one processor, as it never would in a loop that spins.
+    pub fn wait_until_it_rests(&self) {
+        self.wait_until("at rest", || {
+            let (begun, ticks) = (Instant::now(), self.cpu_ticks());
+            thread::sleep(Duration::from_secs(1));
+            // A tick is a hundredth of a second.
+            u128::from(self.cpu_ticks() - ticks) * 50 < begun.elapsed().as_millis()
+        });
+    }
+
     /// Whether the process runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
@@ -354,7 +274,7 @@ impl Sidecar {
 
     /// Waits for the end of the process.
     pub fn wait(&mut self) -> ExitStatus {
-        let until = Instant::now() + STOP;
+        let until = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
@@ -393,7 +313,7 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal("TERM");
-            let until = Instant::now() + STOP;
+            let until = Instant::now() + PATIENCE;
             while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
                 thread::sleep(Duration::from_millis(2));
             }
@@ -445,7 +365,7 @@ impl Output {
 
     /// The address in the log line that says that `listener` listens.
     fn listening(&self, listener: &str, child: &mut Child) -> SocketAddr {
-        let until = Instant::now() + START;
+        let until = Instant::now() + PATIENCE;
         let mut texts = self.text.lock().unwrap();
         loop {
             if let Some(address) = self::listener(&texts.stdout, listener) {

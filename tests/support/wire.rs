@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-/// How long a test waits for something that must come.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a test waits for something that must come: so long that no machine is too slow, and a hang is still a failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a test waits to see that nothing comes.
 pub const QUIET: Duration = Duration::from_millis(150);
+/// After so long a proxy that has said nothing waits for more. A busy one may take its time for an answer.
+pub const SILENCE: Duration = Duration::from_secs(3);
+/// How long a service of a test holds what must end without it: for ever, as far as a test goes.
+pub const HOLD: Duration = Duration::from_secs(3600);
 
 /// One connection to the sidecar.
 pub struct Wire {
@@ -33,7 +37,7 @@ pub enum NoAnswer {
 }
 
 /// One answer, as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// `HTTP/1.1`.
     pub version: String,

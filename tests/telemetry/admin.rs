@@ -2,6 +2,7 @@
 //! Cases 142 and 143 of the shared bypass cases: other listeners have none of it, and it never answers in HTML.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -114,6 +115,7 @@ fn the_query_of_a_key_url_is_told_nowhere() {
         top: "admin: { listen: \"127.0.0.1:0\" }",
         ..Setup::new(&origin.url, &inbound)
     };
+    let begun = Instant::now();
     let sidecar = Sidecar::start(&setup);
     assert_eq!(issuer.since(0)[0].target, "/keys?code=canary-9d");
     let admin = sidecar.listener("admin");
@@ -124,8 +126,9 @@ fn the_query_of_a_key_url_is_told_nowhere() {
         (&"test-key".into(), &"url".into())
     );
     assert!(key["origin"].as_str().unwrap().starts_with(&url), "{key}");
+    let age = key["age_seconds"].as_u64();
     assert!(
-        key["age_seconds"].as_u64().is_some_and(|age| age < 60),
+        age.is_some_and(|age| age <= begun.elapsed().as_secs()),
         "{key}"
     );
     for page in [
@@ -173,15 +176,14 @@ fn orders_are_posted_and_every_one_is_evidence() {
     assert_eq!(ask(admin, "POST", "/loglevel").status, 400);
     assert_eq!(ask(admin, "POST", "/drain?now").status, 400);
     assert_eq!(ask(admin, "POST", "/loglevel?level=error").status, 200);
-    let quiet = sidecar.stdout().lines().count();
     assert_eq!(ask(admin, "POST", "/drain").status, 200);
-    assert_eq!(
-        sidecar.stdout().lines().count(),
-        quiet,
+    assert_eq!(ask(admin, "POST", "/loglevel?level=info").status, 200);
+    // The log is read in its order: with its last line every one before is there.
+    sidecar.wait_for_log("the log level was changed");
+    assert!(
+        !sidecar.stdout().contains("not ready from now on"),
         "what is below error is not logged"
     );
-    assert_eq!(ask(admin, "POST", "/loglevel?level=info").status, 200);
-    sidecar.wait_until("logged again", || sidecar.stdout().lines().count() > quiet);
 
     assert_eq!(sidecar.ask_health("/readyz").status, 503);
     assert!(sidecar.metric("outrider_draining", &[]) > 0.5);
@@ -199,15 +201,12 @@ fn orders_are_posted_and_every_one_is_evidence() {
             .filter(|event| event["outcome"] == outcome)
             .count()
     };
-    sidecar.wait_until("recorded", || told("admin.loglevel", "success") == 2);
-    assert_eq!(told("admin.loglevel", "failure"), 2);
-    assert_eq!(
-        (
-            told("admin.drain", "success"),
-            told("admin.drain", "failure")
-        ),
-        (1, 1)
-    );
+    for (order, count) in [("admin.loglevel", 2), ("admin.drain", 1)] {
+        for outcome in ["success", "failure"] {
+            sidecar.wait_until(order, || told(order, outcome) >= count);
+            assert_eq!(told(order, outcome), count, "{order} {outcome}");
+        }
+    }
     let event = &of_type(&sidecar.audit(), "admin.loglevel")[0];
     assert_eq!(event["admin"]["argument"], "level=loud");
     assert!(

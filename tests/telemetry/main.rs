@@ -24,7 +24,11 @@ mod authority;
 mod client;
 
 #[path = "../outbound/world.rs"]
-#[allow(dead_code, reason = "not every kind of exchange is needed here")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "not every kind of exchange is needed here"
+)]
 mod outbound;
 
 mod admin;
@@ -64,8 +68,13 @@ pub fn world(environment: &[(&str, &str)]) -> (Sidecar, Origin) {
     let origin = Origin::start();
     let keys = support::tokens::Issuer::new(2048).jwks();
     let files = [("keys.json", keys.as_str())];
-    let no_pause = ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s");
-    let environment = [environment, &[no_pause]].concat();
+    // Nobody waits for clients that are not there; connections stay, however much time passes between two looks at them.
+    let times = [
+        ("OUTRIDER_INBOUND__TIMEOUTS__DRAIN_PAUSE", "0s"),
+        ("OUTRIDER_INBOUND__TIMEOUTS__HEAD", "1h"),
+        ("OUTRIDER_INBOUND__TIMEOUTS__UPSTREAM_IDLE", "1h"),
+    ];
+    let environment = [environment, &times].concat();
     let setup = Setup {
         files: &files,
         top: "admin: { listen: \"127.0.0.1:0\" }",

@@ -20,18 +20,27 @@ fn the_page_describes_every_family_and_no_other() {
     sidecar.wait_until("counted", || {
         sidecar.metric("outrider_requests_total", &[]) > 3.5
     });
-    let mut families = shown(&sidecar.metrics());
     // What only a listener with TLS has, and what only a way out.
     let (secret, _certificates, _origin) = crate::tls::world();
     let (way_out, _exchange) = crate::exchanges::busy();
-    for (name, (kind, labels)) in [&secret, &way_out]
-        .iter()
-        .flat_map(|sidecar| shown(&sidecar.metrics()))
-    {
-        let known = families.entry(name).or_insert((kind, BTreeSet::new()));
-        known.1.extend(labels);
-    }
     let described = described();
+    let mut families = Families::new();
+    // Some are there only after what they count has ended.
+    sidecar.wait_until("every family", || {
+        for (name, (kind, labels)) in [&sidecar, &secret, &way_out]
+            .iter()
+            .flat_map(|sidecar| shown(&sidecar.metrics()))
+        {
+            let known = families.entry(name).or_insert((kind, BTreeSet::new()));
+            known.1.extend(labels);
+        }
+        let there = |(name, (_, labels)): (&String, &(String, BTreeSet<String>))| {
+            families
+                .get(name)
+                .is_some_and(|(_, shown)| shown.is_superset(labels))
+        };
+        described.iter().all(there)
+    });
     for (name, (kind, labels)) in &families {
         let Some((told_kind, told_labels)) = described.get(name) else {
             panic!("docs/metrics.md has no row for {name}");
@@ -139,6 +148,8 @@ fn tokens_found_and_not_found_are_counted() {
     }
     // Asked twice: what was shown once must not be counted again.
     for _ in 0..2 {
+        let counted = || sidecar.metric("outrider_token_cache_total", &[]);
+        sidecar.wait_until("counted", || counted() > 2.5);
         let hits = sidecar.metric("outrider_token_cache_total", &["hit"]);
         let misses = sidecar.metric("outrider_token_cache_total", &["miss"]);
         assert_eq!((hits.round(), misses.round()), (2.0, 1.0));
@@ -171,7 +182,7 @@ fn another_service_after_a_reload_has_series_of_its_own() {
         sidecar.metric("outrider_config_reloads_total", &["success"]) > 0.5
     });
     ask("/orders/2");
-    sidecar.wait_until("counted", || count(&second) > 0.5);
+    sidecar.wait_until("counted", || count(&first) > 0.5 && count(&second) > 0.5);
     assert_eq!((count(&first).round(), count(&second).round()), (1.0, 1.0));
 }
 

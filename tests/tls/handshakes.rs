@@ -2,13 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use rustls::version::{TLS12, TLS13};
 
 use crate::authority::Authority;
 use crate::client::Client;
 use crate::sidecar::{Sidecar, refusals};
+use crate::support::wire::PATIENCE;
 
 const OPEN: &str = "routes: [{ name: all, match: { path: '/**' }, anonymous: true }]";
 
@@ -108,12 +108,11 @@ fn sessions_are_resumed_and_http_1_1_is_the_protocol() {
 fn a_slow_handshake_ends_in_time_and_gives_its_place_back() {
     let authority = Authority::new("ca");
     // Long enough for an honest handshake on a machine that does much else.
-    let rest = "  bounds: { connections_max: 1 }\n  timeouts: { handshake: 3s }\n";
+    let rest = "  bounds: { connections_max: 1 }\n  timeouts: { handshake: 5s }\n";
     let sidecar = start(&authority, "", rest);
     let mut slow = TcpStream::connect(sidecar.inbound).unwrap();
     slow.write_all(&[22, 3, 1]).unwrap();
-    slow.set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
     // The only place is taken until the slow one is closed.
     assert!(matches!(slow.read(&mut [0]), Ok(0) | Err(_)));
     let client = Client::new(&authority, "orders.jts.local", None);

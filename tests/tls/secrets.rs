@@ -95,6 +95,8 @@ fn a_key_is_rotated_and_shows_nowhere() {
 
     mount(sidecar.folder(), "..v2", &next.certificate, Some(&next.key));
     wait_until("the new key", || shown() == next.der());
+    // Counted once it is in force.
+    wait_until("the count", || reloads(&sidecar, "success") > 0);
     assert_eq!(
         (reloads(&sidecar, "success"), reloads(&sidecar, "rejected")),
         (1, 0)
@@ -105,10 +107,11 @@ fn a_key_is_rotated_and_shows_nowhere() {
     wait_until("the refusal", || reloads(&sidecar, "rejected") == 1);
     assert_eq!(shown(), next.der());
     let missing = "no source has the secret `tls.key`";
-    assert!(sidecar.stdout().contains(missing), "{}", sidecar.stdout());
+    sidecar.wait_for_log(missing);
 
     mount(sidecar.folder(), "..v4", &last.certificate, Some(&last.key));
     wait_until("the last key", || shown() == last.der());
+    wait_until("the last count", || reloads(&sidecar, "success") == 2);
     let metrics = sidecar.metrics();
     assert!(
         metrics.contains("outrider_secret_changes_total 2\n"),

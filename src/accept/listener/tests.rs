@@ -50,7 +50,10 @@ async fn connections_are_served_until_the_drain() {
     assert_eq!(gate.counts().accepted, 1);
     assert_eq!(gate.free_places(), 7);
     drop(stream);
-    assert_eq!(drain.drain(Duration::from_secs(5)).await, Drained::Finished);
+    assert_eq!(
+        drain.drain(Duration::from_secs(60)).await,
+        Drained::Finished
+    );
     assert_eq!(gate.free_places(), 8);
     assert!(TcpStream::connect(address).await.is_err());
 }
@@ -98,7 +101,10 @@ async fn a_drain_ends_a_wait_for_a_place() {
     while gate.counts().waited == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(drain.drain(Duration::from_secs(5)).await, Drained::Finished);
+    assert_eq!(
+        drain.drain(Duration::from_secs(60)).await,
+        Drained::Finished
+    );
 }
 
 #[test]

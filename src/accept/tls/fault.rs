@@ -99,7 +99,7 @@ impl HandshakeFault {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Timeout => "the handshake took too long",
+            Self::Timeout => "the handshake did not end within `timeouts.handshake`",
             Self::ClearText => "not TLS; perhaps HTTP in clear text",
             Self::UnknownHost => "the client named a host that no certificate is for",
             Self::HungUp => "the peer hung up in the handshake",

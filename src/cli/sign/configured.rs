@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::Method;
 
 use super::super::outbound::{columns, denied, described, find, head};
-use super::{Refusal, SignArgs, exit, fresh, rows, why};
+use super::{Failure, SignArgs, exit, fresh, rows, why};
 use crate::config::{self, Outbound};
 use crate::model::clock::Now;
 use crate::model::denial::Denial;
@@ -17,14 +17,15 @@ use crate::roles::ways_out;
 use crate::transform::signers::{Explained, Line, Session, SignInput, Signer};
 
 /// All that is printed.
-pub(super) fn told(args: &SignArgs, now: Now) -> Result<String, Refusal> {
+pub(super) fn told(args: &SignArgs, now: Now) -> Result<String, Failure> {
     let loaded = config::load(file(args), std::env::vars_os());
-    let loaded = loaded.map_err(|report| (report.refusal(false), exit::CONFIGURATION))?;
+    let loaded =
+        loaded.map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
     let way = find(loaded, args.outbound.as_deref())?;
     match (&args.frame, &args.method, &args.target) {
         (Some(frame), _, _) => of_frame(args, &way, frame, now),
         (None, Some(method), Some(target)) => of_request(args, &way, method, target, now),
-        (None, _, _) => Err(("name a method and a target".to_owned(), exit::USAGE)),
+        (None, _, _) => Err(Failure::new(exit::USAGE, "name a method and a target")),
     }
 }
 
@@ -34,14 +35,14 @@ fn of_request(
     method: &Method,
     target: &str,
     now: Now,
-) -> Result<String, Refusal> {
+) -> Result<String, Failure> {
     let signer = signer(way);
     let rules = ways_out::rules(way, signer);
     let body = Bytes::copy_from_slice(args.body.as_bytes());
     let parts = head(method, target, &args.headers, &body);
-    let parts = parts.map_err(|why| (why, exit::USAGE))?;
+    let parts = parts.map_err(|why| Failure::new(exit::USAGE, why))?;
     let replaced = replaced(target, &args.body, &rules.own_parameters)?;
-    let refused = |denial: Box<Denial>| (denied(file(args), &denial), exit::FAILURE);
+    let refused = |denial: Box<Denial>| Failure::new(exit::FAILURE, denied(file(args), &denial));
     let Judged {
         facts,
         body,
@@ -64,7 +65,7 @@ fn of_request(
     let explained = match signer.filter(|signer| signer.signs(method, input.path)) {
         Some(signer) => {
             let explained = signer.explain(&input, &fresh(signer, now)?);
-            explained.map_err(|fault| (fault.to_string(), exit::FAILURE))?
+            explained.map_err(|fault| Failure::new(exit::FAILURE, fault.to_string()))?
         }
         None if known.security == Security::None || signer.is_some() => Explained {
             steps: Vec::new(),
@@ -82,11 +83,12 @@ fn of_request(
     Ok(columns(&lines))
 }
 
-fn of_frame(args: &SignArgs, way: &Outbound, text: &str, now: Now) -> Result<String, Refusal> {
+fn of_frame(args: &SignArgs, way: &Outbound, text: &str, now: Now) -> Result<String, Failure> {
     let signer = signer(way);
     let rules = ways_out::rules(way, signer);
-    let mut frame = Frame::parse(text).map_err(|fault| (unclear(fault).to_owned(), exit::USAGE))?;
-    let refused = |denial: Box<Denial>| (denied(file(args), &denial), exit::FAILURE);
+    let mut frame =
+        Frame::parse(text).map_err(|fault| Failure::new(exit::USAGE, unclear(fault)))?;
+    let refused = |denial: Box<Denial>| Failure::new(exit::FAILURE, denied(file(args), &denial));
     let judged = judge_frame(&way.policy, &rules, &mut frame).map_err(refused)?;
     let session = match way.log_on {
         true => Session::LoggedOn,
@@ -96,7 +98,7 @@ fn of_frame(args: &SignArgs, way: &Outbound, text: &str, now: Now) -> Result<Str
     let steps = match signer {
         Some(signer) => {
             let explained = signer.explain_frame(&frame, security, session, &fresh(signer, now)?);
-            explained.map_err(|fault| (fault.to_string(), exit::FAILURE))?
+            explained.map_err(|fault| Failure::new(exit::FAILURE, fault.to_string()))?
         }
         None if security == Security::None => Vec::new(),
         None => return Err(no_key(way)),
@@ -123,13 +125,13 @@ fn of_frame(args: &SignArgs, way: &Outbound, text: &str, now: Now) -> Result<Str
 }
 
 /// Which of the client's own parameters are taken off.
-fn replaced(target: &str, body: &str, own: &[String]) -> Result<String, Refusal> {
+fn replaced(target: &str, body: &str, own: &[String]) -> Result<String, Failure> {
     let (_, query) = target.split_once('?').unwrap_or((target, ""));
     let is_form = !body.trim_start().starts_with(['{', '[']);
     let body = if is_form { body } else { "" };
     let noted = |text: &str| {
         let cleaned = clean(text.as_bytes(), own).map(|cleaned| cleaned.noted);
-        cleaned.map_err(|fault| (format!("the request {}", why(&fault)), exit::FAILURE))
+        cleaned.map_err(|fault| Failure::new(exit::FAILURE, format!("the request {}", why(&fault))))
     };
     let names = noted(query)?.and(noted(body)?);
     Ok(names.names(own).collect::<Vec<_>>().join(", "))
@@ -139,9 +141,9 @@ fn signer(way: &Outbound) -> Option<&Signer> {
     way.sign.as_ref().and_then(|sign| sign.signer.as_ref())
 }
 
-fn no_key(way: &Outbound) -> Refusal {
+fn no_key(way: &Outbound) -> Failure {
     let why = format!("`{}` has no key, and this call needs one", way.name);
-    (why, exit::FAILURE)
+    Failure::new(exit::FAILURE, why)
 }
 
 fn file(args: &SignArgs) -> &std::path::Path {

@@ -15,14 +15,11 @@ pub(super) fn run(args: &SignArgs, out: &mut dyn Write) -> u8 {
             let text: String = trials.iter().map(told).collect();
             let code = super::super::answer(out, text, code(&trials));
             if untested(&trials) {
-                super::super::complain("no key was tried");
+                exit::complain("no key was tried");
             }
             code
         }
-        Err((message, code)) => {
-            super::super::complain(&message);
-            code
-        }
+        Err(failure) => failure.tell(),
     }
 }
 

@@ -29,7 +29,7 @@ fn folder() -> TempDir {
     folder
 }
 
-fn sign(folder: &TempDir, secrets: &[&str], line: &[&str]) -> Result<String, Refusal> {
+fn sign(folder: &TempDir, secrets: &[&str], line: &[&str]) -> Result<String, Failure> {
     let mut words = vec!["sign".to_owned(), "--explain".to_owned()];
     for name in secrets {
         let file = folder.path().join(name);
@@ -171,7 +171,10 @@ fn says_what_is_wrong() {
         ),
     ];
     for (secrets, line, expected, code) in table {
-        let (message, found) = sign(&folder, secrets, line).unwrap_err();
+        let Failure {
+            code: found,
+            message,
+        } = sign(&folder, secrets, line).unwrap_err();
         assert!(message.contains(expected), "{line:?}: {message}");
         assert_eq!(found, code, "{line:?}");
         assert!(!message.contains(KEY), "{message}");

@@ -1,10 +1,11 @@
-//! Sections `outbound[].bounds` and `outbound[].timeouts`: what is taken in at most, and how long anything waits. Never
+//! Sections `outbound[].bounds`, `outbound[].sockets` and `outbound[].timeouts`: what is taken in at most, and how long anything waits. Never
 //! without a bound: absent keys mean the defaults.
 
 use std::time::Duration;
 
 use crate::config::numbers::{Count, HOUR, Size, Time};
 use crate::model::decode::Fields;
+use crate::model::outbound::SocketRules;
 use crate::model::settings::{AcceptLimits, Timeouts};
 use crate::model::units::ByteSize;
 
@@ -38,6 +39,22 @@ type Wait = Time<1, HOUR>;
 
 const fn seconds(count: u64) -> Wait {
     Time(Duration::from_secs(count))
+}
+
+pub(super) fn read_sockets(fields: &mut Fields<'_>) -> SocketRules {
+    let doc = "how long the client or the exchange may take to take a message in; then the WebSocket is closed";
+    let write = fields.or("write", doc, "10s", seconds(10)).0;
+    let doc = "how long the exchange may say nothing, though it is asked whether it is there; then the WebSocket is closed";
+    // Binance asks every 20 seconds whether we are there.
+    let silence = fields.or("silence", doc, "3m", seconds(180)).0;
+    let doc = "frames of one WebSocket that wait for their answers; further ones are refused";
+    // At five a second, Binance's limit, an exchange has most of a minute to answer.
+    let in_flight = fields.or("in_flight_max", doc, "256", Count::<1, 65_536>(256));
+    SocketRules {
+        write,
+        silence,
+        in_flight_max: usize::try_from(in_flight.0).unwrap_or(usize::MAX),
+    }
 }
 
 pub(super) fn read_timeouts(fields: &mut Fields<'_>) -> Timeouts {

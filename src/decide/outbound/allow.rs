@@ -100,7 +100,7 @@ impl AllowLine {
         let named = match &self.names {
             Names::Rest(named) => match named {
                 Some(named) => named == method,
-                None => is_usual(method),
+                None => METHODS.contains(method),
             },
             Names::Ws | Names::Stream => false,
         };
@@ -120,17 +120,20 @@ impl AllowLine {
     }
 }
 
+/// The methods that exchanges have: what a line may name, and what `*` stands for. HEAD goes by GET.
+const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+
 fn read_method(text: &str) -> Result<Method, String> {
-    let usual = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-    ];
-    let found = usual.into_iter().find(|method| method.as_str() == text);
-    found.ok_or_else(|| {
-        format!("`{text}` is none of GET, POST, PUT, PATCH, DELETE, `*`, WS and STREAM")
+    let named = METHODS.into_iter().find(|method| method.as_str() == text);
+    named.ok_or_else(|| {
+        let names = METHODS.map(|method| method.to_string()).join(", ");
+        format!("`{text}` is none of {names}, `*`, WS and STREAM")
     })
 }
 
@@ -238,14 +241,6 @@ fn tails(text: &str, separator: Option<char>) -> impl Iterator<Item = &str> {
         .filter_map(|at| text.get(at..))
 }
 
-/// What `*` stands for: the methods that exchanges have. Another one needs a line with its name.
-const fn is_usual(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +278,7 @@ mod tests {
         }
         for (method, expected) in [
             ("PUT", true),
+            ("HEAD", true),
             ("PATCH", true),
             ("DELETE", true),
             ("OPTIONS", false),

@@ -125,7 +125,7 @@ const STREAM_BYTES_MAX: usize = 128;
 pub fn stream(policy: &ExchangePolicy, stream: &str) -> Result<StreamPermit, Box<Denial>> {
     let plain = |char: char| char.is_alphanumeric() || "@!_.-+:".contains(char);
     if stream.is_empty() || stream.len() > STREAM_BYTES_MAX || !stream.chars().all(plain) {
-        let why = "a stream's name that is none";
+        let why = "this is not the name of a stream";
         return Err(Denial::new(Cause::ExchangeParameters, why));
     }
     let is_market = stream.contains('@') || stream.starts_with('!');

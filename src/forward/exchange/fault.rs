@@ -87,8 +87,10 @@ impl fmt::Display for DialFault {
         match self {
             Self::Name(error) => write!(out, "the name cannot be resolved: {error}"),
             Self::Connect(error) => write!(out, "no connection: {error}"),
-            Self::ConnectTimeout => out.write_str("no connection in time"),
-            Self::HandshakeTimeout => out.write_str("the handshake took too long"),
+            Self::ConnectTimeout => out.write_str("no connection within `timeouts.connect`"),
+            Self::HandshakeTimeout => {
+                out.write_str("the handshake did not end within `timeouts.handshake`")
+            }
             Self::HungUp(error) => write!(out, "the peer hung up in the handshake: {error}"),
             Self::Version => out.write_str("no version of TLS in common"),
             Self::Refused => out.write_str("the peer refused the handshake"),

@@ -352,7 +352,7 @@ async fn every_handshake_is_a_full_one_so_that_pins_are_asked_each_time() {
                 "{kind:?}"
             );
             drop(stream);
-            sleep(QUIET / 4).await;
+            all_closed(&trader.way).await;
         }
     }
 }
@@ -385,11 +385,11 @@ async fn a_kept_connection_ends_with_the_pins_it_was_checked_with() {
     trader
         .clock
         .0
-        .store(end * 1_000_000 - 80_000, Ordering::Relaxed);
+        .store((end - 3) * 1_000_000, Ordering::Relaxed);
     let (answer, stream) = trade(&trader, &venue).await;
     whole(answer.unwrap()).await.unwrap();
     assert_eq!(trader.way.idle(), 1);
-    sleep(Duration::from_millis(100)).await;
+    sleep(AMPLE + QUIET).await;
     trader.clock.0.store(end * 1_000_000, Ordering::Relaxed);
     let (cause, heard) = refused(&trader, &venue).await;
     assert_eq!((cause, heard.len()), (Cause::UpstreamUntrusted, 0));

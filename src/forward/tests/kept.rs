@@ -215,8 +215,10 @@ async fn a_connection_that_closed_while_idle_is_replaced_before_anything_is_sent
     let way = service.way();
     let (answer, stream) = exchange(&way, &service, asked(Method::GET), OK).await;
     whole(answer.unwrap()).await.unwrap();
+    assert_eq!(way.idle(), 1);
     drop(stream);
-    sleep(QUIET / 4).await;
+    all_closed(&way).await;
+    assert_eq!(way.idle(), 0, "nobody waits on it");
     let (answer, _stream) = exchange(&way, &service, asked(Method::POST), OK).await;
     assert_eq!(whole(answer.unwrap()).await.unwrap(), "ok");
 }
@@ -228,7 +230,7 @@ async fn stale_slot(way: &Way, service: &Service) -> Slot<Pieces> {
     let slot = slot(way).await.unwrap();
     assert_eq!(way.idle(), 0, "the pooled one is taken");
     drop(stream);
-    sleep(QUIET / 4).await;
+    all_closed(way).await;
     slot
 }
 
@@ -273,7 +275,7 @@ async fn a_fresh_connection_that_closes_is_not_replaced() {
     let way = service.way();
     let (slot, stream) = tokio::join!(slot(&way), service.accept());
     drop(stream);
-    sleep(QUIET / 4).await;
+    all_closed(&way).await;
     let sending = slot
         .unwrap()
         .send(asked(Method::GET).outbound(), Instant::now() + SOON);

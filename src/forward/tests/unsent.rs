@@ -42,7 +42,7 @@ async fn a_connection_that_closed_before_says_so_and_no_other_is_tried() {
     let way = service.way();
     let (slot, stream) = fresh(&way, &service).await;
     drop(stream);
-    sleep(QUIET / 4).await;
+    all_closed(&way).await;
     let fault = send_once(slot, asked(Method::POST), SOON).await;
     assert_eq!(fault.sent, Sent::Nothing);
     assert_eq!(fault.denial.cause, Cause::UpstreamUnreachable);
@@ -65,7 +65,7 @@ async fn a_request_that_is_not_answered_may_have_been_done() {
     let service = Service::start().await;
     let way = service.way();
     let (slot, mut stream) = fresh(&way, &service).await;
-    let waiting = send_once(slot, asked(Method::POST), SHORT);
+    let waiting = send_once(slot, asked(Method::POST), AMPLE);
     let (fault, raw) = tokio::join!(waiting, read(&mut stream, 0));
     assert!(raw.starts_with("POST "), "{raw}");
     assert_eq!(fault.sent, Sent::Something);

@@ -1,6 +1,8 @@
 //! What an exchange limits, and what it tells of it: `rateLimits` and header fields, read into types. Never keeps more
 //! than a handful of entries, whatever is sent.
 
+use std::fmt::Write as _;
+
 use http::HeaderMap;
 use serde::Deserialize;
 
@@ -70,6 +72,20 @@ pub struct Figure {
     pub interval: Interval,
     /// How much.
     pub count: u64,
+}
+
+impl Figure {
+    /// What it is called in the audit: `request_weight_1m`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        /// Bytes of the longest name.
+        const ROOM: usize = 24;
+        let mut name = String::with_capacity(ROOM);
+        // Writing into memory cannot fail.
+        write!(name, "{}_{}", self.kind.name(), self.interval).unwrap_or_default();
+        name.make_ascii_lowercase();
+        name
+    }
 }
 
 /// The figures of one answer.

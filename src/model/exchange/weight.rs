@@ -33,9 +33,7 @@ impl Extent {
     /// Reads a query.
     #[must_use]
     pub fn of_query(query: &str) -> Self {
-        let symbol = form::value(query, "symbol");
-        let symbols = form::value(query, "symbols");
-        let limit = form::value(query, "limit");
+        let [symbol, symbols, limit] = form::values(query, ["symbol", "symbols", "limit"]);
         Self {
             symbols: Symbols::read(symbol.as_deref(), symbols.as_deref()),
             limit: limit.as_deref().map(number),

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 
 use super::answer::whole;
-use super::errand::Errand;
+use super::exchange_call::ExchangeCall;
 use super::way::WayOut;
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
 use crate::accept::outbound as door;
@@ -76,7 +76,7 @@ impl OutboundPipeline {
         way.can_sign(call.known().security, now)?;
         let permit = decide::grant(call, &way.budget, way.moment(now))?;
         let draft = Draft::own(&facts.facts);
-        let mut errand = Errand {
+        let mut exchange_call = ExchangeCall {
             way: Arc::clone(way),
             role: facts.role,
             permit,
@@ -86,8 +86,8 @@ impl OutboundPipeline {
             deadline: Instant::now() + way.timeouts.total,
             sent: None,
         };
-        let answer = errand.ask(record).await;
-        *sent = errand.sent;
+        let answer = exchange_call.ask(record).await;
+        *sent = exchange_call.sent;
         answer
     }
 }

@@ -56,10 +56,7 @@ pub fn judge(
         let why = "a WebSocket is opened there; its frames are judged one by one";
         return Err(Denial::new(Cause::ExchangeNotAllowed, why));
     }
-    if door::is_bodiless(&facts.facts) {
-        let why = "exchanges read the parameters of a GET in its query";
-        return Err(Denial::new(Cause::BodyNotAllowed, why));
-    }
+    door::refuse_body_on_get(&facts.facts)?;
     let body = door::body(&facts.facts, body, rules)?;
     let (method, path) = (&facts.facts.method, facts.facts.path.path());
     let known = policy.preset.known(method, path, facts.extent);

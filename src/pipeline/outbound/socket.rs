@@ -4,6 +4,9 @@
 mod binds;
 mod calls;
 mod ends;
+mod heard;
+mod outcome;
+mod pending;
 mod relay;
 mod reply;
 mod subscriptions;
@@ -11,6 +14,7 @@ mod target;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -26,7 +30,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::errand::used;
+use super::exchange_call::used;
 use super::way::{Site, WayOut};
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
 use crate::accept::handshake as door;
@@ -95,10 +99,17 @@ impl Talk {
         }
     }
 
-    fn hear(&self, socket: &Socket, text: &str) {
+    /// Takes note of what the exchange says; gives back what the client hears instead, where it is not the same.
+    fn hear(&self, socket: &Socket, text: &str) -> Option<String> {
         match self {
-            Self::Calls(calls) => calls.hear(socket, text),
-            Self::Streams(streams) => streams.hear(socket, text),
+            Self::Calls(calls) => {
+                calls.hear(socket, text);
+                reply::masked(text)
+            }
+            Self::Streams(streams) => {
+                streams.hear(socket, text);
+                None
+            }
         }
     }
 
@@ -110,12 +121,29 @@ impl Talk {
         }
     }
 
-    fn expire(&self, socket: &Socket) {
-        let after = socket.way().map(|(_, way)| way.timeouts.total);
-        let after = after.unwrap_or_default();
-        match self {
+    /// Gives up what has waited too long: what the client is told of it, and whether there is so much without an answer that
+    /// the connection is no use.
+    fn expire(&self, socket: &Socket) -> (Vec<String>, bool) {
+        let Ok((_, way)) = socket.way() else {
+            return (Vec::new(), true);
+        };
+        let after = way.timeouts.total;
+        let (told, given_up) = match self {
             Self::Calls(calls) => calls.expire(socket, after),
             Self::Streams(streams) => streams.expire(socket, after),
+        };
+        (told, given_up > way.sockets.in_flight_max)
+    }
+
+    /// Whether the connection may stay open under what is in force now; otherwise why not.
+    fn stands(&self, socket: &Socket) -> Result<(), &'static str> {
+        let Ok((_, way)) = socket.way() else {
+            return Err("the way out is gone");
+        };
+        socket.is_open_to(&way)?;
+        match self {
+            Self::Calls(calls) => calls.stands(&way),
+            Self::Streams(streams) => streams.stands(&way),
         }
     }
 
@@ -147,6 +175,8 @@ struct Socket {
     /// The pool that its connection is of: with other pins or another host there is another one.
     forwarder: Forwarder<Full<Bytes>>,
     metrics: Arc<ClientMetrics>,
+    /// The newest configuration under which it was found to stand.
+    stood: AtomicU64,
     /// Counts it as open as long as this is here.
     _open: CountedSocket,
 }
@@ -197,11 +227,33 @@ impl Socket {
         text
     }
 
-    /// Whether it may stay open under what is in force now; otherwise why not.
-    fn stands(&self, talk: &Talk) -> Result<(), &'static str> {
-        let Ok((_, way)) = self.way() else {
-            return Err("the way out is gone");
-        };
+    /// Records that nothing came of a frame, and that nobody is there to be told.
+    fn lost(&self, denial: &Denial, mut record: OpenRecord) {
+        let now = self.clock.now();
+        record.denied(denial);
+        record.answered(now, denial.cause.status());
+        record.close(now);
+    }
+
+    /// Asks again whether it stands where a frame is judged by a configuration that is new: the frame may be quicker than the
+    /// end of the connection.
+    fn still_stands(
+        &self,
+        generation: u64,
+        way: &WayOut,
+        stands: impl FnOnce() -> Result<(), &'static str>,
+    ) -> Result<(), Box<Denial>> {
+        if self.stood.load(Ordering::Relaxed) == generation {
+            return Ok(());
+        }
+        let standing = self.is_open_to(way).and_then(|()| stands());
+        standing.map_err(|why| Denial::new(Cause::ExchangeNotSent, why))?;
+        self.stood.store(generation, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the exchange is reached as it was, and the caller is still let in.
+    fn is_open_to(&self, way: &WayOut) -> Result<(), &'static str> {
         let same = way
             .way(self.role, self.worker)
             .is_some_and(|way| way.is(&self.forwarder));
@@ -215,18 +267,7 @@ impl Socket {
         if decide::open(&way.policy, self.role).is_err() {
             return Err("no line of allow opens this any more");
         }
-        match talk {
-            Talk::Calls(calls) if calls.bound().is_some_and(|mark| way.mark != Some(mark)) => {
-                Err("the key is another one now")
-            }
-            Talk::Calls(calls) if !calls.are_allowed(&way.policy) => {
-                Err("no line of allow names what this was bound by any more")
-            }
-            Talk::Streams(streams) if !streams.are_allowed(&way.policy) => {
-                Err("no line of allow names a stream of this any more")
-            }
-            Talk::Calls(_) | Talk::Streams(_) => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -354,6 +395,8 @@ impl OutboundPipeline {
             orders: self.orders.clone(),
             forwarder,
             metrics,
+            // Generations begin with one.
+            stood: AtomicU64::new(0),
             _open: open,
         }
     }

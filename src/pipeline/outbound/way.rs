@@ -21,7 +21,7 @@ use crate::ledger::exchange_clock::ExchangeClock;
 use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::model::exchange::{Role, Security};
-use crate::model::outbound::CallerToken;
+use crate::model::outbound::{CallerToken, SocketRules};
 use crate::model::settings::Timeouts;
 use crate::record::{
     BudgetShown, ClientMetrics, ClockShown, ExchangeMetrics, ExchangeTold, Metrics, RouteMetrics,
@@ -58,6 +58,8 @@ pub struct WayOut {
     pub sites: Vec<Site>,
     /// How connections are served.
     pub http: Http,
+    /// The bounds of each WebSocket.
+    pub sockets: SocketRules,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// Bytes of a request body.

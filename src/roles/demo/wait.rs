@@ -6,8 +6,8 @@ use std::time::Duration;
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How often it is looked before the demo gives up: ten seconds.
-const LOOKS_MAX: u32 = 500;
+/// How often it is looked before the demo gives up: a minute and more, for machines that are busy.
+const LOOKS_MAX: u32 = 3_000;
 
 /// Looks again and again until there is something to see.
 pub(super) async fn until<T>(

@@ -14,14 +14,14 @@ fn seconds(count: u64) -> Duration {
 /// When fetches began and how they end, told by a script whose last word goes on for ever.
 struct Source {
     began: Rc<RefCell<Vec<Duration>>>,
-    wishes: Wishes,
+    requests: FetchRequests,
 }
 
 impl Source {
     fn new() -> Self {
         Self {
             began: Rc::default(),
-            wishes: Wishes::default(),
+            requests: FetchRequests::default(),
         }
     }
 
@@ -39,7 +39,7 @@ impl Source {
             let last = script.last().copied().unwrap_or(Fetched::Failed);
             std::future::ready(script.get(count).copied().unwrap_or(last))
         };
-        tokio::join!(run(REFRESH, &self.wishes, sleep(time), fetch), meanwhile);
+        tokio::join!(run(REFRESH, &self.requests, sleep(time), fetch), meanwhile);
         self.began.borrow().clone()
     }
 }
@@ -101,16 +101,16 @@ fn what_the_source_says_counts_within_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wishes_without_end_are_one_fetch_for_each_cooldown() {
+async fn requests_without_end_are_one_fetch_for_each_cooldown() {
     let source = Source::new();
-    let wishing = async {
+    let asking = async {
         for number in 0..10_000 {
-            source.wishes.miss(&format!("kid-{number}"));
+            source.requests.miss(&format!("kid-{number}"));
             sleep(Duration::from_millis(20)).await;
         }
     };
     let began = source
-        .run(seconds(200), &[Fetched::Good(None)], wishing)
+        .run(seconds(200), &[Fetched::Good(None)], asking)
         .await;
     let pauses = pauses(&began);
     assert!((6..=7).contains(&began.len()), "{began:?}");
@@ -118,24 +118,24 @@ async fn wishes_without_end_are_one_fetch_for_each_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_is_wished_for_once_between_two_fetches_by_schedule() {
+async fn a_name_is_asked_for_once_between_two_fetches_by_schedule() {
     let source = Source::new();
-    let wishing = async {
+    let asking = async {
         for _ in 0..100 {
-            source.wishes.miss("retired");
+            source.requests.miss("retired");
             sleep(seconds(2)).await;
         }
     };
     let began = source
-        .run(seconds(230), &[Fetched::Good(None)], wishing)
+        .run(seconds(230), &[Fetched::Good(None)], asking)
         .await;
     assert_eq!(began.len(), 2, "{began:?}");
     assert!((30..32).contains(&began[1].as_secs()), "{began:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_during_a_fetch_is_met_by_the_next() {
-    let wishes = Wishes::default();
+async fn a_request_during_a_fetch_is_met_by_the_next() {
+    let requests = FetchRequests::default();
     let began = RefCell::new(Vec::new());
     let start = Instant::now();
     let fetch = || {
@@ -145,29 +145,29 @@ async fn a_wish_during_a_fetch_is_met_by_the_next() {
             Fetched::Good(None)
         }
     };
-    let wishing = async {
+    let asking = async {
         sleep(seconds(1)).await;
-        wishes.miss("new");
+        requests.miss("new");
     };
-    tokio::join!(run(REFRESH, &wishes, sleep(seconds(100)), fetch), wishing);
+    tokio::join!(run(REFRESH, &requests, sleep(seconds(100)), fetch), asking);
     assert_eq!(*began.borrow(), [0, 30]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_wait_for_a_fetch() {
-    let wishes = Wishes::default();
+    let requests = FetchRequests::default();
     let start = Instant::now();
-    run(REFRESH, &wishes, sleep(seconds(1)), std::future::pending).await;
+    run(REFRESH, &requests, sleep(seconds(1)), std::future::pending).await;
     assert_eq!(start.elapsed(), seconds(1));
 }
 
 #[test]
 fn missed_names_take_no_more_room_than_there_is() {
-    let wishes = Wishes::default();
+    let requests = FetchRequests::default();
     for number in 0..100_000 {
-        wishes.miss(&number.to_string());
+        requests.miss(&number.to_string());
     }
-    let full = wishes
+    let full = requests
         .missed
         .iter()
         .filter(|slot| slot.load(Ordering::Relaxed) != 0);

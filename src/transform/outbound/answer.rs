@@ -2,14 +2,11 @@
 //! exchange's own clients understand. Never tells the operator's detail.
 
 use bytes::Bytes;
-use http::header::{
-    ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY, UPGRADE,
-};
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use serde::Serialize;
 
-use super::super::problem::{PROBLEMS, RequestBody, wait_seconds};
+use super::super::problem::{PROBLEM_JSON, PROBLEMS, RequestBody, refused, wait_seconds};
 use super::super::{REQUEST_ID, hop_by_hop};
 use crate::model::denial::{Cause, Denial};
 
@@ -20,18 +17,19 @@ pub fn reply<B>(mut response: Response<B>, request_id: &HeaderValue) -> Response
     // Only what `switched` has made is a 101: an exchange's own is taken as such, or is no answer.
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    hop_by_hop::strip(headers);
+    hop_by_hop::strip(headers, is_of_the_way);
     if switches {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    // They are about the way to the exchange, which is not the client's: ways past this proxy, and cookies, which it
-    // takes off requests.
-    for name in [ALT_SVC, STRICT_TRANSPORT_SECURITY, SET_COOKIE] {
-        headers.remove(name);
-    }
     headers.insert(REQUEST_ID, request_id.clone());
     response
+}
+
+/// What is about the way to the exchange, which is not the client's: ways past this proxy, and cookies, which it takes
+/// off requests.
+fn is_of_the_way(name: &str) -> bool {
+    matches!(name, "alt-svc" | "strict-transport-security" | "set-cookie")
 }
 
 /// The answer to a request that was refused or came to nothing.
@@ -43,28 +41,17 @@ pub fn refusal(
     body: RequestBody,
 ) -> Response<Bytes> {
     let wait = wait_seconds(denial);
-    let mut response = Response::new(problem(denial.cause, speaks_codes, request_id, wait));
-    *response.status_mut() = denial.cause.status();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_TYPE, media_type(speaks_codes));
-    headers.insert(REQUEST_ID, request_id.clone());
-    if denial.cause.closes() || body == RequestBody::Unread {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Some(seconds) = wait {
-        headers.insert(RETRY_AFTER, seconds.into());
-    }
-    response
+    let problem = problem(denial.cause, speaks_codes, request_id, wait);
+    refused(denial, problem, media_type(speaks_codes), request_id, body)
 }
 
 /// The exchange's own where its clients look for `code` and `msg`: Binance's connector reads these in nothing that is not
 /// called `application/json`.
 const fn media_type(speaks_codes: bool) -> HeaderValue {
-    HeaderValue::from_static(match speaks_codes {
-        true => "application/json",
-        false => "application/problem+json",
-    })
+    match speaks_codes {
+        true => HeaderValue::from_static("application/json"),
+        false => PROBLEM_JSON,
+    }
 }
 
 /// RFC 9457. Where the exchange's clients look for `code` and `msg`, these two are the exchange's, and our own code is
@@ -166,6 +153,8 @@ pub(super) fn binance_code(cause: Cause) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     fn told(cause: Cause, speaks_codes: bool) -> serde_json::Value {

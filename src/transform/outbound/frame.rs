@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::answer::binance_code;
 use super::unsigned;
 use crate::decide::outbound::{OutboundPermit, StreamPermit};
-use crate::model::denial::{Advice, Cause, Denial};
+use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Security;
 use crate::model::frame::Frame;
 use crate::transform::signers::{Fresh, Session, Signer};
@@ -137,13 +137,8 @@ pub fn frame_refusal(denial: &Denial, id: Option<&str>, now_ms: i64) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<i64>,
     }
-    let wait = match &denial.advice {
-        Advice::RetryAfter(wait) => Some(*wait),
-        Advice::Quota(quota) => Some(quota.more_in),
-        Advice::None | Advice::Methods(_) | Advice::Scope(_) | Advice::StepUp(_) => None,
-    };
     let limited = matches!(denial.cause, Cause::ExchangeLimit | Cause::ExchangeHalted);
-    let wait = wait.filter(|_| limited);
+    let wait = denial.wait().filter(|_| limited);
     let refusal = Refusal {
         id: id.and_then(|id| serde_json::from_str(id).ok()),
         status: denial.cause.status().as_u16(),
@@ -168,6 +163,7 @@ fn millis(wait: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::denial::Advice;
 
     fn refused(denial: &Denial, id: Option<&str>) -> serde_json::Value {
         serde_json::from_str(&frame_refusal(denial, id, 1_000)).unwrap()

@@ -8,9 +8,10 @@ use http::header::{
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 
+use super::super::hop_by_hop;
 use super::super::request::Outbound;
 use super::{Target, strip};
 use crate::decide::outbound::OutboundPermit;
@@ -41,11 +42,7 @@ pub fn upgrade(
 
 /// What the client offered is between it and this program.
 fn strip_handshake(headers: &mut HeaderMap) {
-    let handshake = |name: &&HeaderName| name.as_str().starts_with("sec-websocket-");
-    let handshake: Vec<HeaderName> = headers.keys().filter(handshake).cloned().collect();
-    for name in handshake {
-        headers.remove(name);
-    }
+    hop_by_hop::take_off(headers, |name| name.starts_with("sec-websocket-"));
     // There is no body, neither way.
     for name in [CONTENT_TYPE, ACCEPT_ENCODING] {
         headers.remove(name);

@@ -138,7 +138,8 @@ impl SigningKey {
             Inner::Hmac(_) => Encoding::Hex,
             Inner::Ed25519(_) | Inner::Rsa(_) | Inner::Ecdsa(_) => Encoding::Base64,
         };
-        String::from_utf8_lossy(&encoding.encode(signature)).into_owned()
+        // Both are ASCII.
+        String::from_utf8(encoding.encode(signature)).unwrap_or_default()
     }
 
     /// The public key (RSA: PKCS#1 DER; Ed25519: 32 bytes; P-256: an uncompressed point), to be shown to the exchange.

@@ -100,7 +100,7 @@ pub enum SignFault {
     Time,
     /// The rule asks for a nonce or for random bytes and none came.
     NoNonce,
-    /// A header value that is none.
+    /// A value that cannot stand in a header.
     Header(HeaderName),
     /// The cryptographic library refused.
     Crypto,
@@ -135,7 +135,10 @@ impl std::fmt::Display for SignFault {
             Self::NotAnEd25519Key => out.write_str("only an Ed25519 key may log a session on"),
             Self::Time => out.write_str("the time is out of range"),
             Self::NoNonce => out.write_str("no nonce or random bytes were given"),
-            Self::Header(name) => write!(out, "the value of the header `{name}` is none"),
+            Self::Header(name) => write!(
+                out,
+                "what is made for the header `{name}` cannot stand in one"
+            ),
             Self::Crypto => out.write_str("the signature could not be made"),
         }
     }

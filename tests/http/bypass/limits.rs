@@ -17,20 +17,20 @@ const LIMITED: &str = "  client_ip: { trusted_cidrs: [127.0.0.9] }
     - { name: probe, match: { method: GET, path: /probe }, anonymous: true }
     - name: by-user
       match: { method: GET, path: /user/** }
-      limits: [{ name: user, per: user, rate: 2/min, burst: 2 }]
+      limits: [{ name: user, per: user, rate: 2/h, burst: 2 }]
     - name: by-address
       match: { method: GET, path: /address/** }
       anonymous: true
-      limits: [{ name: address, per: client_ip, rate: 2/min, burst: 2 }]
+      limits: [{ name: address, per: client_ip, rate: 2/h, burst: 2 }]
     - name: by-claim
       match: { method: GET, path: /claim/** }
-      limits: [{ name: claim, per: \"claim:desk\", rate: 1/min, burst: 1 }]
+      limits: [{ name: claim, per: \"claim:desk\", rate: 1/h, burst: 1 }]
     - name: b
       match: { method: GET, path: /b/** }
-      limits: [{ name: b, per: user, rate: 1/min, burst: 1 }]
+      limits: [{ name: b, per: user, rate: 1/h, burst: 1 }]
     - name: c
       match: { method: GET, path: /c/** }
-      limits: [{ name: c, per: user, rate: 1/min, burst: 1 }]
+      limits: [{ name: c, per: user, rate: 1/h, burst: 1 }]
     - name: burst
       match: { method: GET, path: /burst }
       anonymous: true
@@ -175,7 +175,7 @@ fn a_flood_of_bad_tokens_is_cut_before_it_is_verified() {
     let issuer = issuer();
     let strict = TOKENS.replace(
         "{ rate: 100000/s, burst: 100000 }",
-        "{ rate: 1/min, burst: 5 }",
+        "{ rate: 1/h, burst: 5 }",
     );
     let mut stage = stage(&format!("{strict}{LIMITED}"), &issuer);
     let known = token_with(&issuer, &json!({"sub": "known"}));
@@ -230,8 +230,8 @@ fn the_burst_is_exact_and_retry_after_holds() {
     let mut stage = stage(&format!("{TOKENS}{LIMITED}"), &issuer);
     let mut answers = Vec::new();
     let mut wire = stage.fresh(None);
-    wire.send(get("/burst").repeat(6));
     let asked = Instant::now();
+    wire.send(get("/burst").repeat(6));
     for _ in 0..6 {
         answers.push(wire.answer().unwrap());
     }

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::support::origin::{Received, send};
 use crate::world::{TOKENS, issuer, pair, token};
 
-/// A browser needs seconds for its start, on a busy machine many.
-const BROWSER: Duration = Duration::from_secs(90);
+/// A browser needs seconds for its start, on a busy machine minutes.
+const BROWSER: Duration = Duration::from_secs(300);
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 

@@ -2,9 +2,7 @@
 
 mod browser;
 
-use std::net::TcpListener;
-
-use crate::support::origin::{Received, send, tagged};
+use crate::support::origin::{Received, Vacant, send, tagged};
 use crate::support::sidecar::{Setup, Sidecar};
 use crate::support::wire::Response;
 use crate::world::{TOKENS, get, issuer, pair, request};
@@ -125,13 +123,10 @@ fn preflights_are_answered_recorded_and_never_forwarded() {
 #[test]
 fn refusals_too_can_be_read_by_the_page() {
     let issuer = issuer();
-    let vacant = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let vacant = Vacant::take();
     let keys = issuer.jwks();
     let inbound = format!("{TOKENS}{POLICY}");
-    let service = format!("http://{vacant}");
+    let service = format!("http://{}", vacant.address);
     let setup = Setup {
         files: &[("keys.json", keys.as_str())],
         ..Setup::new(&service, &inbound)

@@ -36,7 +36,9 @@ fn one_address_cannot_take_every_place() {
             "those that were there stay"
         );
     }
-    assert!(sidecar.metric("outrider_connections_refused_total", &["per_ip"]) >= 1.0);
+    sidecar.wait_until("counted", || {
+        sidecar.metric("outrider_connections_refused_total", &["per_ip"]) >= 1.0
+    });
     drop(held);
     sidecar.wait_until("a place free again", || {
         let mut wire = from("127.0.0.20");
@@ -77,7 +79,7 @@ fn places_are_bounded_over_all_workers() {
 #[test]
 fn bodies_held_whole_are_bounded_together() {
     let inbound = format!(
-        "  bounds: {{ whole_body_bytes_max: 64KiB }}\n{OPEN}    - name: json
+        "  bounds: {{ whole_body_bytes_max: 64KiB }}\n  timeouts: {{ body_idle: 1h, total: 1h }}\n{OPEN}    - name: json
       match: {{ method: POST, path: /json }}
       anonymous: true
       body: {{ json: true, content_types: [application/json] }}
@@ -92,7 +94,7 @@ fn bodies_held_whole_are_bounded_together() {
     let typed = "Content-Type: application/json\r\n";
     let body = format!("[{}0]", "0,".repeat(20_000));
     let slow = format!("{typed}Content-Length: {}\r\n", body.len() + 1);
-    let held = [0, 1].map(|_| {
+    let hold = || {
         let mut wire = sidecar.connect();
         wire.send(format!(
             "{}{}",
@@ -100,9 +102,16 @@ fn bodies_held_whole_are_bounded_together() {
             &body[..30_000]
         ));
         wire
-    });
+    };
+    let mut held = [hold(), hold()];
     let whole = post("/json", typed, &body);
     sidecar.wait_until("no room for another", || {
+        // Who came while another was held had no room himself.
+        for wire in &mut held {
+            if wire.ends_within(Duration::from_millis(5)) {
+                *wire = hold();
+            }
+        }
         let answer = sidecar.connect().ask(whole.clone()).unwrap();
         answer.status == 503
             && answer.code().as_deref() == Some("proxy.overloaded")

@@ -242,7 +242,7 @@ fn bodies_pass_without_being_held() {
         held < 8 << 20,
         "{held} bytes are held for a client that does not read"
     );
-    let answer = wire.answer_to(false, Duration::from_secs(20));
+    let answer = wire.answer_to(false, PATIENCE);
     assert!(
         answer
             .as_ref()

@@ -1,11 +1,11 @@
 //! Connections on both sides: reuse, races, hang-ups, ends, exhaustion.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::oracle::{Stage, demand};
-use crate::support::origin::{Act, Origin, Received, send, tagged};
+use crate::support::origin::{Act, Origin, Received, Vacant, send, tagged};
 use crate::support::sidecar::{Setup, Sidecar};
-use crate::support::wire::{PATIENCE, Wire, describe};
+use crate::support::wire::{HOLD, PATIENCE, Wire, describe};
 use crate::world::{OPEN, get, pair, post, request};
 
 /// 16: one connection to the service, used again; one that the service has closed is not met by a request.
@@ -37,7 +37,10 @@ fn connections_to_the_service_are_used_again() {
             "closing",
             demand(answer.status == 200, format!("{turn}: {answer}")),
         );
-        std::thread::sleep(Duration::from_millis(2));
+        // The service closes after its answer; a request that leaves in between meets the end of its connection.
+        stage.sidecar.wait_until("the end of the connection", || {
+            stage.sidecar.metric("outrider_upstream_connections", &[]) < 0.5
+        });
     }
     stage.origin.answer_tagged();
     drop(wire);
@@ -87,7 +90,7 @@ fn nothing_is_sent_twice() {
 fn a_client_that_hangs_up_is_recorded_as_aborted() {
     let (sidecar, origin) = pair(OPEN, None);
     origin.answer(|got: &Received| {
-        let mut acts = vec![Act::Pause(Duration::from_millis(200))];
+        let mut acts = vec![Act::Pause(HOLD)];
         acts.extend(tagged(got));
         acts
     });
@@ -159,7 +162,8 @@ fn an_early_answer_of_the_service_arrives() {
             let _answered = stream.write_all(
                 b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
             );
-            std::thread::sleep(Duration::from_millis(50));
+            // Until the other side has had enough.
+            while stream.read(&mut piece).is_ok_and(|count| count > 0) {}
         }
     });
     let setup_url = format!("http://{address}");
@@ -188,7 +192,9 @@ fn an_early_answer_of_the_service_arrives() {
 /// 14: requests in flight are finished, nothing new is taken, and the end is in order.
 #[test]
 fn a_stop_finishes_what_is_in_flight() {
-    let (mut sidecar, origin) = pair(OPEN, None);
+    // Nothing waits for the end of the drain.
+    let inbound = format!("  timeouts: {{ drain: 1h }}\n{OPEN}");
+    let (mut sidecar, origin) = pair(&inbound, None);
     origin.answer(|got: &Received| {
         let mut acts = vec![Act::Pause(Duration::from_millis(300))];
         acts.extend(tagged(got));
@@ -201,7 +207,6 @@ fn a_stop_finishes_what_is_in_flight() {
     wire.send(get("/open/slow"));
     origin.wait_since(mark, 1);
     sidecar.signal("TERM");
-    let stopped = Instant::now();
     assert!(
         idle.ends_within(PATIENCE),
         "an idle connection ends at once"
@@ -213,7 +218,6 @@ fn a_stop_finishes_what_is_in_flight() {
         "the last answer says that it is the last"
     );
     assert!(sidecar.wait().success());
-    assert!(stopped.elapsed() < Duration::from_secs(5));
     assert!(
         std::net::TcpStream::connect(sidecar.inbound).is_err(),
         "nobody listens any more"
@@ -229,27 +233,22 @@ fn a_stop_finishes_what_is_in_flight() {
 /// 14: a drain has an end, and a second signal means now.
 #[test]
 fn a_stop_has_a_deadline_and_a_second_signal_means_now() {
-    for (drain, second) in [("300ms", false), ("30s", true)] {
-        let inbound = format!("  timeouts: {{ drain: {drain} }}\n{OPEN}");
+    for (drain, second) in [("300ms", false), ("1h", true)] {
+        let inbound =
+            format!("  timeouts: {{ drain: {drain}, response_head: 1h, total: 1h }}\n{OPEN}");
         let (mut sidecar, origin) = pair(&inbound, None);
-        origin.answer(|_: &Received| vec![Act::Pause(Duration::from_secs(8))]);
+        origin.answer(|_: &Received| vec![Act::Pause(HOLD)]);
         let mark = origin.mark();
         let mut wire = sidecar.connect();
         wire.send(get("/open/endless"));
         origin.wait_since(mark, 1);
-        let started = Instant::now();
         sidecar.signal("TERM");
         if second {
-            let log = || sidecar.stdout();
-            sidecar.wait_until("stopping", || log().contains("stopping"));
+            sidecar.wait_for_log("stopping");
             sidecar.signal("TERM");
         }
+        // Every other end would come when nobody waits any more.
         sidecar.wait();
-        assert!(
-            started.elapsed() < Duration::from_secs(4),
-            "{drain}: {:?}",
-            started.elapsed()
-        );
         let events = sidecar.audit();
         let endless = events
             .iter()
@@ -272,20 +271,13 @@ fn exhausted_descriptors_are_survived() {
     };
     let mut sidecar = Sidecar::start(&setup);
     let held: Vec<Wire> = (0..60).map(|_| sidecar.connect()).collect();
-    std::thread::sleep(Duration::from_millis(100));
-    let before = sidecar.cpu_ticks();
-    std::thread::sleep(Duration::from_millis(300));
-    let spent = sidecar.cpu_ticks() - before;
-    assert!(
-        spent <= 10,
-        "{spent} ticks of CPU while nothing can be accepted"
-    );
+    sidecar.wait_until_it_rests();
     assert!(sidecar.is_alive());
     drop(held);
     sidecar.wait_until("answering again", || {
         let mut wire = sidecar.connect();
         wire.send(get("/open/x"));
-        wire.answer_to(false, Duration::from_millis(500))
+        wire.answer_to(false, Duration::from_secs(5))
             .is_ok_and(|answer| answer.status == 200)
     });
 }
@@ -311,11 +303,8 @@ fn a_loop_is_refused_at_load() {
 /// A service that is not there, and one that comes back.
 #[test]
 fn a_service_that_is_away_is_told_and_comes_back() {
-    let address = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    let url = format!("http://{address}");
+    let vacant = Vacant::take();
+    let url = format!("http://{}", vacant.address);
     let sidecar = Sidecar::start(&Setup::new(&url, OPEN));
     let mut wire = sidecar.connect();
     let answer = wire.ask(get("/open/x")).unwrap();
@@ -324,7 +313,7 @@ fn a_service_that_is_away_is_told_and_comes_back() {
         (502, Some("upstream.unreachable")),
         "{answer}"
     );
-    let listener = std::net::TcpListener::bind(address).unwrap();
+    let listener = vacant.listen();
     std::thread::spawn(move || {
         use std::io::{Read, Write};
         for mut stream in listener.incoming().map_while(Result::ok) {

@@ -6,8 +6,10 @@ use outrider::roles::demo::exchange::Fault;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::client::{ALL, Client, ED25519, Market, With, event, events};
-use crate::world::{KEY, get, out};
+use super::client::{ALL, Client, event, events};
+use crate::support::exchange::{ED25519, FAR, With};
+use crate::support::wait;
+use crate::world::{KEY, SECRET, StandIn, get, out, told};
 
 pub(super) fn order(id: &str) -> Value {
     json!({
@@ -31,8 +33,8 @@ fn refused(answer: &Value) -> (&Value, &Value, &Value) {
 #[test]
 fn orders_are_placed_and_taken_back_with_either_key() {
     for with in [With::Hmac, With::Ed25519] {
-        let market = Market::start();
-        let sidecar = market.sidecar(with, ALL, "");
+        let stand_in = StandIn::start();
+        let sidecar = stand_in.sidecar_with(with, ALL, "");
         let mut client = Client::api(&sidecar);
         let time = client.ask(&json!({"id": "t-1", "method": "time"}));
         assert!(time["result"]["serverTime"].is_i64(), "{time}");
@@ -47,9 +49,9 @@ fn orders_are_placed_and_taken_back_with_either_key() {
         let cancel = json!({"symbol": "BTCUSDT", "origClientOrderId": "b"});
         let unknown = client.ask(&plain(5, "order.cancel", &cancel));
         assert_eq!(unknown["error"]["code"], -2011);
-        assert_eq!(market.exchange.orders_placed(), 1);
+        assert_eq!(stand_in.exchange.orders_placed(), 1);
         client.close();
-        market.is_content();
+        stand_in.assert_clean();
 
         let told = event(&sidecar, "WS order.place");
         assert_eq!(told["outcome"], "success");
@@ -59,11 +61,10 @@ fn orders_are_placed_and_taken_back_with_either_key() {
         assert_eq!(told["actor"]["auth"], "loopback");
         let opened = events(&sidecar, "ws.open", 1);
         assert_eq!(told["request"]["socket"], opened[0]["socket"]["id"]);
-        let handshakes = sidecar.requests(1);
-        let handshake = handshakes
-            .iter()
-            .find(|event| event["response"]["status"] == 101);
-        assert_eq!(handshake.unwrap()["id"], opened[0]["socket"]["id"]);
+        let handshakes = wait::events(&sidecar, "http.request", 1, |event| {
+            event["response"]["status"] == 101
+        });
+        assert_eq!(handshakes[0]["id"], opened[0]["socket"]["id"]);
         let public = event(&sidecar, "WS time");
         assert_eq!(public["exchange"]["signed"], false);
         let closed = &events(&sidecar, "ws.close", 1)[0]["socket"];
@@ -78,8 +79,8 @@ fn orders_are_placed_and_taken_back_with_either_key() {
 
 #[test]
 fn an_account_is_listened_to_with_a_signature() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::api(&sidecar);
     let subscribe = plain(1, "userDataStream.subscribe.signature", &json!({}));
     let subscribed = client.ask(&subscribe);
@@ -92,17 +93,19 @@ fn an_account_is_listened_to_with_a_signature() {
     let report = report.unwrap_or_else(|| panic!("{heard:?}"));
     assert_eq!(report["event"]["c"], "a");
     assert!(heard.iter().any(|told| told["id"] == "a"));
-    market.is_content();
+    stand_in.assert_clean();
 }
 
 #[test]
 fn a_session_is_logged_on_and_out_with_an_ed25519_key() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Ed25519, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Ed25519, ALL, "");
     let mut client = Client::api(&sidecar);
     let dummy = json!({"apiKey": "dummy", "timestamp": 1, "signature": "dummy"});
     let logon = client.ask(&plain(1, "session.logon", &dummy));
-    assert_eq!(logon["result"]["apiKey"], ED25519, "{logon}");
+    // The key is ours, and so is its name.
+    assert_eq!(logon["result"]["apiKey"], "***", "{logon}");
+    assert!(logon["result"]["authorizedSince"].is_i64());
     let account = client.ask(&plain(2, "account.status", &dummy));
     assert_eq!(account["status"], 200, "{account}");
     let subscribed = client.ask(&plain(3, "userDataStream.subscribe", &json!({})));
@@ -111,9 +114,9 @@ fn a_session_is_logged_on_and_out_with_an_ed25519_key() {
     assert_eq!(logout["result"]["apiKey"], Value::Null);
     let account = client.ask(&plain(5, "account.status", &json!({})));
     assert_eq!(account["status"], 200, "{account}");
-    market.is_content();
+    stand_in.assert_clean();
 
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let refusal = Client::api(&sidecar).ask(&plain(1, "session.logon", &json!({})));
     let signing = (&json!(503), &json!(-1000), &json!("exchange.signing"));
     assert_eq!(refused(&refusal), signing);
@@ -121,11 +124,11 @@ fn a_session_is_logged_on_and_out_with_an_ed25519_key() {
 
 #[test]
 fn a_revoked_key_ends_the_session_and_not_the_socket() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Ed25519, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Ed25519, ALL, "");
     let mut client = Client::api(&sidecar);
     client.ask(&plain(1, "session.logon", &json!({})));
-    market.exchange.revoke_key(ED25519);
+    stand_in.exchange.revoke_key(ED25519);
     let revoked = client.tell(&plain(2, "account.status", &json!({})).to_string());
     assert_eq!(
         (&revoked["id"], &revoked["status"]),
@@ -139,22 +142,22 @@ fn a_revoked_key_ends_the_session_and_not_the_socket() {
 
 #[test]
 fn the_sidecar_logs_on_by_itself() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Ed25519, ALL, "    log_on: true\n");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Ed25519, ALL, "    log_on: true\n");
     let mut client = Client::api(&sidecar);
     let status = client.ask(&plain(1, "session.status", &json!({})));
-    assert_eq!(status["result"]["apiKey"], ED25519, "{status}");
+    assert_eq!(status["result"]["apiKey"], "***", "{status}");
     assert_eq!(client.ask(&order("a"))["status"], 200);
     for method in ["session.logon", "session.logout"] {
         let answer = client.ask(&plain(2, method, &json!({})));
         let denied = (&json!(403), &json!(-1002), &json!("exchange.not_allowed"));
         assert_eq!(refused(&answer), denied);
     }
-    market.is_content();
+    stand_in.assert_clean();
     let own = event(&sidecar, "WS session.logon");
     assert_eq!(own["actor"]["auth"], "own");
     // Nobody gets a socket that is not what was promised.
-    market.exchange.revoke_key(ED25519);
+    stand_in.exchange.revoke_key(ED25519);
     let refused = Client::shake(out(&sidecar), "/ws-api/v3", super::client::UPGRADE);
     let refused = refused.err().unwrap();
     assert_eq!(refused.status, 503);
@@ -163,9 +166,9 @@ fn the_sidecar_logs_on_by_itself() {
 
 #[test]
 fn refusals_have_the_exchanges_shape_and_leave_the_socket_open() {
-    let market = Market::start();
+    let stand_in = StandIn::start();
     let allow = "[\"WS time\", \"WS order.*\", \"WS **\", \"GET /api/v3/time\"]";
-    let sidecar = market.sidecar(With::Hmac, allow, "");
+    let sidecar = stand_in.sidecar_with(With::Hmac, allow, "");
     let mut client = Client::api(&sidecar);
     let frame = (&json!(400), &json!(-1135), &json!("exchange.frame"));
     for text in [
@@ -192,9 +195,9 @@ fn refusals_have_the_exchanges_shape_and_leave_the_socket_open() {
     let reserved = (&json!(403), &json!(-1002), &json!("exchange.reserved"));
     assert_eq!(refused(&unknown), reserved);
 
-    market
+    stand_in
         .exchange
-        .fault(Fault::Slow(Duration::from_millis(300)), "ws time", 1);
+        .fault(Fault::Slow(Duration::from_secs(3)), "ws time", 1);
     client.say("{\"id\":10,\"method\":\"time\"}");
     assert_eq!(
         refused(&client.tell("{\"id\":10,\"method\":\"time\"}")),
@@ -203,7 +206,7 @@ fn refusals_have_the_exchanges_shape_and_leave_the_socket_open() {
     assert_eq!(client.hear()["status"], 200);
     // Then it is free again.
     assert_eq!(client.ask(&plain(10, "time", &json!({})))["status"], 200);
-    market.is_content();
+    stand_in.assert_clean();
     let named: Vec<Value> = events(&sidecar, "ws.request", 14);
     assert!(
         named
@@ -214,12 +217,12 @@ fn refusals_have_the_exchanges_shape_and_leave_the_socket_open() {
 
 #[test]
 fn what_no_line_names_is_not_sent() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, "[\"WS time\"]", "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, "[\"WS time\"]", "");
     let mut client = Client::api(&sidecar);
     let denied = (&json!(403), &json!(-1002), &json!("exchange.not_allowed"));
     assert_eq!(refused(&client.ask(&order("a"))), denied);
-    assert_eq!(market.exchange.orders_placed(), 0);
+    assert_eq!(stand_in.exchange.orders_placed(), 0);
     let told = events(&sidecar, "ws.request", 1);
     assert_eq!(told[0]["outcome"], "denied");
     assert_eq!(told[0]["exchange"]["execution"], "not_sent");
@@ -228,8 +231,8 @@ fn what_no_line_names_is_not_sent() {
 
 #[test]
 fn credentials_of_clients_are_replaced_or_refused() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::open(&sidecar, "/ws-api/v3?apiKey=dummy&timeUnit=MILLISECOND");
     let mut own = order("a");
     for (name, value) in [
@@ -242,20 +245,20 @@ fn credentials_of_clients_are_replaced_or_refused() {
     assert_eq!(client.ask(&own)["status"], 200);
     let public = plain(2, "time", &json!({"apiKey": "dummy"}));
     assert_eq!(client.ask(&public)["status"], 200);
-    market.is_content();
+    stand_in.assert_clean();
 
-    let sidecar = market.sidecar(With::Hmac, ALL, "    client_credentials: refuse\n");
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "    client_credentials: refuse\n");
     let mut client = Client::api(&sidecar);
     let answer = client.ask(&public);
     let expected = (&json!(400), &json!(-1101), &json!("exchange.credentials"));
     assert_eq!(refused(&answer), expected);
-    market.is_content();
+    stand_in.assert_clean();
 }
 
 #[test]
 fn letters_of_other_alphabets_are_signed_as_they_are() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::api(&sidecar);
     let params = json!({
         "symbol": "１２３４５６", "side": "BUY", "type": "MARKET", "quantity": "0.10",
@@ -263,22 +266,22 @@ fn letters_of_other_alphabets_are_signed_as_they_are() {
     let answer = client.ask(&plain(1, "order.test", &params));
     // Its signature is good; only the symbol is none.
     assert_eq!(answer["error"]["code"], -1100, "{answer}");
-    market.is_content();
+    stand_in.assert_clean();
 }
 
 #[test]
 fn a_stop_on_a_frame_counts_for_everybody() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    stand_in.begin_minute();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, FAR);
     let mut client = Client::api(&sidecar);
-    market.exchange.use_weight(6_000);
+    stand_in.exchange.use_weight(6_000);
     let answer = client.ask(&plain(1, "ping", &json!({})));
     assert_eq!(answer["status"], 429, "{answer}");
     assert!(answer["error"]["data"]["retryAfter"].is_i64());
     let rest = get(out(&sidecar), "/api/v3/time");
-    let problem: Value = serde_json::from_slice(&rest.body).unwrap();
     assert_eq!(
-        (rest.status, &problem["reason"]),
+        (rest.status, &told(&rest)["reason"]),
         (429, &json!("exchange.halted"))
     );
     let again = client.ask(&order("a"));
@@ -289,14 +292,14 @@ fn a_stop_on_a_frame_counts_for_everybody() {
         data["retryAfter"].as_i64() > data["serverTime"].as_i64(),
         "{data}"
     );
-    assert_eq!(market.exchange.orders_placed(), 0);
-    assert_eq!(market.exchange.sent_while_banned(), 0);
+    assert_eq!(stand_in.exchange.orders_placed(), 0);
+    assert_eq!(stand_in.exchange.sent_while_banned(), 0);
 }
 
 #[test]
 fn nothing_of_a_key_is_told_to_anybody() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::api(&sidecar);
     client.ask(&order("a"));
     client.ask(&plain(2, "userDataStream.subscribe.signature", &json!({})));
@@ -304,7 +307,7 @@ fn nothing_of_a_key_is_told_to_anybody() {
     events(&sidecar, "ws.close", 1);
     for (name, bytes) in sidecar.outputs() {
         let text = String::from_utf8_lossy(&bytes);
-        for canary in [KEY, crate::world::SECRET, "newClientOrderId"] {
+        for canary in [KEY, SECRET, "newClientOrderId"] {
             assert!(!text.contains(canary), "{canary} in {name}");
         }
     }

@@ -1,41 +1,44 @@
 //! How WebSockets end, and what is known of orders that were under way.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outrider::roles::demo::exchange::Fault;
 use serde_json::json;
 
 use super::calls::order;
-use super::client::{ALL, Client, Market, With, event, events};
+use super::client::{ALL, Client, event, events};
+use crate::support::exchange::With;
+use crate::world::StandIn;
 
 #[test]
 fn a_client_that_hangs_up_takes_nothing_back() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
-    let slow = Fault::Slow(Duration::from_millis(400));
-    market.exchange.fault(slow, "ws order.place", 1);
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
+    // Soon enough for what is waited for when nobody asks any more.
+    let slow = Fault::Slow(Duration::from_millis(100));
+    stand_in.exchange.fault(slow, "ws order.place", 1);
     let mut client = Client::api(&sidecar);
     client.say(&order("a").to_string());
-    sidecar.wait_until("placed", || market.exchange.orders_placed() == 1);
+    sidecar.wait_until("placed", || stand_in.exchange.orders_placed() == 1);
     client.hang_up();
     let told = event(&sidecar, "WS order.place");
     assert_eq!(told["exchange"]["execution"], "answered", "{told}");
     let closed = &events(&sidecar, "ws.close", 1)[0];
     assert_eq!(closed["socket"]["closed_by"], "client");
     assert_eq!(closed["socket"]["code"], 1006);
-    sidecar.wait_until("closed", || market.exchange.open_sockets() == 0);
+    sidecar.wait_until("closed", || stand_in.exchange.open_sockets() == 0);
 }
 
 #[test]
 fn an_order_whose_answer_never_comes_is_unknown() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
-    market
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
+    stand_in
         .exchange
-        .fault(Fault::Slow(Duration::from_secs(8)), "ws order.place", 1);
+        .fault(Fault::Slow(Duration::from_secs(600)), "ws order.place", 1);
     let mut client = Client::api(&sidecar);
     client.say(&order("a").to_string());
-    sidecar.wait_until("placed", || market.exchange.orders_placed() == 1);
+    sidecar.wait_until("placed", || stand_in.exchange.orders_placed() == 1);
     client.hang_up();
     let told = event(&sidecar, "WS order.place");
     assert_eq!(told["exchange"]["execution"], "unknown", "{told}");
@@ -49,15 +52,15 @@ fn an_order_whose_answer_never_comes_is_unknown() {
 
 #[test]
 fn an_exchange_that_breaks_off_leaves_the_order_unknown() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
-    market
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
+    stand_in
         .exchange
         .fault(Fault::ResetAfterwards, "ws order.place", 1);
     let mut client = Client::api(&sidecar);
     client.say(&order("a").to_string());
     assert_eq!(client.closed().0, 1011);
-    assert_eq!(market.exchange.orders_placed(), 1);
+    assert_eq!(stand_in.exchange.orders_placed(), 1);
     let told = event(&sidecar, "WS order.place");
     assert_eq!(told["exchange"]["execution"], "unknown", "{told}");
     let closed = &events(&sidecar, "ws.close", 1)[0];
@@ -67,10 +70,10 @@ fn an_exchange_that_breaks_off_leaves_the_order_unknown() {
 
 #[test]
 fn what_the_exchange_does_not_know_itself_is_passed_on_and_recorded_as_such() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let fault = Fault::UnknownOutcome(Duration::from_millis(10));
-    market.exchange.fault(fault, "ws order.place", 1);
+    stand_in.exchange.fault(fault, "ws order.place", 1);
     let mut client = Client::api(&sidecar);
     let answer = client.ask(&order("a"));
     assert_eq!(answer["error"]["code"], -1007);
@@ -81,19 +84,21 @@ fn what_the_exchange_does_not_know_itself_is_passed_on_and_recorded_as_such() {
 
 #[test]
 fn the_exchanges_notice_and_its_pings_are_passed_on() {
-    let market = Market::with(|options| {
-        options.sockets.ping_every = Duration::from_millis(100);
-        options.sockets.pong_within = Duration::from_millis(300);
+    let pong_within = Duration::from_secs(3);
+    let stand_in = StandIn::with(|options| {
+        options.sockets.ping_every = Duration::from_millis(200);
+        options.sockets.pong_within = pong_within;
     });
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::api(&sidecar);
     let first = client.next();
     assert!(first.is_ping(), "{first:?}");
-    // The sidecar answers them, or the exchange would have hung up long ago.
-    for _ in 0..6 {
+    // The sidecar answers them, or the exchange would have hung up by then.
+    let until = Instant::now() + pong_within + Duration::from_secs(1);
+    while Instant::now() < until {
         assert!(client.next().is_ping());
     }
-    market.exchange.announce_shutdown();
+    stand_in.exchange.announce_shutdown();
     assert_eq!(client.hear()["event"]["e"], "serverShutdown");
     assert_eq!(
         client.ask(&json!({"id": 1, "method": "ping"}))["status"],
@@ -103,8 +108,8 @@ fn the_exchanges_notice_and_its_pings_are_passed_on() {
 
 #[test]
 fn a_stop_tells_both_sides() {
-    let market = Market::start();
-    let mut sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let mut sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::api(&sidecar);
     let mut stream = Client::open(&sidecar, "/ws");
     assert_eq!(
@@ -126,10 +131,10 @@ fn a_stop_tells_both_sides() {
 
 #[test]
 fn a_message_that_is_too_long_ends_it() {
-    let market = Market::start();
-    let sidecar = market.sidecar(With::Hmac, ALL, "");
+    let stand_in = StandIn::start();
+    let sidecar = stand_in.sidecar_with(With::Hmac, ALL, "");
     let mut client = Client::api(&sidecar);
     client.say(&" ".repeat(70_000));
     assert_eq!(client.closed().0, 1009);
-    sidecar.wait_until("closed", || market.exchange.open_sockets() == 0);
+    sidecar.wait_until("closed", || stand_in.exchange.open_sockets() == 0);
 }

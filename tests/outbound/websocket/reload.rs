@@ -1,33 +1,25 @@
 //! What another configuration does to WebSockets that are open.
 
+use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use outrider::model::secret::Secret;
 use outrider::roles::demo::exchange::ApiKey;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::client::{ALL, Client, Market, With, events};
-use crate::support::sidecar::{Setup, Sidecar};
-use crate::world::{KEY, ROUTES, SECRET, wait_for_time};
+use super::client::{ALL, Client, all_closed, events};
+use super::peer::{Peer, Server};
+use crate::support::exchange::With;
+use crate::support::sidecar::{Setup, Sidecar, of_type};
+use crate::support::wait::{reconfigure, reload, wait_until};
+use crate::world::{KEY, ROUTES, SECRET, StandIn, wait_for_time};
 
 fn rewrite(sidecar: &Sidecar, from: &str, to: &str) {
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{from}");
-    reload(sidecar, || {
-        fs::write(&path, text.replace(from, to)).unwrap()
-    });
-}
-
-fn reload(sidecar: &Sidecar, change: impl FnOnce()) {
-    let taken = || sidecar.metric("outrider_config_reloads_total", &["success"]);
-    let before = taken();
-    change();
-    sidecar.signal("HUP");
-    sidecar.wait_until("reloaded", || taken() > before);
+    reconfigure(sidecar, |text| text.replace(from, to));
 }
 
 fn goes_on(client: &mut Client) {
@@ -39,9 +31,9 @@ fn goes_on(client: &mut Client) {
 
 #[test]
 fn only_those_that_are_concerned_are_closed() {
-    let market = Market::start();
+    let stand_in = StandIn::start();
     let allow = "[\"WS ping\", \"WS time\", \"STREAM *@trade\"]";
-    let sidecar = market.sidecar(With::Hmac, allow, "");
+    let sidecar = stand_in.sidecar_with(With::Hmac, allow, "");
     let mut client = Client::api(&sidecar);
     let mut stream = Client::open(&sidecar, "/ws/btcusdt@trade");
     goes_on(&mut client);
@@ -61,16 +53,16 @@ fn only_those_that_are_concerned_are_closed() {
     assert!(why.contains("another way"), "{why}");
     let closed = events(&sidecar, "ws.close", 2);
     assert!(closed.iter().all(|event| event["outcome"] == "success"));
-    sidecar.wait_until("closed", || market.exchange.open_sockets() == 0);
+    sidecar.wait_until("closed", || stand_in.exchange.open_sockets() == 0);
 }
 
 #[test]
 fn who_hears_of_an_account_is_closed_when_its_line_is_gone() {
     let listens = "userDataStream.subscribe.signature";
     for (with, method) in [(With::Hmac, listens), (With::Ed25519, "session.logon")] {
-        let market = Market::start();
+        let stand_in = StandIn::start();
         let allow = format!("[\"WS ping\", \"WS {method}\"]");
-        let sidecar = market.sidecar(with, &allow, "");
+        let sidecar = stand_in.sidecar_with(with, &allow, "");
         let mut plain = Client::api(&sidecar);
         let mut bound = Client::api(&sidecar);
         let asked = json!({"id": 1, "method": method, "params": {}});
@@ -80,15 +72,15 @@ fn who_hears_of_an_account_is_closed_when_its_line_is_gone() {
         assert_eq!(code, 1012);
         assert!(why.contains("bound by"), "{why}");
         goes_on(&mut plain);
-        market.is_content();
+        stand_in.assert_clean();
     }
 }
 
 #[test]
 fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     const OTHER: &str = "otherOTHERotherOTHERotherOTHERotherOTHERotherOTHERotherOTHER1234";
-    let market = Market::start();
-    market
+    let stand_in = StandIn::start();
+    stand_in
         .exchange
         .add_key(ApiKey::hmac(OTHER, &Secret::new("other".to_owned())));
     let folder = tempfile::tempdir().unwrap();
@@ -103,9 +95,9 @@ fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     write(KEY, &format!("'{SECRET}'"));
     let top = format!(
         "secrets: [{{ dotenv: .env }}]\n{}",
-        market.outbound(With::Hmac, ALL, "")
+        stand_in.way().allow(ALL).section()
     );
-    let files = [("ca.pem", market.exchange.root_pem())];
+    let files = [("ca.pem", stand_in.exchange.root_pem())];
     let sidecar = Sidecar::start_in(
         &Setup {
             top: &top,
@@ -121,23 +113,89 @@ fn a_connection_that_knows_the_old_key_is_closed_and_another_one_stays() {
     let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": {}});
     assert_eq!(listening.ask(&subscribe)["status"], 200);
     // A secret that is written anew and is the same is no other key.
-    reload(&sidecar, || {
-        thread::sleep(Duration::from_millis(10));
-        write(KEY, SECRET);
-        rewrite_comment(&sidecar);
-    });
+    reload(&sidecar, || write(KEY, &format!("\"{SECRET}\"")));
     goes_on(&mut listening);
     reload(&sidecar, || write(OTHER, "other"));
     let (code, why) = listening.closed();
     assert_eq!((code, why.as_str()), (1012, "the key is another one now"));
     let account = json!({"id": 2, "method": "account.status", "params": {}});
     assert_eq!(plain.ask(&account)["status"], 200);
-    market.is_content();
+    stand_in.assert_clean();
 }
 
-/// Something that makes it another configuration and changes nothing.
-fn rewrite_comment(sidecar: &Sidecar) {
-    let path = sidecar.folder().join("sidecar.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("{text}\n# the same\n")).unwrap();
+/// Ends what goes on in other threads, also when a test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Asks to cancel, again and again.
+fn cancel_on(mut client: Client, stop: &AtomicBool) {
+    let cancel =
+        json!({"id": 1, "method": "order.cancel", "params": {"symbol": "BTCUSDT", "orderId": 1}});
+    while !stop.load(Ordering::Relaxed) {
+        let answer = client.ask(&cancel);
+        if answer["status"] != 200 {
+            assert_eq!(answer["error"]["data"]["reason"], "exchange.not_allowed");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    client.close();
+}
+
+/// Does everything that it is asked.
+fn comply(mut server: Server) {
+    while let Ok(message) = server.next() {
+        if let Ok(text) = message.into_text()
+            && let Ok(frame) = serde_json::from_str::<Value>(&text)
+        {
+            server.say(&json!({"id": frame["id"], "status": 200, "result": {}}));
+        }
+    }
+}
+
+/// Frames whose intent was written, and that were refused all the same.
+fn overtaken(sidecar: &Sidecar) -> usize {
+    let all = sidecar.audit();
+    let intents = of_type(&all, "ws.intent");
+    let intended: HashSet<&str> = intents
+        .iter()
+        .filter_map(|event| event["id"].as_str())
+        .collect();
+    let requests = of_type(&all, "ws.request");
+    let overtaken = requests.iter().filter(|event| {
+        let id = event["id"].as_str().unwrap();
+        event["reason"]["code"] == "exchange.not_allowed" && intended.contains(id)
+    });
+    overtaken
+        .inspect(|event| assert_eq!(event["exchange"]["execution"], "not_sent", "{event}"))
+        .count()
+}
+
+#[test]
+fn what_comes_into_force_while_an_intent_is_written_is_what_the_frame_goes_by() {
+    const LINE: &str = "\"WS order.cancel\", ";
+    const SOCKETS: usize = 6;
+    let peer = Peer::start();
+    let allow = format!("[{LINE}\"WS ping\"]");
+    let sidecar = peer.sidecar(&allow, "    audit: before_forward\n");
+    let pairs: Vec<_> = (0..SOCKETS).map(|_| peer.api(&sidecar)).collect();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for (client, server) in pairs {
+            scope.spawn(|| comply(server));
+            scope.spawn(|| cancel_on(client, &stop));
+        }
+        // Most frames wait for the disk at any moment, so that a change seldom meets none.
+        wait_until("overtaken", || {
+            rewrite(&sidecar, LINE, "");
+            rewrite(&sidecar, "\"WS ping\"", &format!("{LINE}\"WS ping\""));
+            overtaken(&sidecar) > 0
+        });
+    });
+    all_closed(&sidecar);
 }

@@ -1,32 +1,29 @@
 //! The conversation on one WebSocket API: each frame of the client is judged, signed and recorded like a request, and each
 //! answer is matched to it. Never sends, never reads; never passes a frame on that it did not understand.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::time::Instant;
 
 use super::binds::{Binds, LOG_ON};
+use super::outcome::{Call, GivenUp, Said, hear_late};
+use super::pending::{Found, Pending};
 use super::reply::{Reply, plain_id, spelt};
 use super::{Asked, Ending, Socket};
-use crate::decide::outbound::{self as decide, ExchangePolicy, OutboundPermit};
-use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_rate_limits};
+use crate::decide::outbound::{self as decide, OutboundPermit};
+use crate::ledger::exchange::Reservation;
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
-use crate::model::exchange::{Effect, Extent, Known, Security};
+use crate::model::exchange::{Extent, Known, Security};
 use crate::model::frame::{Frame, FrameFault};
 use crate::model::outbound::ClientCredentials;
 use crate::pipeline::intend;
-use crate::pipeline::outbound::errand::{give_back, is_unknown, used};
+use crate::pipeline::outbound::exchange_call::give_back;
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, OpenRecord};
 use crate::transform::outbound::{self as transform, OutboundFrame};
 use crate::transform::signers::{Fresh, Session, SignerMark};
-
-/// Requests of one WebSocket that wait for their answers.
-const IN_FLIGHT_MAX: usize = 256;
 
 /// What one WebSocket API has been asked and what it knows of us.
 pub(super) struct Calls {
@@ -37,24 +34,11 @@ pub(super) struct Calls {
 
 struct State {
     session: Session,
-    /// The key that the exchange knows this connection by: logged on, or listened with.
+    /// The key that the exchange knows this connection by, or may: logged on, or listened with.
     bound: Option<SignerMark>,
     /// The methods by which clients may have bound it, each once: it stays as long as lines of `allow` name them.
     bound_by: Vec<&'static str>,
-    in_flight: HashMap<String, Call>,
-}
-
-/// A request that waits for its answer.
-struct Call {
-    record: OpenRecord,
-    reservation: Option<Reservation>,
-    effect: Effect,
-    binds: Binds,
-    /// The key it was signed with.
-    mark: Option<SignerMark>,
-    sent: Instant,
-    /// The same moment on the clock that is compared with the exchange's.
-    stamped: Now,
+    pending: Pending<Call, GivenUp>,
 }
 
 impl Calls {
@@ -65,89 +49,113 @@ impl Calls {
                 session: Session::Anonymous,
                 bound: None,
                 bound_by: Vec::new(),
-                in_flight: HashMap::new(),
+                pending: Pending::default(),
             }),
         }
     }
 
-    /// Judges a frame of the client: what leaves for the exchange, or what the client is answered instead.
+    /// Judges a frame of the client: what leaves for the exchange, or what the client is answered instead. Nothing is waited
+    /// for between the last look at what is in force and the end of this.
     pub(super) async fn ask(&self, socket: &Socket, text: &str) -> Asked {
         let mut record = socket.open_record();
         record.received(text.len() as u64);
         let frame = Frame::parse(text);
         let id = frame.as_ref().ok().and_then(|frame| plain_id(frame.id?));
-        match self.judge(socket, frame, id, &mut record).await {
-            Ok(signed) => self.send(socket, id.unwrap_or_default(), signed, record),
+        let mut asking = match asking(frame, id) {
+            Ok(asking) => asking,
+            Err(denial) => return Asked::Refused(socket.refuse(&denial, id, record)),
+        };
+        let mut is_intended = false;
+        let signed = loop {
+            let judged = self.judge(socket, &mut asking, &mut record);
+            let judged = match judged {
+                Ok(judged) if judged.is_changing() && !is_intended => {
+                    is_intended = true;
+                    judged.intend(socket, &mut record).await
+                }
+                judged => judged,
+            };
+            match judged {
+                // Something else has come into force meanwhile: what it says goes.
+                Ok(judged) if !judged.is_newest(socket) => judged.give_back(socket),
+                Ok(judged) => break self.sign(socket, &asking.frame, judged),
+                Err(denial) => break Err(denial),
+            }
+        };
+        match signed {
+            Ok(signed) => self.send(socket, asking.id, signed, record),
             Err(denial) => Asked::Refused(socket.refuse(&denial, id, record)),
         }
     }
 
     /// The walk of one frame. Read it from top to bottom, as that of a request.
-    async fn judge(
+    fn judge(
         &self,
         socket: &Socket,
-        frame: Result<Frame<'_>, FrameFault>,
-        id: Option<&str>,
+        asking: &mut Asking<'_>,
         record: &mut OpenRecord,
-    ) -> Result<Signed, Box<Denial>> {
+    ) -> Result<Judged, Box<Denial>> {
         let (generation, way) = socket.way()?;
         record.config(generation);
-        let mut frame = frame.map_err(unclear)?;
-        let id = id.ok_or_else(|| no_frame("no id that is a number or a plain text"))?;
-        self.admit(id)?;
-        let call = decide::frame(&way.policy, &frame.method, Extent::of_frame(&frame))?;
+        let Asking { frame, id, brings } = asking;
+        let max = way.sockets.in_flight_max;
+        self.state().pending.admit(Some(id), max)?;
+        let call = decide::frame(&way.policy, &frame.method, Extent::of_frame(frame))?;
         record.frame_named("WS", &frame.method);
         if let Some(counters) = way.counters.line(call.position()) {
             record.route(counters);
         }
         self.refuse_session(&frame.method)?;
-        let stripped = frame.strip(way.rules.preset.credentials.members);
-        if stripped.any() && way.rules.credentials == ClientCredentials::Refuse {
+        *brings |= frame.strip(way.rules.preset.credentials.members).any();
+        if *brings && way.rules.credentials == ClientCredentials::Refuse {
             let why = "the frame brings a key, a time or a signature of its own";
             return Err(Denial::new(Cause::ExchangeCredentials, why));
         }
-        let known = *call.known();
+        socket.still_stands(generation, &way, || self.stands(&way))?;
         let now = socket.clock.now();
-        if known.security == Security::Signed {
+        if call.known().security == Security::Signed {
             // Asked here, so that nothing is reserved for what cannot be signed.
             way.freshness.time(now)?;
         }
         let granted = decide::grant(call, &way.budget, way.moment(now));
-        let mut permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
-        let signed = self.sign(socket, &way, &permit, &frame, record).await;
+        let permit = granted.inspect_err(|_| way.counters.exchange.refused())?;
+        Ok(Judged {
+            generation,
+            way,
+            permit,
+        })
+    }
+
+    /// Stamps and signs: after every wait.
+    fn sign(
+        &self,
+        socket: &Socket,
+        frame: &Frame<'_>,
+        judged: Judged,
+    ) -> Result<Signed, Box<Denial>> {
+        let Judged {
+            way, mut permit, ..
+        } = judged;
+        let now = socket.clock.now();
+        let known = *permit.known();
+        let out = fresh(&way, &known, now).and_then(|fresh| {
+            let signer = way.signer.as_ref();
+            transform::sign_frame(&permit, frame, signer, self.session(&way), &fresh)
+        });
         let reservation = permit.take_reservation();
-        match signed {
-            Ok((out, mark)) => Ok(Signed {
+        match out {
+            Ok(out) => Ok(Signed {
                 out,
                 reservation,
                 known,
                 binds: Binds::of(&frame.method),
-                mark,
+                mark: way.mark.clone(),
             }),
             Err(denial) => {
-                give_back(reservation, &way, socket.clock.now());
+                give_back(reservation, &way, now);
                 Err(denial)
             }
         }
-    }
-
-    /// Writes the intent, where one is wanted, and then stamps and signs: after every wait.
-    async fn sign(
-        &self,
-        socket: &Socket,
-        way: &WayOut,
-        permit: &OutboundPermit,
-        frame: &Frame<'_>,
-        record: &mut OpenRecord,
-    ) -> Result<(OutboundFrame, Option<SignerMark>), Box<Denial>> {
-        let known = permit.known();
-        if known.effect.changes() {
-            intend(&socket.recorder, way.audit, record).await?;
-        }
-        let fresh = fresh(way, known, socket.clock.now())?;
-        let signer = way.signer.as_ref();
-        let out = transform::sign_frame(permit, frame, signer, self.session(way), &fresh)?;
-        Ok((out, way.mark.clone()))
     }
 
     /// Notes that the frame is on its way: from here on its outcome is unknown until the exchange has told it.
@@ -166,22 +174,23 @@ impl Calls {
             effect: signed.known.effect,
             binds: signed.binds,
             mark: signed.mark,
-            sent: Instant::now(),
             stamped,
+            is_doubtful: false,
         };
         let mut state = self.state();
         if signed.binds == Binds::LogsOut {
             // Whether it has happened or not, a frame that names its key is understood.
             state.session = Session::Anonymous;
         }
-        if let Some(method) = signed.binds.method()
-            && !(self.logs_on && method == LOG_ON)
-            && !state.bound_by.contains(&method)
-        {
+        if let Some(method) = signed.binds.method() {
             // Noted before it has happened: an answer that is late or lost binds all the same.
-            state.bound_by.push(method);
+            state.bound.clone_from(&call.mark);
+            let is_own = self.logs_on && method == LOG_ON;
+            if !is_own && !state.bound_by.contains(&method) {
+                state.bound_by.push(method);
+            }
         }
-        state.in_flight.insert(id.to_owned(), call);
+        state.pending.insert(id, call);
         Asked::Send(signed.out)
     }
 
@@ -237,91 +246,83 @@ impl Calls {
         self.state().session == Session::LoggedOn
     }
 
-    /// The key that the exchange knows the connection by.
-    pub(super) fn bound(&self) -> Option<SignerMark> {
-        self.state().bound.clone()
-    }
-
-    /// Whether lines of `allow` name every method by which clients have bound the connection.
-    pub(super) fn are_allowed(&self, policy: &Arc<ExchangePolicy>) -> bool {
+    /// Whether the connection may stay open under what is in force now: by the key that it is bound to, and the methods.
+    pub(super) fn stands(&self, way: &WayOut) -> Result<(), &'static str> {
         let state = self.state();
-        let mut methods = state.bound_by.iter();
-        methods.all(|method| decide::frame(policy, method, Extent::ALL).is_ok())
+        if state.bound.is_some() && state.bound != way.mark {
+            return Err("the key is another one now");
+        }
+        let allowed = |method: &&str| decide::frame(&way.policy, method, Extent::ALL).is_ok();
+        match state.bound_by.iter().all(allowed) {
+            true => Ok(()),
+            false => Err("no line of allow names what this was bound by any more"),
+        }
     }
 
-    /// Takes note of what the exchange says. Whatever it is, the client gets it as it is.
+    /// Takes note of what the exchange says, whatever it is.
     pub(super) fn hear(&self, socket: &Socket, text: &str) {
         let Ok(reply) = serde_json::from_str::<Reply<'_>>(text) else {
             return;
         };
-        let status = reply
-            .status
-            .and_then(|code| StatusCode::from_u16(code).ok());
-        let (Some(id), Some(status)) = (reply.id, status) else {
-            if reply.id.is_none() && reply.status == Some(401) {
-                // The key is not what it was: from now on every frame says whose it is.
-                self.state().session = Session::Anonymous;
-            }
+        let Some(status) = reply.status else { return };
+        let Ok(status) = StatusCode::from_u16(status) else {
             return;
         };
-        let call = self.state().in_flight.remove(&spelt(id.get()));
-        let Some(call) = call else { return };
-        if status == StatusCode::OK {
-            let mut state = self.state();
-            match call.binds {
-                Binds::Nothing => {}
-                Binds::LogsOn => {
-                    state.session = Session::LoggedOn;
-                    state.bound.clone_from(&call.mark);
-                }
-                // A logon that was answered meanwhile is over as well.
-                Binds::LogsOut => state.session = Session::Anonymous,
-                Binds::Listens(_) => state.bound.clone_from(&call.mark),
+        let said = Said::of(&reply, status, text.len());
+        let mut state = self.state();
+        let found = match reply.id {
+            Some(id) => state.pending.take(&spelt(id.get())),
+            None => state.take_nameless(status),
+        };
+        match found {
+            Found::Waiting(call) => {
+                state.note(call.binds, call.mark.as_ref(), status);
+                drop(state);
+                call.settle(socket, &said);
+            }
+            Found::GivenUp(given_up) => {
+                state.note(given_up.binds, given_up.mark.as_ref(), status);
+                drop(state);
+                given_up.settle(socket, &said);
+            }
+            Found::Nobodys => {
+                drop(state);
+                hear_late(socket, &said);
             }
         }
-        settle(socket, call, status, &reply, text.len());
     }
 
     /// Requests that wait for their answers.
     pub(super) fn in_flight(&self) -> usize {
-        self.state().in_flight.len()
+        self.state().pending.waiting().count()
     }
 
     /// Whether one of them changes something.
     pub(super) fn is_changing(&self) -> bool {
         let state = self.state();
-        let mut calls = state.in_flight.values();
+        let mut calls = state.pending.waiting();
         calls.any(|call| call.effect.changes())
     }
 
-    /// Gives up what was asked so long ago that no answer comes any more.
-    pub(super) fn expire(&self, socket: &Socket, after: Duration) {
-        let mut late = Vec::new();
+    /// Gives up what was asked so long ago that its answer is no use any more: what the client is told of each, and how many
+    /// were given up altogether.
+    pub(super) fn expire(&self, socket: &Socket, after: Duration) -> (Vec<String>, usize) {
         let mut state = self.state();
-        let ids: Vec<String> = state
-            .in_flight
-            .iter()
-            .filter(|(_, call)| call.sent.elapsed() > after)
-            .map(|(id, _)| id.clone())
-            .collect();
-        late.extend(ids.iter().filter_map(|id| state.in_flight.remove(id)));
+        let expired = state.pending.expire(after, Call::remembered);
+        let given_up = state.pending.given_up();
         drop(state);
-        for call in late {
-            unanswered(socket, call, Ending::Late);
-        }
+        let told = expired
+            .into_iter()
+            .filter_map(|(id, call)| call.unanswered(socket, Ending::Late, Some(&id)));
+        (told.collect(), given_up)
     }
 
     /// Ends every request that has no answer: the connection is over.
     pub(super) fn end(&self, socket: &Socket, ending: Ending) -> usize {
-        let calls: Vec<Call> = self
-            .state()
-            .in_flight
-            .drain()
-            .map(|(_, call)| call)
-            .collect();
+        let calls = self.state().pending.end();
         let count = calls.len();
         for call in calls {
-            unanswered(socket, call, ending);
+            let _nobody_is_told = call.unanswered(socket, ending, None);
         }
         count
     }
@@ -332,20 +333,6 @@ impl Calls {
         match state.bound == way.mark {
             true => state.session,
             false => Session::Anonymous,
-        }
-    }
-
-    fn admit(&self, id: &str) -> Result<(), Box<Denial>> {
-        let state = self.state();
-        if state.in_flight.contains_key(id) {
-            return Err(no_frame("a request with this id is still in flight"));
-        }
-        match state.in_flight.len() < IN_FLIGHT_MAX {
-            true => Ok(()),
-            false => Err(Denial::new(
-                Cause::Overloaded,
-                "too many requests of one WebSocket wait for their answers",
-            )),
         }
     }
 
@@ -364,6 +351,102 @@ impl Calls {
     }
 }
 
+impl State {
+    /// Whose an answer is that names no request: the only one's that it can be. Where it can be several's, each goes on
+    /// waiting; the one that it was will have no other.
+    fn take_nameless(&mut self, status: StatusCode) -> Found<Call, GivenUp> {
+        if status == StatusCode::UNAUTHORIZED {
+            // The key is not what it was: from now on every frame says whose it is.
+            self.session = Session::Anonymous;
+        }
+        let found = self.pending.take_sole();
+        if let Found::Nobodys = found {
+            let waiting = self.pending.waiting_mut();
+            waiting.for_each(|call| call.is_doubtful = true);
+        }
+        found
+    }
+
+    /// Notes what an answer makes of the connection.
+    fn note(&mut self, binds: Binds, mark: Option<&SignerMark>, status: StatusCode) {
+        if status != StatusCode::OK {
+            return;
+        }
+        let mut waiting = self.pending.waiting();
+        match binds {
+            // A logout that is under way may have come behind it; frames that say whose they are go either way.
+            Binds::LogsOn if waiting.any(|call| call.binds == Binds::LogsOut) => {}
+            Binds::LogsOn => {
+                self.session = Session::LoggedOn;
+                self.bound = mark.cloned();
+            }
+            // A logon that was answered meanwhile is over as well.
+            Binds::LogsOut => self.session = Session::Anonymous,
+            Binds::Nothing | Binds::Listens(_) => {}
+        }
+    }
+}
+
+/// A frame of a client that can be judged.
+struct Asking<'a> {
+    frame: Frame<'a>,
+    id: &'a str,
+    /// Whether it has brought a key, a time or a signature of its own.
+    brings: bool,
+}
+
+fn asking<'a>(
+    frame: Result<Frame<'a>, FrameFault>,
+    id: Option<&'a str>,
+) -> Result<Asking<'a>, Box<Denial>> {
+    let frame = frame.map_err(unclear)?;
+    let id = id.ok_or_else(|| no_frame("no id that is a number or a plain text"))?;
+    Ok(Asking {
+        frame,
+        id,
+        brings: false,
+    })
+}
+
+/// A frame that may be sent, as long as the configuration is in force that it was judged by.
+struct Judged {
+    generation: u64,
+    way: Arc<WayOut>,
+    permit: OutboundPermit,
+}
+
+impl Judged {
+    fn is_changing(&self) -> bool {
+        self.permit.known().effect.changes()
+    }
+
+    fn is_newest(&self, socket: &Socket) -> bool {
+        socket
+            .way()
+            .is_ok_and(|(generation, _)| generation == self.generation)
+    }
+
+    /// Writes the intent, where one is wanted.
+    async fn intend(self, socket: &Socket, record: &mut OpenRecord) -> Result<Self, Box<Denial>> {
+        match intend(&socket.recorder, self.way.audit, record).await {
+            Ok(()) => Ok(self),
+            Err(denial) => {
+                self.give_back(socket);
+                Err(denial)
+            }
+        }
+    }
+
+    /// Gives back what was reserved.
+    fn give_back(mut self, socket: &Socket) {
+        give_back(
+            self.permit.take_reservation(),
+            &self.way,
+            socket.clock.now(),
+        );
+    }
+}
+
 /// A frame that is ready to leave, and what is to be remembered of it.
 struct Signed {
     out: OutboundFrame,
@@ -371,73 +454,6 @@ struct Signed {
     known: Known,
     binds: Binds,
     mark: Option<SignerMark>,
-}
-
-/// Ends a request by its answer: what it cost, what came of it.
-fn settle(socket: &Socket, call: Call, status: StatusCode, reply: &Reply<'_>, bytes: usize) {
-    let now = socket.clock.now();
-    let told = reply
-        .limits
-        .and_then(|limits| read_rate_limits(limits.get().as_bytes()).ok());
-    let told = told.map_or_else(Told::default, |(_, told)| told);
-    let (code, retry_ms) = reply.failure();
-    let answer = Answer::of_frame(status, told, retry_ms);
-    let Call {
-        mut record,
-        reservation,
-        effect,
-        stamped,
-        ..
-    } = call;
-    if let Ok((_, way)) = socket.way() {
-        way.freshness.note_code(code, stamped);
-        if let Outcome::Halt(..) = answer.outcome {
-            way.counters.exchange.halted();
-        }
-        if let Some(reservation) = reservation {
-            reservation.settle(Settled::Answered(&answer), way.moment(now));
-        }
-    }
-    let unknown = effect.changes() && is_unknown(status, code);
-    if let Some(told) = record.exchange_mut() {
-        told.code = code;
-        told.used = used(&answer.told);
-        told.execution = match unknown {
-            true => Execution::Unknown,
-            false => Execution::Answered,
-        };
-    }
-    if unknown {
-        let why = format!("the exchange answered {status} and does not know itself");
-        record.denied(&Denial::new(Cause::ExchangeUnknown, why));
-    }
-    record.answered(now, status);
-    record.sent(bytes as u64);
-    record.close(now);
-}
-
-/// Ends a request that has no answer and gets none.
-fn unanswered(socket: &Socket, call: Call, ending: Ending) {
-    let now = socket.clock.now();
-    let Call {
-        mut record,
-        reservation,
-        effect,
-        ..
-    } = call;
-    if let (Some(reservation), Ok((_, way))) = (reservation, socket.way()) {
-        reservation.settle(Settled::Unknown, way.moment(now));
-    }
-    let cause = match (effect.changes(), ending) {
-        (true, _) => Cause::ExchangeUnknown,
-        // Nobody is there to be told, and nothing is lost: the record says `aborted`.
-        (false, Ending::ClientGone) => return,
-        (false, Ending::Late) => Cause::UpstreamTimeout,
-        (false, Ending::Over) => Cause::UpstreamBroken,
-    };
-    record.denied(&Denial::new(cause, ending.why()));
-    record.answered(now, cause.status());
-    record.close(now);
 }
 
 /// What a frame is signed by; nothing where it is not.

@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::Ending;
 use super::relay::Raw;
 use crate::record::{ClosedBy, SocketEnd};
 
@@ -18,12 +19,18 @@ const CLOSE_MAX: Duration = Duration::from_millis(300);
 
 /// Why a relay ends.
 pub(super) enum End {
-    /// The client has closed, or is gone.
+    /// The client has closed.
     Client(Option<CloseFrame>),
+    /// The client is gone without a word.
+    ClientGone,
     /// What the client sent is no WebSocket, or too much.
     ClientFault(CloseCode),
-    /// The exchange has closed, or is gone.
+    /// The exchange has closed.
     Exchange(Option<CloseFrame>),
+    /// The exchange is gone without a word.
+    ExchangeGone,
+    /// What the exchange sent is no WebSocket, or too much.
+    ExchangeFault(CloseCode),
     /// This program ends it.
     Own(Cut),
 }
@@ -32,18 +39,49 @@ pub(super) enum End {
 pub(super) type Word = (CloseCode, String);
 
 impl End {
+    /// What a client did that is no WebSocket.
+    pub(super) fn client_broke(error: &Error) -> Self {
+        fault(error).map_or(Self::ClientGone, Self::ClientFault)
+    }
+
+    /// The same of the exchange.
+    pub(super) fn exchange_broke(error: &Error) -> Self {
+        fault(error).map_or(Self::ExchangeGone, Self::ExchangeFault)
+    }
+
+    /// What it is for requests without an answer.
+    pub(super) const fn ending(&self) -> Ending {
+        match self {
+            Self::Client(_) | Self::ClientGone | Self::ClientFault(_) => Ending::ClientGone,
+            Self::Exchange(_) | Self::ExchangeGone | Self::ExchangeFault(_) | Self::Own(_) => {
+                Ending::Over
+            }
+        }
+    }
+
+    /// Whether the exchange may still answer.
+    pub(super) const fn leaves_the_exchange(&self) -> bool {
+        match self {
+            Self::Client(_) | Self::ClientGone | Self::ClientFault(_) => true,
+            Self::Exchange(_) | Self::ExchangeGone | Self::ExchangeFault(_) => false,
+            Self::Own(cut) => !matches!(cut, Cut::Silent),
+        }
+    }
+
     /// How it is recorded, and what the client and the exchange are told; nothing where that side has closed.
     pub(super) fn told(self) -> (SocketEnd, Option<Word>, Option<Word>) {
         let away = || Some((CloseCode::Away, String::new()));
         let (by, code, why, to_client, to_exchange) = match self {
             Self::Client(frame) => {
-                let (code, why) = said(
-                    frame.as_ref(),
-                    "the client has closed",
-                    "the client is gone",
-                );
-                let to_exchange = Some(passed_on(frame, CloseCode::Away));
-                (ClosedBy::Client, code, why, None, to_exchange)
+                // The client's reason is a text that nobody has judged, and stays here.
+                let (code, _reason) = passed_on(frame.as_ref());
+                let to_exchange = Some((code, String::new()));
+                let why = "the client has closed";
+                (ClosedBy::Client, said(frame), why, None, to_exchange)
+            }
+            Self::ClientGone => {
+                let why = "the client is gone";
+                (ClosedBy::Client, CloseCode::Abnormal, why, None, away())
             }
             Self::ClientFault(code) => {
                 let to_client = Some((code, "the frame cannot be read".to_owned()));
@@ -51,13 +89,20 @@ impl End {
                 (ClosedBy::Client, code, why, to_client, away())
             }
             Self::Exchange(frame) => {
-                let (code, why) = said(
-                    frame.as_ref(),
-                    "the exchange has closed",
-                    "the exchange is gone",
-                );
-                let to_client = Some(passed_on(frame, CloseCode::Error));
+                let to_client = Some(passed_on(frame.as_ref()));
+                let why = "the exchange has closed";
+                (ClosedBy::Exchange, said(frame), why, to_client, None)
+            }
+            Self::ExchangeGone => {
+                let to_client = Some((CloseCode::Error, String::new()));
+                let (code, why) = (CloseCode::Abnormal, "the exchange is gone");
                 (ClosedBy::Exchange, code, why, to_client, None)
+            }
+            Self::ExchangeFault(code) => {
+                let why = "the exchange broke the protocol";
+                let to_client = Some((CloseCode::Error, why.to_owned()));
+                let to_exchange = Some((code, String::new()));
+                (ClosedBy::Exchange, code, why, to_client, to_exchange)
             }
             Self::Own(cut) => {
                 let (code, why) = cut.told();
@@ -75,16 +120,9 @@ impl End {
     }
 }
 
-/// The code of a close frame; 1006 stands for none.
-fn said(
-    frame: Option<&CloseFrame>,
-    closed: &'static str,
-    gone: &'static str,
-) -> (CloseCode, &'static str) {
-    match frame {
-        Some(frame) => (frame.code, closed),
-        None => (CloseCode::Abnormal, gone),
-    }
+/// The code of a close frame; 1005 stands for one without.
+fn said(frame: Option<CloseFrame>) -> CloseCode {
+    frame.map_or(CloseCode::Status, |frame| frame.code)
 }
 
 /// Why this program ends a relay.
@@ -100,6 +138,8 @@ pub(super) enum Cut {
     ClientStalled,
     /// The exchange takes nothing in any more.
     ExchangeStalled,
+    /// The exchange leaves too much without an answer.
+    Unanswering,
 }
 
 impl Cut {
@@ -111,16 +151,19 @@ impl Cut {
             Self::Silent => (CloseCode::Error, "the exchange is silent"),
             Self::ClientStalled => (CloseCode::Policy, "the client does not read"),
             Self::ExchangeStalled => (CloseCode::Error, "the exchange does not read"),
+            Self::Unanswering => (
+                CloseCode::Error,
+                "the exchange leaves too many frames without an answer",
+            ),
         }
     }
 }
 
-/// What one side said at its end, for the other.
-pub(super) fn passed_on(frame: Option<CloseFrame>, otherwise: CloseCode) -> Word {
+/// What one side said at its end, for the other; a close without a code is passed on as one in order.
+fn passed_on(frame: Option<&CloseFrame>) -> Word {
     match frame {
         Some(frame) if frame.code.is_allowed() => (frame.code, frame.reason.to_string()),
-        Some(_) => (CloseCode::Normal, String::new()),
-        None => (otherwise, String::new()),
+        Some(_) | None => (CloseCode::Normal, String::new()),
     }
 }
 
@@ -152,19 +195,19 @@ where
     let _told = timeout(CLOSE_MAX, sink.send(Message::Close(Some(frame)))).await;
 }
 
-/// What a client did that is no WebSocket, as it is told (RFC 6455 section 7.4.1).
-pub(super) fn fault(error: &Error) -> End {
+/// What is no WebSocket, as whoever sent it is told (RFC 6455 section 7.4.1); nothing where the connection is gone.
+fn fault(error: &Error) -> Option<CloseCode> {
     match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => End::ClientFault(CloseCode::Size),
-        Error::Utf8(_) => End::ClientFault(CloseCode::Invalid),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Client(None),
-        Error::Protocol(_) | Error::Capacity(_) => End::ClientFault(CloseCode::Protocol),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseCode::Size),
+        Error::Utf8(_) => Some(CloseCode::Invalid),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) | Error::Capacity(_) => Some(CloseCode::Protocol),
         Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Io(_)
         | Error::Tls(_)
         | Error::WriteBufferFull(_)
         | Error::AttackAttempt
-        | Error::Url(_) => End::Client(None),
+        | Error::Url(_) => None,
     }
 }

@@ -2,7 +2,6 @@
 //! every wait, and with an end that both are told of. Never decides about a frame.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -17,11 +16,13 @@ use tokio_tungstenite::tungstenite::protocol::{Role as Side, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::calls::Calls;
-use super::ends::{Cut, End, farewell, fault, last_words};
+use super::ends::{Cut, End, farewell, last_words};
+use super::heard::{Heard, Pings};
 use super::{Asked, Ending, Socket, Talk};
 use crate::forward::Switched;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Role;
+use crate::model::outbound::SocketRules;
 use crate::pipeline::caught;
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{ClosedBy, OpenSocket, SocketEnd, SocketTold, Traffic, new_id};
@@ -35,17 +36,8 @@ const EXCHANGE_BYTES_MAX: usize = 16 << 20;
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
 
-/// How long the other side may take to take a message in.
-const WRITE_MAX: Duration = Duration::from_secs(10);
-
-/// After so long without a word the exchange is asked whether it is there. Binance asks us every 20 seconds.
-const QUIET_MAX: Duration = Duration::from_secs(60);
-
-/// After so long it is taken to be gone.
-const SILENCE_MAX: Duration = Duration::from_secs(180);
-
 /// How often is looked at what waits.
-const TICK: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long answers to what changes something are waited for when nobody asks any more. Less than a stop gives.
 const LINGER_MAX: Duration = Duration::from_millis(1_200);
@@ -127,6 +119,7 @@ pub(super) struct Relay {
     socket: Socket,
     talk: Talk,
     exchange: Exchange,
+    rules: SocketRules,
     record: OpenSocket,
     sent: Arc<Traffic>,
     received: Arc<Traffic>,
@@ -152,6 +145,7 @@ impl Relay {
             socket,
             talk,
             exchange,
+            rules: way.sockets,
             record,
             sent,
             received,
@@ -174,15 +168,15 @@ impl Relay {
             socket,
             talk,
             exchange,
+            rules,
             record,
             sent,
             received,
         } = self;
         let Exchange { stream, until } = exchange;
-        let (to_exchange, from_exchange) = stream.split();
+        let (mut to_exchange, mut from_exchange) = stream.split();
         let Ok(upgraded) = upgrading.await else {
             let unanswered = talk.end(&socket, Ending::ClientGone);
-            let mut to_exchange = to_exchange;
             farewell(&mut to_exchange, CloseCode::Away, "").await;
             record.close(&SocketEnd {
                 by: ClosedBy::Client,
@@ -195,29 +189,27 @@ impl Relay {
         let bounds = bounds(CLIENT_BYTES_MAX, 2 * EXCHANGE_BYTES_MAX);
         let client = TokioIo::new(upgraded);
         let client = WebSocketStream::from_raw_socket(client, Side::Server, Some(bounds)).await;
-        let (to_client, from_client) = client.split();
+        let (to_client, mut from_client) = client.split();
         let mut duplex = Duplex {
             socket: &socket,
             talk: &talk,
+            rules,
             to_client: Mutex::new(to_client),
-            to_exchange: Mutex::new(to_exchange),
             heard: Heard::now(),
             sent: &sent,
             received: &received,
         };
-        let (mut from_client, mut from_exchange) = (from_client, from_exchange);
         let end = tokio::select! {
-            end = duplex.up(&mut from_client) => end,
+            end = duplex.up(&mut from_client, &mut to_exchange) => end,
             end = duplex.down(&mut from_exchange) => end,
             cut = cut(&socket, &talk, until) => End::Own(cut),
         };
         duplex.linger(&end, &mut from_exchange).await;
-        let ending = match &end {
-            End::Client(_) | End::ClientFault(_) => Ending::ClientGone,
-            End::Exchange(_) | End::Own(_) => Ending::Over,
-        };
-        let unanswered = talk.end(&socket, ending);
-        let told = duplex.close(end, from_client, from_exchange).await;
+        let unanswered = talk.end(&socket, end.ending());
+        let (told, for_client, for_exchange) = end.told();
+        let client = last_words(duplex.to_client.get_mut(), from_client, for_client);
+        let exchange = last_words(&mut to_exchange, from_exchange, for_exchange);
+        tokio::join!(client, exchange);
         record.close(&SocketEnd { unanswered, ..told });
     }
 }
@@ -235,7 +227,7 @@ async fn cut(socket: &Socket, talk: &Talk, until: Option<Instant>) -> Cut {
     loop {
         // What comes after this look is a change.
         newest.mark_unchanged();
-        if let Err(why) = socket.stands(talk) {
+        if let Err(why) = talk.stands(socket) {
             return Cut::Reload(why);
         }
         tokio::select! {
@@ -250,53 +242,32 @@ async fn cut(socket: &Socket, talk: &Talk, until: Option<Instant>) -> Cut {
     }
 }
 
-/// When the exchange was heard the last time.
-struct Heard {
-    began: Instant,
-    /// Milliseconds since then.
-    last: AtomicU64,
-}
-
-impl Heard {
-    fn now() -> Self {
-        Self {
-            began: Instant::now(),
-            last: AtomicU64::new(0),
-        }
-    }
-
-    fn note(&self) {
-        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(since, Ordering::Relaxed);
-    }
-
-    fn quiet_for(&self) -> Duration {
-        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(last)
-    }
-}
-
 /// Both directions at once: neither waits for the other, but for whoever takes too long to read.
 struct Duplex<'r> {
     socket: &'r Socket,
     talk: &'r Talk,
+    rules: SocketRules,
     to_client: Mutex<SplitSink<Raw, Message>>,
-    to_exchange: Mutex<SplitSink<Raw, Message>>,
     heard: Heard,
     sent: &'r Traffic,
     received: &'r Traffic,
 }
 
 impl Duplex<'_> {
-    /// From the client to the exchange.
-    async fn up(&self, from_client: &mut SplitStream<Raw>) -> End {
+    /// From the client to the exchange. Nobody else writes there, so that a frame that was judged is handed on at once.
+    async fn up(
+        &self,
+        from_client: &mut SplitStream<Raw>,
+        to_exchange: &mut SplitSink<Raw, Message>,
+    ) -> End {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pings = Pings::default();
         loop {
             let message = tokio::select! {
                 message = from_client.next() => message,
                 _tick = ticks.tick() => {
-                    if let Err(end) = self.look_after().await {
+                    if let Err(end) = self.look_after(to_exchange, &mut pings).await {
                         return end;
                     }
                     continue;
@@ -304,8 +275,8 @@ impl Duplex<'_> {
             };
             let message = match message {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => return fault(&error),
-                None => return End::Client(None),
+                Some(Err(error)) => return End::client_broke(&error),
+                None => return End::ClientGone,
             };
             let asked = match message {
                 Message::Text(text) => {
@@ -317,11 +288,20 @@ impl Duplex<'_> {
                     Asked::Refused(self.refuse_binary(bytes.len()))
                 }
                 Message::Close(frame) => return End::Client(frame),
-                // A ping is answered by the library; the exchange counts its own.
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+                Message::Ping(_) => {
+                    // The library has the answer ready. The next is read when this one has left: they do not pile up.
+                    if let Err(end) = self.flush_to_client().await {
+                        return end;
+                    }
+                    continue;
+                }
+                Message::Pong(_) | Message::Frame(_) => continue,
             };
             let done = match asked {
-                Asked::Send(frame) => self.tell_exchange(Message::text(frame.into_text())).await,
+                Asked::Send(frame) => {
+                    let message = Message::text(frame.into_text());
+                    self.tell_exchange(to_exchange, message).await
+                }
                 Asked::Refused(text) => self.tell_client(Message::text(text)).await,
             };
             if let Err(end) = done {
@@ -333,14 +313,15 @@ impl Duplex<'_> {
     /// From the exchange to the client.
     async fn down(&self, from_exchange: &mut SplitStream<Raw>) -> End {
         loop {
-            let Ok(message) = timeout(SILENCE_MAX, from_exchange.next()).await else {
+            let Ok(message) = timeout(self.rules.silence, from_exchange.next()).await else {
                 return End::Own(Cut::Silent);
             };
             self.heard.note();
             let message = match message {
                 Some(Ok(Message::Close(frame))) => return End::Exchange(frame),
                 Some(Ok(message)) => message,
-                Some(Err(_)) | None => return End::Exchange(None),
+                Some(Err(error)) => return End::exchange_broke(&error),
+                None => return End::ExchangeGone,
             };
             if let Err(end) = self.pass_on(message).await {
                 return end;
@@ -348,12 +329,14 @@ impl Duplex<'_> {
         }
     }
 
-    /// Takes note of a message of the exchange, and gives it to the client as it is.
-    async fn pass_on(&self, message: Message) -> Result<(), End> {
+    /// Takes note of a message of the exchange, and gives it to the client as it is, without the name of our key.
+    async fn pass_on(&self, mut message: Message) -> Result<(), End> {
         match &message {
             Message::Text(text) => {
                 self.received.add(text.len());
-                self.talk.hear(self.socket, text);
+                if let Some(masked) = self.talk.hear(self.socket, text) {
+                    message = Message::text(masked);
+                }
             }
             Message::Binary(bytes) => self.received.add(bytes.len()),
             Message::Ping(_) => {}
@@ -364,27 +347,55 @@ impl Duplex<'_> {
     }
 
     async fn tell_client(&self, message: Message) -> Result<(), End> {
-        let write = async { self.to_client.lock().await.send(message).await };
-        match timeout(WRITE_MAX, write).await {
+        self.to_client(async |sink| sink.send(message).await).await
+    }
+
+    async fn flush_to_client(&self) -> Result<(), End> {
+        self.to_client(async |sink| sink.flush().await).await
+    }
+
+    async fn to_client(
+        &self,
+        write: impl AsyncFnOnce(&mut SplitSink<Raw, Message>) -> Result<(), Error>,
+    ) -> Result<(), End> {
+        let write = async { write(&mut *self.to_client.lock().await).await };
+        match timeout(self.rules.write, write).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Client(None)),
+            Ok(Err(_)) => Err(End::ClientGone),
             Err(_elapsed) => Err(End::Own(Cut::ClientStalled)),
         }
     }
 
-    async fn tell_exchange(&self, message: Message) -> Result<(), End> {
-        let write = async { self.to_exchange.lock().await.send(message).await };
-        match timeout(WRITE_MAX, write).await {
+    async fn tell_exchange(
+        &self,
+        to_exchange: &mut SplitSink<Raw, Message>,
+        message: Message,
+    ) -> Result<(), End> {
+        match timeout(self.rules.write, to_exchange.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Exchange(None)),
+            Ok(Err(_)) => Err(End::ExchangeGone),
             Err(_elapsed) => Err(End::Own(Cut::ExchangeStalled)),
         }
     }
 
-    async fn look_after(&self) -> Result<(), End> {
-        self.talk.expire(self.socket);
-        match self.heard.quiet_for() > QUIET_MAX {
-            true => self.tell_exchange(Message::Ping(Vec::new().into())).await,
+    /// Gives up what has waited too long, and asks an exchange that says nothing whether it is there.
+    async fn look_after(
+        &self,
+        to_exchange: &mut SplitSink<Raw, Message>,
+        pings: &mut Pings,
+    ) -> Result<(), End> {
+        let (told, is_no_use) = self.talk.expire(self.socket);
+        for text in told {
+            self.tell_client(Message::text(text)).await?;
+        }
+        if is_no_use {
+            return Err(End::Own(Cut::Unanswering));
+        }
+        match pings.is_due(&self.heard, self.rules.silence) {
+            true => {
+                let ping = Message::Ping(Vec::new().into());
+                self.tell_exchange(to_exchange, ping).await
+            }
             false => Ok(()),
         }
     }
@@ -398,7 +409,7 @@ impl Duplex<'_> {
 
     /// Listens on for answers to what changes something: who asked may be gone, but the record tells what became of it.
     async fn linger(&self, end: &End, from_exchange: &mut SplitStream<Raw>) {
-        if matches!(end, End::Exchange(_) | End::Own(Cut::Silent)) {
+        if !end.leaves_the_exchange() {
             return;
         }
         let deadline = Instant::now() + LINGER_MAX;
@@ -417,19 +428,5 @@ impl Duplex<'_> {
                 self.talk.hear(self.socket, text);
             }
         }
-    }
-
-    /// Tells both sides, in the words of the one that ended it.
-    async fn close(
-        &mut self,
-        end: End,
-        from_client: SplitStream<Raw>,
-        from_exchange: SplitStream<Raw>,
-    ) -> SocketEnd {
-        let (told, to_client, to_exchange) = end.told();
-        let client = last_words(self.to_client.get_mut(), from_client, to_client);
-        let exchange = last_words(self.to_exchange.get_mut(), from_exchange, to_exchange);
-        tokio::join!(client, exchange);
-        told
     }
 }

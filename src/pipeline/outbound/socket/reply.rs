@@ -18,6 +18,15 @@ pub(super) struct Reply<'a> {
     pub(super) limits: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+}
+
+/// What a session's state tells beside the rest: the name of the key it is logged on with.
+#[derive(Deserialize)]
+struct SessionState<'a> {
+    #[serde(borrow, rename = "apiKey")]
+    key: Option<&'a RawValue>,
 }
 
 /// Of an error what is understood: one in an odd shape must not hide that there is an answer, or a ban.
@@ -45,6 +54,24 @@ impl Reply<'_> {
     }
 }
 
+/// What stands in the place of a key's name.
+const MASK: &str = "\"***\"";
+
+/// A message of the exchange without the name of our key, where it is an answer that tells it: the client has no key. One
+/// that says that there is none goes on saying so.
+pub(super) fn masked(text: &str) -> Option<String> {
+    if !text.contains("apiKey") && !text.contains("\\u") {
+        return None;
+    }
+    let reply: Reply<'_> = serde_json::from_str(text).ok()?;
+    let state = reply.result.and_then(read::<SessionState<'_>>)?;
+    let key = state.key?.get();
+    let from = key.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let (before, rest) = text.split_at_checked(from)?;
+    let (_key, after) = rest.split_at_checked(key.len())?;
+    Some([before, MASK, after].concat())
+}
+
 fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
     serde_json::from_str(json.get()).ok()
 }
@@ -61,7 +88,7 @@ pub(super) fn plain_id(id: &str) -> Option<&str> {
             .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'/')),
         None => {
             let digits = id.strip_prefix('-').unwrap_or(id);
-            digits.len() <= 19
+            id.parse::<i64>().is_ok()
                 && digits.bytes().all(|byte| byte.is_ascii_digit())
                 && (!digits.starts_with('0') || id == "0")
         }
@@ -110,6 +137,9 @@ mod tests {
             "{}",
             "[]",
             "99999999999999999999",
+            "9223372036854775808",
+            "-0",
+            "-",
             &too_long,
         ] {
             assert_eq!(plain_id(id), None, "{id}");
@@ -131,6 +161,33 @@ mod tests {
         ] {
             let reply: Reply<'_> = serde_json::from_str(text).unwrap();
             assert!(reply.id.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_key_is_masked_wherever_a_session_tells_it() {
+        for (text, expected) in [
+            (
+                r#"{"id":1,"status":200,"result":{"apiKey":"abc","serverTime":7},"rateLimits":[]}"#,
+                Some(
+                    r#"{"id":1,"status":200,"result":{"apiKey":"***","serverTime":7},"rateLimits":[]}"#,
+                ),
+            ),
+            (
+                r#"{"result":{"a":"é","apiKe\u0079" : "abc"},"id":null,"status":200}"#,
+                Some(r#"{"result":{"a":"é","apiKe\u0079" : "***"},"id":null,"status":200}"#),
+            ),
+            (
+                r#"{"result":{"apiKey":["a","b"]}}"#,
+                Some(r#"{"result":{"apiKey":"***"}}"#),
+            ),
+            (r#"{"id":1,"status":200,"result":{"apiKey":null}}"#, None),
+            (r#"{"id":1,"status":200,"result":["apiKey"]}"#, None),
+            (r#"{"id":1,"status":400,"error":{"msg":"apiKey"}}"#, None),
+            (r#"{"event":{"e":"x"},"subscriptionId":0}"#, None),
+            ("apiKey", None),
+        ] {
+            assert_eq!(masked(text).as_deref(), expected, "{text}");
         }
     }
 

@@ -2,17 +2,21 @@
 //! has any business here, and none passes. Never sends, never reads.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::outcome::GivenUp;
+use super::pending::{Found, Pending};
 use super::reply::{plain_id, spelt};
 use super::{Asked, Ending, Socket};
-use crate::decide::outbound::{self as decide, ExchangePolicy, StreamPermit};
+use crate::decide::outbound::{self as decide, StreamPermit};
+use crate::model::clock::Now;
 use crate::model::denial::{Advice, Cause, Denial};
 use crate::pipeline::outbound::way::WayOut;
 use crate::record::{Execution, OpenRecord};
@@ -30,9 +34,6 @@ const MESSAGES_MAX: usize = 5;
 /// In this time.
 const MESSAGES_IN: Duration = Duration::from_secs(1);
 
-/// Frames that wait for their answers; at five a second an exchange has a minute to answer.
-const IN_FLIGHT_MAX: usize = 256;
-
 /// Bytes of an answer to a frame: a list of all streams fits.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
@@ -43,7 +44,7 @@ struct State {
     streams: BTreeSet<StreamPermit>,
     /// When the last few frames were sent.
     said: VecDeque<Instant>,
-    in_flight: HashMap<String, (OpenRecord, Instant)>,
+    pending: Pending<(OpenRecord, Now), GivenUp>,
 }
 
 /// A frame of a client. A member that is not named here is refused with the frame.
@@ -64,15 +65,18 @@ impl Subscriptions {
         Self(Mutex::new(State {
             streams,
             said: VecDeque::with_capacity(MESSAGES_MAX),
-            in_flight: HashMap::new(),
+            pending: Pending::default(),
         }))
     }
 
     /// Whether all that is listened to is still allowed.
-    pub(super) fn are_allowed(&self, policy: &ExchangePolicy) -> bool {
+    pub(super) fn stands(&self, way: &WayOut) -> Result<(), &'static str> {
         let state = self.state();
         let mut streams = state.streams.iter();
-        streams.all(|stream| decide::stream(policy, stream.name()).is_ok())
+        match streams.all(|stream| decide::stream(&way.policy, stream.name()).is_ok()) {
+            true => Ok(()),
+            false => Err("no line of allow names a stream of this any more"),
+        }
     }
 
     /// Judges a frame of the client.
@@ -104,12 +108,13 @@ impl Subscriptions {
     ) -> Result<OutboundFrame, Box<Denial>> {
         let (generation, way) = socket.way()?;
         record.config(generation);
+        socket.still_stands(generation, &way, || self.stands(&way))?;
         if said.id.is_some_and(|id| id.get() != "null") && key.is_none() {
             return Err(no_frame("an id that is neither a number nor a plain text"));
         }
         let id = said.id.filter(|_| key.is_some());
         let mut state = self.state();
-        state.admit(key)?;
+        state.pending.admit(key, way.sockets.in_flight_max)?;
         match &*said.method {
             "SUBSCRIBE" => {
                 record.frame_named("STREAM", "SUBSCRIBE");
@@ -158,18 +163,16 @@ impl Subscriptions {
     }
 
     fn send(&self, socket: &Socket, key: Option<&str>, mut record: OpenRecord) {
-        record.forwarded(socket.clock.now(), &socket.metrics);
+        let now = socket.clock.now();
+        record.forwarded(now, &socket.metrics);
         if let Some(told) = record.exchange_mut() {
             told.attempts = 1;
             told.execution = Execution::Unknown;
         }
         match key {
-            Some(key) => {
-                let entry = (record, Instant::now());
-                self.state().in_flight.insert(key.to_owned(), entry);
-            }
+            Some(key) => self.state().pending.insert(key, (record, now)),
             // Nobody can tell its answer.
-            None => record.close(socket.clock.now()),
+            None => record.close(now),
         }
     }
 
@@ -181,60 +184,66 @@ impl Subscriptions {
             id: &'a RawValue,
             #[serde(borrow)]
             error: Option<&'a RawValue>,
+            code: Option<i64>,
         }
-        let waits = !self.state().in_flight.is_empty();
+        let waits = !self.state().pending.is_empty();
         if !waits || text.len() > ANSWER_BYTES_MAX || !text.contains("\"id\"") {
             return;
         }
         let Ok(reply) = serde_json::from_str::<Reply<'_>>(text) else {
             return;
         };
-        let found = self.state().in_flight.remove(&spelt(reply.id.get()));
-        let Some((mut record, _)) = found else { return };
-        let now = socket.clock.now();
-        if let Some(told) = record.exchange_mut() {
-            told.execution = Execution::Answered;
+        // Both spellings of an error are used.
+        let status = match (reply.error, reply.code) {
+            (None, None) => StatusCode::OK,
+            (Some(_), _) | (_, Some(_)) => StatusCode::BAD_REQUEST,
+        };
+        let found = match reply.id.get() {
+            "null" => self.state().pending.take_sole(),
+            id => self.state().pending.take(&spelt(id)),
+        };
+        match found {
+            Found::Waiting((mut record, _)) => {
+                if let Some(told) = record.exchange_mut() {
+                    told.code = reply.code;
+                    told.execution = Execution::Answered;
+                }
+                let now = socket.clock.now();
+                record.answered(now, status);
+                record.sent(text.len() as u64);
+                record.close(now);
+            }
+            Found::GivenUp(given_up) => {
+                given_up.record(socket, status, reply.code, Execution::Answered);
+            }
+            Found::Nobodys => {}
         }
-        record.answered(
-            now,
-            match reply.error {
-                None => http::StatusCode::OK,
-                Some(_) => http::StatusCode::BAD_REQUEST,
-            },
-        );
-        record.sent(text.len() as u64);
-        record.close(now);
     }
 
-    /// Gives up what was asked so long ago that no answer comes any more.
-    pub(super) fn expire(&self, socket: &Socket, after: Duration) {
+    /// Gives up what was asked so long ago that its answer is no use any more: what the client is told of each, and how many
+    /// were given up altogether.
+    pub(super) fn expire(&self, socket: &Socket, after: Duration) -> (Vec<String>, usize) {
         let mut state = self.state();
-        let late: Vec<String> = state
-            .in_flight
-            .iter()
-            .filter(|(_, (_, since))| since.elapsed() > after)
-            .map(|(key, _)| key.clone())
-            .collect();
-        let late: Vec<OpenRecord> = late
-            .iter()
-            .filter_map(|key| Some(state.in_flight.remove(key)?.0))
-            .collect();
+        let keep = |(record, sent): &(OpenRecord, Now)| GivenUp::of(record, *sent);
+        let expired = state.pending.expire(after, keep);
+        let given_up = state.pending.given_up();
         drop(state);
-        for record in late {
-            close(socket, record, Ending::Late);
-        }
+        let denial = Denial::new(Cause::UpstreamTimeout, Ending::Late.why());
+        let told = expired
+            .into_iter()
+            .map(|(id, (record, _))| socket.refuse(&denial, Some(&id), record));
+        (told.collect(), given_up)
     }
 
+    /// Ends every request that has no answer: the connection is over.
     pub(super) fn end(&self, socket: &Socket, ending: Ending) -> usize {
-        let left: Vec<OpenRecord> = self
-            .state()
-            .in_flight
-            .drain()
-            .map(|(_, (record, _))| record)
-            .collect();
+        let left = self.state().pending.end();
         let count = left.len();
-        for record in left {
-            close(socket, record, ending);
+        for (record, _) in left {
+            // Where the client has gone, the record says `aborted`.
+            if ending != Ending::ClientGone {
+                socket.lost(&Denial::new(Cause::UpstreamBroken, ending.why()), record);
+            }
         }
         count
     }
@@ -246,19 +255,6 @@ impl Subscriptions {
 }
 
 impl State {
-    fn admit(&self, key: Option<&str>) -> Result<(), Box<Denial>> {
-        if key.is_some_and(|key| self.in_flight.contains_key(key)) {
-            return Err(no_frame("a frame with this id is still in flight"));
-        }
-        match self.in_flight.len() < IN_FLIGHT_MAX {
-            true => Ok(()),
-            false => Err(Denial::new(
-                Cause::Overloaded,
-                "too many frames without an answer",
-            )),
-        }
-    }
-
     /// Takes one of the few messages of this second.
     fn say(&mut self) -> Result<(), Box<Denial>> {
         let now = Instant::now();
@@ -293,19 +289,6 @@ fn permits(params: &[&RawValue], way: &WayOut) -> Result<Vec<StreamPermit>, Box<
 
 fn texts<'a>(params: &[&'a RawValue]) -> Vec<&'a str> {
     params.iter().map(|param| param.get()).collect()
-}
-
-fn close(socket: &Socket, mut record: OpenRecord, ending: Ending) {
-    let now = socket.clock.now();
-    let cause = match ending {
-        // Its record says `aborted`.
-        Ending::ClientGone => return,
-        Ending::Late => Cause::UpstreamTimeout,
-        Ending::Over => Cause::UpstreamBroken,
-    };
-    record.denied(&Denial::new(cause, ending.why()));
-    record.answered(now, cause.status());
-    record.close(now);
 }
 
 fn no_frame(why: &'static str) -> Box<Denial> {

@@ -145,7 +145,7 @@ fn put_together(path: &str, pairs: &[&str]) -> Result<PathAndQuery, Box<Denial>>
 }
 
 fn text_of(spelt: &str) -> Result<String, Box<Denial>> {
-    let bytes: Vec<u8> = decoded(spelt).collect();
+    let bytes: Vec<u8> = decoded(spelt.as_bytes()).collect();
     String::from_utf8(bytes).map_err(|_| unclear("a name that is not UTF-8"))
 }
 

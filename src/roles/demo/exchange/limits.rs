@@ -27,7 +27,7 @@ pub struct Limits {
     pub warnings: u32,
     /// How long the first ban lasts; each further one lasts twice as long.
     pub ban: Duration,
-    /// What arrives so soon after a ban began was sent before its answer could be read, and is no violation.
+    /// What arrives so soon after a ban was first answered was sent before that could be read, and is no violation.
     pub grace: Duration,
 }
 
@@ -151,7 +151,8 @@ pub(super) struct Moment {
 
 #[derive(Clone, Copy, Debug)]
 struct Ban {
-    since_ns: u64,
+    /// When somebody was first told.
+    told_ns: Option<u64>,
     until_ns: u64,
 }
 
@@ -183,7 +184,7 @@ impl Meter {
     ///
     /// 429 when a window is full, 418 when the sender goes on all the same or is banned already.
     pub(super) fn arrive(&mut self, now: Moment, weight: u64) -> Result<(), Limited> {
-        if let Some(ban) = self.ban.filter(|ban| now.mono_ns < ban.until_ns) {
+        if let Some(ban) = self.ban.take_if(|ban| now.mono_ns < ban.until_ns) {
             return Err(self.banned(now, ban));
         }
         self.ban = None;
@@ -203,9 +204,15 @@ impl Meter {
         Ok(())
     }
 
-    fn banned(&self, now: Moment, ban: Ban) -> Limited {
+    /// Tells of a ban that goes on.
+    fn banned(&mut self, now: Moment, ban: Ban) -> Limited {
+        let told_ns = ban.told_ns.unwrap_or(now.mono_ns);
+        self.ban = Some(Ban {
+            told_ns: Some(told_ns),
+            ..ban
+        });
         let left = Duration::from_nanos(ban.until_ns.saturating_sub(now.mono_ns));
-        let since = Duration::from_nanos(now.mono_ns.saturating_sub(ban.since_ns));
+        let since = Duration::from_nanos(now.mono_ns.saturating_sub(told_ns));
         Limited {
             refusal: Refusal::too_many(self.limits.weight_per_minute, true, left),
             in_spite: since > self.limits.grace,
@@ -216,7 +223,7 @@ impl Meter {
         self.warned = self.warned.saturating_add(1);
         if self.warned > self.limits.warnings {
             let length = self.limits.ban * 2_u32.saturating_pow(self.bans.min(16));
-            let ban = self.begin_ban(now, length);
+            let ban = self.next_ban(now, length);
             return self.banned(now, ban);
         }
         let left = self.weight.left(now.unix_us);
@@ -228,19 +235,17 @@ impl Meter {
 
     /// Bans from now on.
     pub(super) fn ban(&mut self, now: Moment, length: Duration) {
-        self.begin_ban(now, length);
+        self.ban = Some(self.next_ban(now, length));
     }
 
-    fn begin_ban(&mut self, now: Moment, length: Duration) -> Ban {
+    fn next_ban(&mut self, now: Moment, length: Duration) -> Ban {
         let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        let ban = Ban {
-            since_ns: now.mono_ns,
-            until_ns: now.mono_ns.saturating_add(length),
-        };
         self.bans = self.bans.saturating_add(1);
         self.warned = 0;
-        self.ban = Some(ban);
-        ban
+        Ban {
+            told_ns: None,
+            until_ns: now.mono_ns.saturating_add(length),
+        }
     }
 
     /// Charges weight afterwards: for a failed order, or for somebody else at the same address.
@@ -419,6 +424,15 @@ mod tests {
         meter.arrive(at(121), 1).unwrap_err();
         let longer = meter.arrive(at(121), 1).unwrap_err();
         assert_eq!(longer.refusal.retry_after, Some(Duration::from_secs(240)));
+    }
+
+    #[test]
+    fn nobody_knows_of_a_ban_before_somebody_was_told() {
+        let mut meter = Meter::new(small(), Market::Spot.dialect());
+        meter.ban(at(0), Duration::from_secs(60));
+        let mut in_spite = |seconds| meter.arrive(at(seconds), 1).unwrap_err().in_spite;
+        assert_eq!([5, 5, 6].map(&mut in_spite), [false, false, true]);
+        meter.arrive(at(60), 1).unwrap();
     }
 
     #[test]

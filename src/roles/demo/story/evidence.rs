@@ -3,12 +3,13 @@
 use std::io;
 use std::process::Command;
 
+use super::super::wait::until;
 use super::super::{Stage, files};
 use super::teller::Teller;
 
 pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
     explain(stage, teller)?;
-    records(stage, teller)?;
+    records(stage, teller).await?;
     let metrics = stage.sidecar.page("/metrics").await?;
     let name = "outrider_requests_total{";
     teller.answer("metrics are there", &metrics, 200, name)
@@ -35,16 +36,18 @@ fn explain(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
     )
 }
 
-fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
-    let events = stage.events()?;
-    let denied = events.matches("\"authz.insufficient_scope\"").count();
+async fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    let denied = |events: &str| events.matches("\"authz.insufficient_scope\"").count();
+    let intents = |events: &str| events.matches("\"type\":\"http.intent\"").count();
+    let placed = |events: &str| events.matches("\"status\":201").count();
+    let whole = |events: &str| denied(events) > 0 && intents(events) == placed(events);
+    let events = stage.recorded(whole).await?;
     teller.expect(
         "the refusal of the viewer is on record, once",
-        denied == 1,
+        denied(&events) == 1,
         || events.clone(),
     )?;
-    let intents = events.matches("\"type\":\"http.intent\"").count();
-    let placed = events.matches("\"status\":201").count();
+    let (intents, placed) = (intents(&events), placed(&events));
     teller.expect(
         "every order was on record before it left",
         intents >= 1 && intents == placed,
@@ -53,6 +56,18 @@ fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
 }
 
 impl Stage {
+    /// Every event on record as soon as they hold what is looked for, or as they are when that does not come: what was
+    /// answered is recorded a moment later.
+    pub(super) async fn recorded(&self, holds: impl Fn(&str) -> bool) -> io::Result<String> {
+        let complete = until("the records", async || {
+            Ok(Some(self.events()?).filter(|events| holds(events)))
+        });
+        match complete.await {
+            Ok(events) => Ok(events),
+            Err(_late) => self.events(),
+        }
+    }
+
     /// Every event on record, as it was written.
     pub(super) fn events(&self) -> io::Result<String> {
         self.tail("json")

@@ -10,8 +10,8 @@ use super::super::issuer::{TIRED_TRADER, TRADER, VIEWER};
 use super::requests::{cancel_all, finish, get, head, order, order_of};
 use super::teller::Teller;
 
-/// Orders at once that the demo's limit grants.
-const BURST: usize = 5;
+/// Orders until one is too many; the demo's limit grants five at once.
+const ORDERS_MAX: usize = 50;
 
 const POSITIONS: &str = "/api/v1/positions";
 
@@ -99,8 +99,8 @@ async fn cleaning(stage: &Stage, proxy: &Client, teller: &mut Teller<'_>) -> io:
 async fn limit(stage: &Stage, proxy: &Client, teller: &mut Teller<'_>) -> io::Result<()> {
     let trader = stage.issuer.token(&TRADER)?;
     let mut refused = None;
-    // Two were spent above, and some come back with time; twice the burst is more than enough.
-    for _ in 0..BURST * 2 {
+    // Two were spent above, and some come back with time: one in two seconds, in which many are asked for.
+    for _ in 0..ORDERS_MAX {
         let answer = proxy.send(order(Some(&trader))?).await?;
         if answer.status().as_u16() == 429 {
             refused = Some(answer);
@@ -114,7 +114,7 @@ async fn limit(stage: &Stage, proxy: &Client, teller: &mut Teller<'_>) -> io::Re
         }
         None => teller.say(
             "too many orders at once: 429",
-            Err(format!("{} orders passed", BURST * 2)),
+            Err(format!("{ORDERS_MAX} orders passed")),
         ),
     }
 }

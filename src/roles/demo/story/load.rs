@@ -25,10 +25,10 @@ const CLIENTS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The same for programs that trade: a minute of them stays well below what the exchange allows.
-const TRADING_PAUSE: Duration = Duration::from_millis(25);
+const TRADING_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the last requests may take.
-const LAST_MAX: Duration = Duration::from_secs(10);
+const LAST_MAX: Duration = Duration::from_secs(30);
 
 /// Failures that are told in full.
 const TOLD_MAX: usize = 3;

@@ -26,7 +26,7 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<(
     dummies(stage, &program, teller).await?;
     withdrawal(stage, &program, teller).await?;
     page(&program, teller).await?;
-    records(stage, teller)
+    records(stage, teller).await
 }
 
 async fn time(stage: &Stage, program: &Program, teller: &mut Teller<'_>) -> io::Result<()> {
@@ -109,29 +109,16 @@ async fn page(program: &Program, teller: &mut Teller<'_>) -> io::Result<()> {
     teller.answer("a page in a browser", &asked.await?, 403, "local.browser")
 }
 
-fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
-    let events = stage.events()?;
-    let requests = events.lines().filter_map(|line| {
-        let event: Value = serde_json::from_str(line).ok()?;
-        (event.pointer("/action/type")? == "http.request").then_some(event)
-    });
-    let outbound = |event: &Value| {
-        let of_services = event
-            .pointer("/actor/auth")
-            .is_some_and(|auth| auth == "loopback");
-        of_services && event.get("exchange").is_some()
+async fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
+    let whole = |events: &str| {
+        let (signed, reserved) = counted(events);
+        signed >= 6 && reserved == 1
     };
-    let outbound: Vec<Value> = requests.filter(outbound).collect();
-    let count = |pointer: &str, wanted: &Value| {
-        let same = |event: &&Value| event.pointer(pointer) == Some(wanted);
-        outbound.iter().filter(same).count()
-    };
-    let signed = count("/exchange/signed", &true.into());
-    let reserved = count("/reason/code", &"exchange.reserved".into());
+    let events = stage.recorded(whole).await?;
     teller.expect(
         "what was signed, what was answered and what was refused is on record",
-        signed >= 6 && reserved == 1,
-        || format!("{signed} signed, {reserved} withdrawals refused: {outbound:?}"),
+        whole(&events),
+        || format!("signed, refused: {:?} of {events}", counted(&events)),
     )?;
     let text = stage.tail("text")?;
     let orders = text
@@ -140,6 +127,28 @@ fn records(stage: &Stage, teller: &mut Teller<'_>) -> io::Result<()> {
     let withdrawals = text.lines().filter(|line| line.contains("/withdraw/"));
     let shown: Vec<&str> = orders.take(2).chain(withdrawals).collect();
     teller.show(&shown.join("\n"))
+}
+
+/// Requests of programs that were signed, and those that were refused because they move money.
+fn counted(events: &str) -> (usize, usize) {
+    let events = events.lines().filter_map(|line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        let is = |pointer: &str, wanted: &str| is(&event, pointer, wanted);
+        let of_programs = is("/action/type", "http.request") && is("/actor/auth", "loopback");
+        (of_programs && event.get("exchange").is_some()).then_some(event)
+    });
+    events.fold((0, 0), |(signed, reserved), event| {
+        let is_signed = event.pointer("/exchange/signed") == Some(&Value::Bool(true));
+        let is_reserved = is(&event, "/reason/code", "exchange.reserved");
+        (
+            signed + usize::from(is_signed),
+            reserved + usize::from(is_reserved),
+        )
+    })
+}
+
+fn is(event: &Value, pointer: &str, wanted: &str) -> bool {
+    event.pointer(pointer).is_some_and(|found| found == wanted)
 }
 
 fn order_id(placed: &Response<String>) -> io::Result<u64> {

@@ -250,7 +250,7 @@ impl Work<'_> {
 
     fn params(&self, decode: bool) -> Result<Vec<u8>, SignFault> {
         match (self.query.is_empty(), self.body.is_empty()) {
-            (false, true) if decode => Ok(decoded(&self.query).collect()),
+            (false, true) if decode => Ok(decoded(self.query.as_bytes()).collect()),
             (false, true) => Ok(self.query.clone().into_bytes()),
             (true, false) => flattened(&self.body),
             (true, true) => Ok(Vec::new()),

@@ -7,7 +7,7 @@ async fn a_second_holds_five_messages() {
     let mut state = State {
         streams: BTreeSet::new(),
         said: VecDeque::new(),
-        in_flight: HashMap::new(),
+        pending: Pending::default(),
     };
     for _ in 0..MESSAGES_MAX {
         assert!(state.say().is_ok());

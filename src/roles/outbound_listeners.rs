@@ -26,13 +26,13 @@ pub(super) enum Socket {
 }
 
 /// What is to be listened to, before it is.
-pub(super) struct Wanted {
+pub(super) struct ListenerPlan {
     name: Arc<str>,
     listen: LocalListen,
     gate: Arc<Gate>,
 }
 
-impl Wanted {
+impl ListenerPlan {
     pub(super) fn of(outbound: &Outbound) -> Self {
         let gate = Gate::new(&outbound.limits, outbound.timeouts.response_idle);
         Self {
@@ -48,7 +48,7 @@ impl Wanted {
     }
 
     /// Binds one socket for each worker.
-    pub(super) fn bind(&self, workers: usize) -> io::Result<Listening> {
+    pub(super) fn bind(&self, workers: usize) -> io::Result<BoundListener> {
         let (bound, shown, sockets) = match &self.listen {
             LocalListen::Tcp(address) => {
                 let (bound, sockets) = workers::bind(*address, workers)?;
@@ -66,7 +66,7 @@ impl Wanted {
                 (Bound::Unix, Shown::Path(path.clone()), sockets)
             }
         };
-        Ok(Listening {
+        Ok(BoundListener {
             bound,
             shown,
             sockets,
@@ -75,14 +75,14 @@ impl Wanted {
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for ListenerPlan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.listen.fmt(out)
     }
 }
 
 /// A listener that is bound.
-pub(super) struct Listening {
+pub(super) struct BoundListener {
     pub(super) bound: Bound,
     pub(super) shown: Shown,
     /// One for each worker.
@@ -117,15 +117,15 @@ impl Drop for Shown {
 /// Shares the sockets out: for each worker one of each way out, with the pipeline that `make` gives for the position of the
 /// way out, the worker and where it is bound.
 pub(super) fn share_out(
-    listening: &mut [Listening],
+    listening: &mut [BoundListener],
     workers: usize,
     make: impl Fn(usize, usize, Bound) -> OutboundPipeline,
-) -> Vec<Vec<Outlet>> {
-    let mut shares: Vec<Vec<Outlet>> = (0..workers).map(|_| Vec::new()).collect();
+) -> Vec<Vec<OutboundListener>> {
+    let mut shares: Vec<Vec<OutboundListener>> = (0..workers).map(|_| Vec::new()).collect();
     for (index, listening) in listening.iter_mut().enumerate() {
         let sockets = listening.sockets.drain(..);
         for (worker, (share, socket)) in shares.iter_mut().zip(sockets).enumerate() {
-            share.push(Outlet {
+            share.push(OutboundListener {
                 socket,
                 gate: Arc::clone(&listening.gate),
                 pipeline: make(index, worker, listening.bound.clone()),
@@ -136,13 +136,13 @@ pub(super) fn share_out(
 }
 
 /// One worker's part of a way out.
-pub(super) struct Outlet {
+pub(super) struct OutboundListener {
     pub(super) socket: Socket,
     pub(super) gate: Arc<Gate>,
     pub(super) pipeline: OutboundPipeline,
 }
 
-impl Outlet {
+impl OutboundListener {
     /// Takes connections in until the drain begins, on the worker's own runtime.
     pub(super) async fn run(self, drain: Drain) {
         let Self {

@@ -112,13 +112,13 @@ fn decoded(sources: &[&str], faults: &mut Faults) -> Option<Sources> {
 fn ask(sources: &[&str], name: &str, room: &mut Room) -> (Option<(String, String)>, String) {
     let mut faults = Faults::default();
     let sources = decoded(sources, &mut faults).unwrap();
-    let mut asker = Asker::open(sources, room, &mut faults);
+    let mut resolver = Resolver::open(sources, room, &mut faults);
     let reference = SecretRef {
         name: SecretName::parse(name).unwrap(),
         place: Place::Default,
     };
-    asker.ask(&reference, room, &mut faults);
-    let Gathered(found) = asker.gathered();
+    resolver.resolve(&reference, room, &mut faults);
+    let Gathered(found) = resolver.gathered();
     let found = found.get(name).map(|found| {
         let value = found.value.expose_secret_text().unwrap().to_owned();
         (value, format!("{} {}", found.source, found.origin))
@@ -195,14 +195,14 @@ fn the_first_source_that_has_it_is_taken() {
 fn without_a_word_the_environment_is_asked() {
     let mut room = Room::default().variable("KEY", "x");
     let mut faults = Faults::default();
-    let mut asker = Asker::open(Sources::default(), &mut room, &mut faults);
+    let mut resolver = Resolver::open(Sources::default(), &mut room, &mut faults);
     let name = SecretName::parse("KEY").unwrap();
     let reference = SecretRef {
         name: name.clone(),
         place: Place::Default,
     };
-    asker.ask(&reference, &mut room, &mut faults);
-    assert_eq!(asker.found(&name).unwrap().expose_secret(), b"x");
+    resolver.resolve(&reference, &mut room, &mut faults);
+    assert_eq!(resolver.found(&name).unwrap().expose_secret(), b"x");
     assert!(!faults.any_error());
 }
 
@@ -281,13 +281,13 @@ fn a_file_that_everybody_may_read_is_a_warning_once() {
     room.files.get_mut(".env").unwrap().1 = true;
     let mut faults = Faults::default();
     let sources = decoded(&["dotenv:.env"], &mut faults).unwrap();
-    let mut asker = Asker::open(sources, &mut room, &mut faults);
+    let mut resolver = Resolver::open(sources, &mut room, &mut faults);
     for name in ["A", "B", "A"] {
         let reference = SecretRef {
             name: SecretName::parse(name).unwrap(),
             place: Place::Default,
         };
-        asker.ask(&reference, &mut room, &mut faults);
+        resolver.resolve(&reference, &mut room, &mut faults);
     }
     assert!(!faults.any_error());
     let told = faults.into_sorted();
@@ -303,13 +303,13 @@ fn each_file_is_read_once() {
     let mut room = Room::default().file("/run/A", "x").file(".env", "B=x");
     let mut faults = Faults::default();
     let sources = decoded(&["dotenv:.env", "files:/run"], &mut faults).unwrap();
-    let mut asker = Asker::open(sources, &mut room, &mut faults);
+    let mut resolver = Resolver::open(sources, &mut room, &mut faults);
     for name in ["A", "B", "A", "B"] {
         let reference = SecretRef {
             name: SecretName::parse(name).unwrap(),
             place: Place::Default,
         };
-        asker.ask(&reference, &mut room, &mut faults);
+        resolver.resolve(&reference, &mut room, &mut faults);
     }
     assert_eq!(room.asked, [".env", "/run/A"]);
 }

@@ -33,7 +33,7 @@ const ERROR_BYTES_MAX: usize = 4 << 10;
 const ATTEMPTS_MAX: u32 = 2;
 
 /// A request that may leave.
-pub(super) struct Errand {
+pub(super) struct ExchangeCall {
     pub(super) way: Arc<WayOut>,
     pub(super) role: Role,
     pub(super) permit: OutboundPermit,
@@ -47,7 +47,7 @@ pub(super) struct Errand {
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
 
-impl Errand {
+impl ExchangeCall {
     /// Whether a second one could do harm.
     pub(super) const fn changes(&self) -> bool {
         self.permit.known().effect.changes()
@@ -122,7 +122,10 @@ impl Errand {
             Ok(Turn::Alone) => self.ask_alone(record).await,
             Err(_elapsed) => {
                 self.settle(Settled::NotSent);
-                Err(Denial::new(Cause::UpstreamTimeout, "no answer in time"))
+                Err(Denial::new(
+                    Cause::UpstreamTimeout,
+                    "no answer within `timeouts.total`",
+                ))
             }
         }
     }
@@ -367,12 +370,9 @@ fn unknown(record: &mut OpenRecord, why: &str) -> Box<Denial> {
 
 /// What the exchange has counted, by the names of its limits.
 pub(super) fn used(told: &Told) -> Vec<(String, u64)> {
-    let named = told.figures().map(|figure| {
-        let name = format!("{}_{}", figure.kind.name(), figure.interval);
-        let name = name.to_ascii_lowercase();
-        (name, figure.count)
-    });
-    named.collect()
+    told.figures()
+        .map(|figure| (figure.name(), figure.count))
+        .collect()
 }
 
 /// Whether an answer leaves open what became of a request that changes something: every 5xx, and the codes by which
@@ -381,14 +381,16 @@ pub(super) fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
     status.is_server_error() || matches!(code, Some(-1006 | -1007))
 }
 
-/// The code of an error in the exchange's own words. 200 is none: futures say `{"code":200,"msg":"success"}`.
-fn error_code(body: &[u8]) -> Option<i64> {
+/// The code of an error in the exchange's own words: the member `code`, as Binance has it. 200 is none: futures say
+/// `{"code":200,"msg":"success"}`.
+#[must_use]
+pub fn error_code(body: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Told {
-        code: i64,
+        code: Option<i64>,
     }
     let told: Option<Told> = serde_json::from_slice(body).ok();
-    told.map(|told| told.code)
+    told.and_then(|told| told.code)
         .filter(|code| *code != i64::from(StatusCode::OK.as_u16()))
 }
 

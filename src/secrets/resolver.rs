@@ -15,12 +15,12 @@ use super::{Door, SECRET_BYTES_MAX};
 /// Secrets of one configuration; a hundred exchange accounts have three each.
 const SECRETS_MAX: usize = 512;
 
-/// Asks the sources.
+/// Resolves the names of one configuration by its sources, asked in order.
 #[derive(Debug, Default)]
-pub struct Asker {
+pub struct Resolver {
     sources: Vec<Placed<Box<dyn Source>>>,
     /// Whether a source cannot be used; what would follow from that is not told.
-    lame: bool,
+    incomplete: bool,
     found: BTreeMap<SecretName, Arc<Found>>,
     /// Files that were warned of.
     warned: BTreeSet<String>,
@@ -51,15 +51,15 @@ impl fmt::Debug for Found {
     }
 }
 
-impl Asker {
+impl Resolver {
     /// Opens the sources. One that cannot be used is a fault where it is named, and is not asked.
     pub fn open(sources: Sources, door: &mut dyn Door, faults: &mut Faults) -> Self {
-        let (mut usable, mut lame) = (Vec::new(), false);
+        let (mut usable, mut incomplete) = (Vec::new(), false);
         for mut source in sources.0 {
             match source.value.open(door) {
                 Ok(()) => usable.push(source),
                 Err(sentences) => {
-                    lame = true;
+                    incomplete = true;
                     for sentence in sentences {
                         faults.error(&source.place, sentence);
                     }
@@ -68,13 +68,13 @@ impl Asker {
         }
         Self {
             sources: usable,
-            lame,
+            incomplete,
             ..Self::default()
         }
     }
 
     /// Sees to it that a secret is there; what is wrong is noted at the reference.
-    pub fn ask(&mut self, reference: &SecretRef, door: &mut dyn Door, faults: &mut Faults) {
+    pub fn resolve(&mut self, reference: &SecretRef, door: &mut dyn Door, faults: &mut Faults) {
         let SecretRef { name, place } = reference;
         if self.found.contains_key(name) {
             return;
@@ -104,7 +104,7 @@ impl Asker {
             faults.error(place, refusal);
             return;
         }
-        if self.lame {
+        if self.incomplete {
             return;
         }
         let help = self.what_was_asked(name, door);

@@ -11,7 +11,7 @@ use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::signals::StopSignals;
 
 /// Waits for a signal, or for the number of a worker that ended by itself.
-pub(super) async fn until_told(
+pub(super) async fn until_stopped(
     stop: &mut StopSignals,
     ended: &mut mpsc::Receiver<usize>,
 ) -> Option<usize> {
@@ -27,7 +27,7 @@ pub(super) async fn until_told(
 /// The end of the way in: connections are still taken in for a moment, because clients do not know yet; then requests in
 /// flight may finish. Both together take as long as `drain` says. A second signal means now, and a lost worker needs no
 /// pause. Says when all has to be over.
-pub(super) async fn leave(
+pub(super) async fn drain_inbound(
     connections: &Drain,
     timeouts: &Timeouts,
     lost: Option<usize>,
@@ -50,23 +50,23 @@ pub(super) async fn leave(
 }
 
 /// What the ways out are given when the way in has taken all the time: an answer that is on its way arrives in it.
-const LEAVE_OUT_MIN: Duration = Duration::from_secs(2);
+const OUTBOUND_DRAIN_MIN: Duration = Duration::from_secs(2);
 
 /// The end of the ways out, after that of the way in: as long as requests were under way, the service could still cancel.
 /// What was sent is seen to its end, so that its record is written.
-pub(super) async fn leave_out(
-    outlets: &Drain,
+pub(super) async fn drain_outbound(
+    connections: &Drain,
     orders: &Drain,
     end: Instant,
     stop: &mut StopSignals,
 ) {
     let left = end
         .saturating_duration_since(Instant::now())
-        .max(LEAVE_OUT_MIN);
+        .max(OUTBOUND_DRAIN_MIN);
     let drained = tokio::select! {
-        drained = async { tokio::join!(outlets.drain(left), orders.drain(left)).0 } => drained,
+        drained = async { tokio::join!(connections.drain(left), orders.drain(left)).0 } => drained,
         _again = stop.next() => {
-            tokio::join!(outlets.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
+            tokio::join!(connections.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
         }
     };
     tell(&drained);
