@@ -330,15 +330,17 @@ impl Charge {
     pub const fn orders(weight: u32, orders: u32) -> Self {
         Self {
             orders,
-            is_free_on_success: true,
             ..Self::request(weight)
         }
     }
 
-    /// A request of this weight that cancels.
+    /// The same, but its weight is given back when it succeeds.
     #[must_use]
-    pub const fn cancel(weight: u32) -> Self {
-        Self::orders(weight, 0)
+    pub const fn free_on_success(self) -> Self {
+        Self {
+            is_free_on_success: true,
+            ..self
+        }
     }
 
     /// A WebSocket connection whose opening has this weight.

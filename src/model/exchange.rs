@@ -9,9 +9,11 @@ use http::Method;
 mod binance_coin_m;
 mod binance_spot;
 mod binance_usd_m;
+mod known;
 mod others;
 mod weight;
 
+pub use known::{Known, Reserve};
 pub use weight::{Extent, Growth, Step, Symbols, Weight};
 
 /// What a request to an endpoint has to carry. Never inferred: the tables say it.
@@ -170,6 +172,10 @@ pub struct WsMethod {
 }
 
 impl WsMethod {
+    const fn for_all(self, most: u32) -> Self {
+        self.grows(most, Growth::Named)
+    }
+
     const fn grows(self, most: u32, grows: Growth) -> Self {
         let one = self.weight.one;
         Self {
@@ -308,6 +314,10 @@ pub struct Preset {
     pub catalogue: Catalogue,
     /// The methods of its WebSocket API.
     pub ws_methods: &'static [WsMethod],
+    /// What opening its WebSocket API weighs.
+    pub ws_api_opens: u32,
+    /// Whether placing an order and taking one back weigh nothing, unless they fail.
+    pub orders_are_free: bool,
     /// Beginnings of paths that move money out or elsewhere. Refused unless opened by exact name.
     pub refused: &'static [&'static str],
     /// What clients send to be believed.
@@ -315,33 +325,6 @@ pub struct Preset {
     /// Whether refusals carry `code` and `msg` beside the problem, where this exchange's clients look for them.
     pub speaks_codes: bool,
 }
-
-/// What is known of one request to an exchange, before anybody says whether it may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// What it needs.
-    pub security: Security,
-    /// What it does.
-    pub effect: Effect,
-    /// What it weighs.
-    pub weight: u32,
-    /// How many orders it places.
-    pub orders: u32,
-    /// Why it goes only where its exact name was opened.
-    pub reserve: Option<Reserve>,
-}
-
-/// Why a request goes only by its exact name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reserve {
-    /// It moves money out or elsewhere.
-    MovesMoney,
-    /// The preset does not know what it does.
-    Unknown,
-}
-
-/// What an unknown call or method is taken to weigh: more than most do.
-const UNKNOWN_WEIGHT: u32 = 20;
 
 impl Preset {
     /// The preset of this name.
@@ -370,98 +353,12 @@ impl Preset {
         let sockets = [Role::WsApi, Role::Streams];
         sockets.into_iter().find(behind).unwrap_or(Role::Rest)
     }
-
-    /// What is known of a request that asks for so much.
-    #[must_use]
-    pub fn known(&self, method: &Method, path: &str, extent: Extent) -> Known {
-        // Some servers find a path in either case of letters.
-        let begins = |begin: &&str| {
-            let head = path.as_bytes().get(..begin.len());
-            head.is_some_and(|head| head.eq_ignore_ascii_case(begin.as_bytes()))
-        };
-        let moves_money = self.refused.iter().any(begins);
-        let mut known = match self.catalogue {
-            Catalogue::Complete(endpoints) => listed(endpoints, method, path, extent),
-            Catalogue::Sketch { public, cancels } => sketched(public, cancels, method, path),
-        };
-        if moves_money {
-            known.reserve = Some(Reserve::MovesMoney);
-        }
-        known
-    }
-
-    /// What is known of a method of the WebSocket API that is asked for so much.
-    #[must_use]
-    pub fn known_frame(&self, method: &str, extent: Extent) -> Known {
-        let found = self.ws_methods.iter().find(|known| known.name == method);
-        found.map_or(Known::nothing(Effect::Change), |found| Known {
-            security: found.security,
-            effect: found.effect,
-            weight: found.weight.of(extent),
-            orders: found.orders,
-            reserve: None,
-        })
-    }
-}
-
-impl Known {
-    /// What is taken for granted of a request that no table has: it is signed, weighs more than most, and goes only by
-    /// its exact name.
-    const fn nothing(effect: Effect) -> Self {
-        Self {
-            security: Security::Signed,
-            effect,
-            weight: UNKNOWN_WEIGHT,
-            orders: 0,
-            reserve: Some(Reserve::Unknown),
-        }
-    }
 }
 
 /// Whether a path is `begin` or stands below it.
 fn is_below(path: &str, begin: &str) -> bool {
     let rest = path.strip_prefix(begin);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn listed(endpoints: &[Call], method: &Method, path: &str, extent: Extent) -> Known {
-    // A HEAD asks what a GET would, and costs what it costs.
-    let name = match method.as_str() {
-        "HEAD" => "GET",
-        name => name,
-    };
-    let found = endpoints
-        .iter()
-        .find(|endpoint| endpoint.path == path && endpoint.method == name);
-    match found {
-        Some(endpoint) => Known {
-            security: endpoint.security,
-            effect: endpoint.effect,
-            weight: endpoint.weight.of(extent),
-            orders: endpoint.orders,
-            reserve: None,
-        },
-        None => Known::nothing(Effect::of(method)),
-    }
-}
-
-fn sketched(public: &[&str], cancels: &[&str], method: &Method, path: &str) -> Known {
-    let begins = |with: &&str| path.starts_with(with);
-    let open = Effect::of(method) == Effect::Read && public.iter().any(begins);
-    let effect = match cancels.iter().any(begins) {
-        true => Effect::Cancel,
-        false => Effect::of(method),
-    };
-    Known {
-        security: match open {
-            true => Security::None,
-            false => Security::Signed,
-        },
-        effect,
-        weight: 1,
-        orders: u32::from(effect == Effect::Change),
-        reserve: None,
-    }
 }
 
 /// Every preset. A family has a file of its own.

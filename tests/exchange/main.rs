@@ -8,6 +8,7 @@
 
 mod checks;
 mod faults;
+mod futures;
 mod handshakes;
 mod limits;
 mod sockets;

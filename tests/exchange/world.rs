@@ -65,6 +65,10 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::of(Options::default(), change).await
+    }
+
+    pub(crate) async fn of(options: Options, change: impl FnOnce(&mut Options)) -> Self {
         let ed25519 = Ed25519KeyPair::generate().unwrap();
         let secret = Secret::new(SECRET.to_owned());
         let mut options = Options {
@@ -73,7 +77,7 @@ impl World {
                 ApiKey::ed25519(ED25519_ID, ed25519.public_key().as_ref()),
                 ApiKey::hmac(READER_ID, &secret).read_only(),
             ],
-            ..Options::default()
+            ..options
         };
         change(&mut options);
         let exchange = Exchange::start(options).await.unwrap();

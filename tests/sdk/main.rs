@@ -21,6 +21,7 @@ mod clients;
 mod clock;
 mod crowd;
 mod faults;
+mod futures;
 mod leaks;
 mod middle;
 mod python;

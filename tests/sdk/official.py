@@ -9,7 +9,7 @@ from binance_common.configuration import (
 )
 from binance_sdk_spot.spot import Spot
 
-from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, expect, part
+from steps import DUMMY_KEY, DUMMY_SECRET, PATIENCE, SIDECAR, SOCKETS, Steps, answer, expect, part
 
 ORDER = {
     "symbol": "BTCUSDT",
@@ -35,16 +35,6 @@ def rest(client, steps):
     cancelled = lambda: api.delete_order(symbol="BTCUSDT", order_id=placed).data().status
     steps.run("cancel", lambda: expect(status := cancelled(), status == "CANCELED"))
     steps.run("my_trades", lambda: len(api.my_trades(symbol="BTCUSDT").data()))
-
-
-async def answer(awaitable):
-    """The SDK returns a refusal as data; here it is raised."""
-    response = await awaitable
-    data = response.data()
-    error = getattr(data, "error", None) or (data.get("error") if isinstance(data, dict) else None)
-    if error:
-        raise RuntimeError(f"{error}")
-    return data
 
 
 async def sockets(client, steps):

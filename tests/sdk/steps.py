@@ -22,6 +22,11 @@ CODE = -1101
 MESSAGE = "Send no key, time or signature of your own"
 
 
+# What it calls a refusal of what moves money, and what is said of that.
+RESERVED_CODE = -1002
+RESERVED_MESSAGE = "This call is kept back unless it is opened by its exact name"
+
+
 class Steps:
     """Each step is a name and what came of it; the caller reads the lines."""
 
@@ -57,7 +62,7 @@ class Steps:
             self.fault(name, error)
             return None
 
-    async def refused(self, name, call, words):
+    async def refused(self, name, call, words, code=CODE, message=MESSAGE):
         """A step that must be refused; `words` gives what the client's error says, so that nothing is lost on its way."""
         try:
             value = call()
@@ -66,7 +71,11 @@ class Steps:
         except AssertionError as error:
             self.fault(name, error)
         except Exception as error:  # whatever a client raises is the step's outcome
-            self.run(name, lambda: expect(said := f"{words(error)}", str(CODE) in said and MESSAGE in said))
+            self.run(name, lambda: expect(said := f"{words(error)}", str(code) in said and message in said))
+
+    async def reserved(self, name, call, words):
+        """A step that must be refused because it would move money."""
+        await self.refused(name, call, words, RESERVED_CODE, RESERVED_MESSAGE)
 
     def end(self):
         sys.exit(1 if self.failed else 0)
@@ -77,6 +86,16 @@ def expect(what, held):
     if not held:
         raise AssertionError(f"not as expected: {what!r}")
     return what
+
+
+async def answer(awaitable):
+    """The SDK returns a refusal as data; here it is raised."""
+    response = await awaitable
+    data = response.data()
+    error = getattr(data, "error", None) or (data.get("error") if isinstance(data, dict) else None)
+    if error:
+        raise RuntimeError(f"{error}")
+    return data
 
 
 def part():

@@ -20,6 +20,7 @@ pub fn generous(options: &mut Options) {
     options.limits.requests_per_5_minutes = 10_000_000;
     options.limits.orders_per_10_seconds = 1_000_000;
     options.limits.orders_per_day = 10_000_000;
+    options.limits.orders_per_minute = 1_000_000;
 }
 
 /// The lines that pin these keys.

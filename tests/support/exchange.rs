@@ -4,7 +4,7 @@
 use std::thread;
 
 use outrider::model::secret::Secret;
-use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Options};
+use outrider::roles::demo::exchange::{ApiKey, Exchange, Limits, Market, Options};
 use rcgen::{KeyPair, PKCS_ED25519};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -66,6 +66,11 @@ impl StandIn {
 
     /// The same with something else about it.
     pub fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::of(Market::Spot, change)
+    }
+
+    /// The same of another market.
+    pub fn of(market: Market, change: impl FnOnce(&mut Options)) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let ed25519 = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let mut options = Options {
@@ -73,7 +78,7 @@ impl StandIn {
                 ApiKey::hmac(KEY, &Secret::new(SECRET.to_owned())),
                 ApiKey::ed25519(ED25519, ed25519.public_key_raw()),
             ],
-            ..Options::default()
+            ..Options::of(market)
         };
         change(&mut options);
         let limits = options.limits;
@@ -105,6 +110,7 @@ impl StandIn {
             port: self.exchange.address().port(),
             ca: self.exchange.root_pem().to_owned(),
             sockets: None,
+            preset: "binance-spot",
             allow: ALL.to_owned(),
             more: String::new(),
             top: String::new(),
@@ -156,6 +162,8 @@ pub struct Way {
     pub ca: String,
     /// Where WebSockets are opened, if that is somewhere else, and whom it trusts for that.
     pub sockets: Option<(u16, String)>,
+    /// Which exchange it is taken for.
+    pub preset: &'static str,
     /// What may be called.
     pub allow: String,
     /// Further lines of the entry, each indented by four blanks.
@@ -174,6 +182,11 @@ impl Way {
     pub fn allow(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.allow);
         self
+    }
+
+    /// The same to what is taken for this exchange.
+    pub fn to(self, preset: &'static str) -> Self {
+        Self { preset, ..self }
     }
 
     /// The same with further lines of the entry.
@@ -226,9 +239,9 @@ impl Way {
             With::Ed25519 => "ed25519",
         };
         format!(
-            "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: binance-spot\n    endpoints:\n{sites}    \
+            "outbound:\n  - name: binance\n    listen: 127.0.0.1:0\n    exchange: {}\n    endpoints:\n{sites}    \
              sign: {{ key_id: \"secret:API_KEY\", key: \"secret:API_SECRET\", algorithm: {algorithm} }}\n    allow: {}\n{FURTHER}{}",
-            self.allow, self.more
+            self.preset, self.allow, self.more
         )
     }
 }

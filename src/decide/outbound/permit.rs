@@ -110,13 +110,16 @@ pub fn grant_connection(
 
 /// What a call costs, and whether it may spend what is kept for cancels.
 fn price(known: &Known) -> (Charge, Lane) {
-    match known.effect {
-        Effect::Cancel => (Charge::cancel(known.weight), Lane::Cancel),
-        Effect::Change if known.orders > 0 => {
-            (Charge::orders(known.weight, known.orders), Lane::Normal)
-        }
-        Effect::Change | Effect::Read => (Charge::request(known.weight), Lane::Normal),
-    }
+    let charge = Charge::orders(known.weight, known.orders);
+    let charge = match known.is_free_on_success {
+        true => charge.free_on_success(),
+        false => charge,
+    };
+    let lane = match known.effect {
+        Effect::Cancel => Lane::Cancel,
+        Effect::Change | Effect::Read => Lane::Normal,
+    };
+    (charge, lane)
 }
 
 fn refusal(refused: &Refused) -> Box<Denial> {

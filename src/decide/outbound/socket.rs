@@ -9,9 +9,6 @@ use crate::model::exchange::{Effect, Extent, Known, Role, Security};
 
 use super::{AllowLine, Call, ExchangePolicy, Names};
 
-/// What opening a connection weighs, where a WebSocket API counts it like a request.
-const OPEN_WEIGHT: u32 = 2;
-
 /// The method that binds a WebSocket to a key.
 const LOG_ON: &str = "session.logon";
 
@@ -24,7 +21,7 @@ const EVERYTHING: &str = "**";
 /// [`Cause::ExchangeNotAllowed`]: there is no such line, or the interface is none of WebSockets.
 pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial>> {
     let (names, weight) = match role {
-        Role::WsApi => (Names::Ws, OPEN_WEIGHT),
+        Role::WsApi => (Names::Ws, policy.preset.ws_api_opens),
         Role::Streams => (Names::Stream, 0),
         Role::Rest => {
             let why = "this interface speaks no WebSocket";
@@ -47,6 +44,7 @@ pub fn open(policy: &Arc<ExchangePolicy>, role: Role) -> Result<Call, Box<Denial
             effect: Effect::Read,
             weight,
             orders: 0,
+            is_free_on_success: false,
             reserve: None,
         },
         mark: CallMark::of("GET", role.as_str()),

@@ -91,10 +91,10 @@ fn the_last_part_is_for_cancels_and_the_rest_for_nobody() {
     assert_eq!(refused.which, refused_limit(LimitKind::Weight, "1M"));
     assert_eq!(refused.wait, Duration::from_millis(59_050));
     let _cancels = budget
-        .reserve(Charge::cancel(600), Lane::Cancel, at(1_000))
+        .reserve(Charge::orders(600, 0), Lane::Cancel, at(1_000))
         .unwrap();
     let refused = budget
-        .reserve(Charge::cancel(1), Lane::Cancel, at(1_000))
+        .reserve(Charge::orders(1, 0), Lane::Cancel, at(1_000))
         .unwrap_err();
     assert_eq!(refused.which, refused_limit(LimitKind::Weight, "1M"));
 }
@@ -115,9 +115,24 @@ fn asking_takes_nothing_and_says_the_same() {
 }
 
 #[test]
+fn success_costs_what_it_costs_unless_it_is_free() {
+    let told = answer(200, &[]);
+    for (charge, kept) in [
+        (Charge::orders(1, 1), 1),
+        (Charge::orders(1, 0), 1),
+        (Charge::orders(1, 1).free_on_success(), 0),
+        (Charge::request(5), 5),
+    ] {
+        let budget = binance();
+        take(&budget, charge, at(1_000)).settle(Settled::Answered(&told), at(1_001));
+        assert_eq!(weight(&budget, at(1_002)), kept, "{charge:?}");
+    }
+}
+
+#[test]
 fn what_was_not_sent_comes_back_and_what_may_have_been_does_not() {
     let budget = binance();
-    let charge = Charge::orders(1, 2);
+    let charge = Charge::orders(1, 2).free_on_success();
     take(&budget, charge, at(1_000)).settle(Settled::NotSent, at(1_001));
     assert_eq!(
         (weight(&budget, at(1_002)), orders(&budget, at(1_002))),
@@ -280,7 +295,7 @@ fn limits_are_learned_in_place_of_those_to_begin_with() {
     );
     assert!(
         budget
-            .refusal(Charge::cancel(1), Lane::Cancel, at(100))
+            .refusal(Charge::orders(1, 0), Lane::Cancel, at(100))
             .is_none()
     );
     let connections: Vec<_> = (0..240)

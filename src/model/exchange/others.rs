@@ -18,6 +18,8 @@ const COMMON: Preset = Preset {
     limits: "[]",
     catalogue: sketch(&[], &[]),
     ws_methods: &[],
+    ws_api_opens: 0,
+    orders_are_free: false,
     refused: &[],
     credentials: Credentials {
         headers: &[],

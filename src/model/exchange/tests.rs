@@ -34,7 +34,7 @@ fn the_table_tells_need_effect_and_cost() {
             "/api/v3/order/test",
             Security::Signed,
             Effect::Read,
-            1,
+            20,
             0,
         ),
         (
@@ -61,6 +61,7 @@ fn the_table_tells_need_effect_and_cost() {
             effect,
             weight,
             orders,
+            is_free_on_success: orders > 0 || effect == Effect::Cancel,
             reserve: None,
         };
         assert_eq!(known, expected, "{method} {target}");
@@ -80,9 +81,53 @@ fn what_is_unknown_or_moves_money_is_kept_back() {
             Reserve::MovesMoney,
         ),
         ("POST", "/sapi/v1/asset/transfer", Reserve::MovesMoney),
+        ("POST", "/sapi/v1/asset/dust-btc", Reserve::MovesMoney),
+        ("POST", "/sapi/v1/convert/acceptQuote", Reserve::MovesMoney),
+        ("POST", "/sapi/v1/margin/borrow-repay", Reserve::MovesMoney),
+        ("POST", "/sapi/v2/loan/flexible/borrow", Reserve::MovesMoney),
+        (
+            "POST",
+            "/sapi/v1/simple-earn/flexible/redeem",
+            Reserve::MovesMoney,
+        ),
+        (
+            "POST",
+            "/sapi/v4/sub-account/universalTransfer",
+            Reserve::MovesMoney,
+        ),
+        ("POST", "/fapi/v1/convert/acceptQuote", Reserve::MovesMoney),
+        ("POST", "/PAPI/v1/bnb-transfer", Reserve::MovesMoney),
     ] {
         assert_eq!(spot(method, path).reserve, Some(reserve), "{method} {path}");
         assert_eq!(spot(method, path).security, Security::Signed);
+    }
+}
+
+#[test]
+fn futures_pay_for_cancels_and_keep_the_same_back() {
+    for (preset, root) in [
+        (&binance_usd_m::PRODUCTION, "/fapi/v1"),
+        (&binance_coin_m::PRODUCTION, "/dapi/v1"),
+    ] {
+        let known = |method: Method, path: &str| preset.known(&method, path, Extent::ALL);
+        let order = format!("{root}/order");
+        let place = known(Method::POST, &order);
+        assert_eq!((place.weight, place.orders), (0, 1));
+        let cancel = known(Method::DELETE, &order);
+        assert_eq!((cancel.weight, cancel.effect), (1, Effect::Cancel));
+        assert!(!place.is_free_on_success && !cancel.is_free_on_success);
+        assert_eq!(preset.ws_api_opens, 5);
+        for path in [
+            "/sapi/v1/asset/transfer",
+            "/sapi/v1/futures/transfer",
+            "/wapi/v3/withdraw.html",
+            "/fapi/v1/convert/getQuote",
+        ] {
+            let reserve = known(Method::POST, path).reserve;
+            assert_eq!(reserve, Some(Reserve::MovesMoney), "{path}");
+        }
+        let contract = known(Method::POST, "/fapi/v1/stock/contract");
+        assert_eq!(contract.reserve, Some(Reserve::Unknown));
     }
 }
 

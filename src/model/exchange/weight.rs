@@ -210,6 +210,39 @@ mod tests {
     }
 
     #[test]
+    fn futures_weigh_by_what_is_asked_for() {
+        for (preset, path, query, expected) in [
+            ("binance-usdm", "/fapi/v1/depth", "symbol=A", 10),
+            ("binance-usdm", "/fapi/v1/depth", "symbol=A&limit=5", 2),
+            ("binance-usdm", "/fapi/v1/depth", "symbol=A&limit=51", 5),
+            ("binance-usdm", "/fapi/v1/depth", "symbol=A&limit=500", 10),
+            ("binance-usdm", "/fapi/v1/depth", "symbol=A&limit=1000", 20),
+            ("binance-usdm", "/fapi/v1/depth", "symbol=A&limit=x", 20),
+            ("binance-usdm", "/fapi/v1/klines", "symbol=A", 5),
+            ("binance-usdm", "/fapi/v1/klines", "symbol=A&limit=99", 1),
+            ("binance-usdm", "/fapi/v1/klines", "symbol=A&limit=100", 2),
+            ("binance-usdm", "/fapi/v1/klines", "symbol=A&limit=1500", 10),
+            ("binance-usdm", "/fapi/v1/openOrders", "symbol=A", 1),
+            ("binance-usdm", "/fapi/v1/openOrders", "", 40),
+            ("binance-usdm", "/fapi/v1/order/asyn", "", 1_000),
+            (
+                "binance-coinm",
+                "/dapi/v1/markPriceKlines",
+                "limit=1500",
+                10,
+            ),
+            ("binance-coinm", "/dapi/v1/allOrders", "symbol=A", 20),
+            ("binance-coinm", "/dapi/v1/allOrders", "pair=A", 40),
+            ("binance-coinm", "/dapi/v1/ticker/24hr", "pair=A", 40),
+            ("binance-coinm", "/dapi/v2/leverageBracket", "symbol=A", 1),
+        ] {
+            let preset = Preset::named(preset).unwrap();
+            let found = preset.known(&Method::GET, path, Extent::of_query(query));
+            assert_eq!(found.weight, expected, "{path}?{query}");
+        }
+    }
+
+    #[test]
     fn frames_are_read_alike() {
         for (params, expected) in [
             ("{\"symbol\":\"A\"}", (Symbols::One, None)),

@@ -381,15 +381,17 @@ pub(super) fn is_unknown(status: StatusCode, code: Option<i64>) -> bool {
     status.is_server_error() || matches!(code, Some(-1006 | -1007))
 }
 
-/// The code of an error in the exchange's own words: the member `code`, as Binance has it.
+/// The code of an error in the exchange's own words: the member `code`, as Binance has it. 200 is none: futures say
+/// `{"code":200,"msg":"success"}`.
 #[must_use]
 pub fn error_code(body: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
-    struct Failure {
+    struct Told {
         code: Option<i64>,
     }
-    let told: Option<Failure> = serde_json::from_slice(body).ok();
+    let told: Option<Told> = serde_json::from_slice(body).ok();
     told.and_then(|told| told.code)
+        .filter(|code| *code != i64::from(StatusCode::OK.as_u16()))
 }
 
 #[cfg(test)]
@@ -400,6 +402,7 @@ mod tests {
     fn an_unknown_outcome_is_one_that_the_exchange_does_not_know_either() {
         for (status, body, expected) in [
             (200, "{\"orderId\":1}", false),
+            (200, "{\"code\":200,\"msg\":\"success\"}", false),
             (400, "{\"code\":-2010,\"msg\":\"x\"}", false),
             (400, "{\"code\":-1007,\"msg\":\"x\"}", true),
             (409, "{\"code\":-2021}", false),

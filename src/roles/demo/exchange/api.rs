@@ -135,10 +135,9 @@ impl Session {
     fn judge(&mut self, name: &str, frame: &Frame) -> Reply {
         let params = frame.params();
         let moment = self.state.moment();
-        let route = find_method(&frame.method);
+        let route = find_method(self.state.dialect.methods, &frame.method);
         let weight = match route {
-            Some(route) if route.operation.is_free() => 0,
-            Some(route) => route.weighs(&params),
+            Some(route) => route.cost.on_arrival(&params),
             None => SESSION_WEIGHT,
         };
         let admitted = self.state.admit(name, moment, weight);
@@ -147,8 +146,8 @@ impl Session {
             (Ok(()), Some(route)) => self.perform(name, frame, &params, route, moment),
             (Ok(()), None) => self.session(name, frame, &params, moment).into(),
         };
-        if route.is_some_and(|route| route.operation.is_free()) && outcome.result.is_err() {
-            self.state.meter().charge(moment, 1);
+        if let (Some(route), true) = (route, outcome.result.is_err()) {
+            self.state.meter().charge(moment, route.cost.on_refusal());
         }
         self.reply(frame, &params, outcome, moment)
     }
@@ -217,16 +216,25 @@ impl Session {
         security: Security,
         moment: Moment,
     ) -> Result<Arc<ApiKey>, Failure> {
+        if security == Security::Key && (params.has("timestamp") || params.has("signature")) {
+            let text = format!("a signature or timestamp came with `{name}`, which needs none");
+            self.state.evidence.violation(text);
+        }
         if let Some(logged_on) = self.logged_on.as_ref().filter(|_| !params.has("apiKey")) {
             let Ok(key) = gate::key(&self.state, Some(&logged_on.key), security) else {
                 self.logged_on = None;
                 return Err(Failure::Revoked);
             };
-            gate::time(params, moment.unix_us)?;
+            if security != Security::Key {
+                gate::time(params, moment.unix_us)?;
+            }
             return Ok(key);
         }
         let id = params.required("apiKey")?;
         let key = gate::key(&self.state, Some(id), security)?;
+        if security == Security::Key {
+            return Ok(key);
+        }
         gate::time(params, moment.unix_us)?;
         let signature = params.required("signature")?;
         if !key.verifies(frame.payload().as_bytes(), signature) {
@@ -264,6 +272,7 @@ impl Session {
                 self.logged_on = None;
                 Ok(self.status(moment))
             }
+            _ if !self.state.dialect.subscribes => Err(unsupported()),
             "session.subscriptions" => {
                 let ids = self.subscriptions.iter();
                 Ok(ids.map(|(id, _)| json!({"subscriptionId": id})).collect())
@@ -286,7 +295,7 @@ impl Session {
                 let msg = "This endpoint has been removed.";
                 Err(Refusal::new(StatusCode::GONE, -1020, msg).into())
             }
-            _ => Err(Refusal::bad(-1020, "This operation is not supported.").into()),
+            _ => Err(unsupported()),
         }
     }
 
@@ -351,6 +360,10 @@ impl From<Result<Value, Failure>> for Outcome {
             account: None,
         }
     }
+}
+
+fn unsupported() -> Failure {
+    Refusal::bad(-1020, "This operation is not supported.").into()
 }
 
 /// Says when to come back, as WebSockets are told: as a moment, in milliseconds.

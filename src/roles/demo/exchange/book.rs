@@ -1,22 +1,18 @@
-//! Orders and balances: what can be placed, what is filled at once, what can be cancelled. Knows neither HTTP nor keys.
+//! Orders, balances and positions: what can be placed, what is filled at once, what can be cancelled. Knows neither HTTP
+//! nor keys.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::amount::Amount;
+use super::dialect::Dialect;
 use super::market::Symbol;
 use super::refusal::Refusal;
 
 /// Orders that one exchange keeps.
 const ORDERS_MAX: usize = 200_000;
 
-/// What a new account owns.
-const WEALTH: &[(&str, i32)] = &[
-    ("BNB", 1_000),
-    ("BTC", 100),
-    ("ETH", 1_000),
-    ("LTC", 10_000),
-    ("USDT", 10_000_000),
-];
+/// How many times its margin a position may be worth.
+const LEVERAGE: Amount = Amount::whole(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -37,6 +33,8 @@ pub(super) enum InForce {
     UntilCancelled,
     /// IOC and FOK: what cannot be filled expires.
     AtOnce(&'static str),
+    /// GTX: until it is cancelled, and never filled at once.
+    MakerOnly,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +67,10 @@ pub(super) struct Order {
     pub(super) client_id: String,
     pub(super) status: Status,
     pub(super) executed: Amount,
-    /// What was paid or received.
+    /// What was paid or received: in the quote asset, or in the margin's.
     pub(super) quote: Amount,
+    /// The price at which it was filled.
+    pub(super) average: Amount,
     pub(super) trade: Option<u64>,
     pub(super) time_us: i64,
     pub(super) updated_us: i64,
@@ -89,9 +89,28 @@ pub(super) struct Balance {
     pub(super) locked: Amount,
 }
 
+/// What an account has.
+#[derive(Clone, Debug)]
+pub(super) struct Holdings {
+    pub(super) balances: BTreeMap<&'static str, Balance>,
+    /// Of futures only.
+    pub(super) positions: Vec<Position>,
+}
+
+/// What was bought or sold of a future and not yet back.
+#[derive(Clone, Debug)]
+pub(super) struct Position {
+    pub(super) symbol: &'static Symbol,
+    /// Negative for what was sold.
+    pub(super) amount: Amount,
+    /// The price of the last trade.
+    pub(super) entry: Amount,
+}
+
 /// All orders of all accounts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Book {
+    dialect: &'static Dialect,
     orders: BTreeMap<u64, Order>,
     balances: HashMap<String, BTreeMap<&'static str, Balance>>,
     last_order: u64,
@@ -99,27 +118,35 @@ pub(super) struct Book {
 }
 
 impl Book {
+    pub(super) fn new(dialect: &'static Dialect) -> Self {
+        Self {
+            dialect,
+            orders: BTreeMap::new(),
+            balances: HashMap::new(),
+            last_order: 0,
+            last_trade: 0,
+        }
+    }
+
     /// Whether an order could be placed.
     ///
     /// # Errors
     ///
-    /// -2010 with the reason.
+    /// As the market refuses orders, with the reason.
     pub(super) fn check(&mut self, account: &str, wanted: &NewOrder) -> Result<(), Refusal> {
         if self.orders.len() >= ORDERS_MAX {
             return Err(Refusal::order("Too many orders."));
         }
         let named = wanted.client_id.as_deref();
         if (self.open(account)).any(|order| Some(order.client_id.as_str()) == named) {
-            return Err(Refusal::order("Duplicate order sent."));
+            return Err(self.dialect.refuses.duplicate.refusal());
         }
-        if wanted.kind == Kind::LimitMaker && wanted.crosses() {
-            return Err(Refusal::order("Order would immediately match and take."));
+        if wanted.is_maker_only() && wanted.crosses() {
+            return Err(self.dialect.refuses.taker.refusal());
         }
         let (asset, amount) = wanted.cost();
         if self.balance(account, asset).free < amount {
-            return Err(Refusal::order(
-                "Account has insufficient balance for requested action.",
-            ));
+            return Err(self.dialect.refuses.poor.refusal());
         }
         Ok(())
     }
@@ -128,7 +155,7 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// -2010 with the reason.
+    /// As [`Book::check`].
     pub(super) fn place(
         &mut self,
         account: &str,
@@ -147,6 +174,7 @@ impl Book {
             status: Status::New,
             executed: Amount::ZERO,
             quote: Amount::ZERO,
+            average: Amount::ZERO,
             trade: None,
             time_us: now_us,
             updated_us: now_us,
@@ -167,20 +195,23 @@ impl Book {
 
     fn fill(&mut self, order: &mut Order) {
         let (price, quantity) = (order.wanted.fill_price(), order.wanted.quantity);
-        let worth = price.times(quantity);
         let symbol = order.wanted.symbol;
-        let (paid, got) = match order.wanted.side {
-            Side::Buy => ((symbol.quote, worth), (symbol.base, quantity)),
-            Side::Sell => ((symbol.base, quantity), (symbol.quote, worth)),
-        };
-        let balance = self.balance(&order.account, paid.0);
-        balance.free = balance.free.minus(paid.1);
-        let balance = self.balance(&order.account, got.0);
-        balance.free = balance.free.plus(got.1);
+        let worth = symbol.worth(price, quantity);
+        if symbol.contract.is_none() {
+            let (paid, got) = match order.wanted.side {
+                Side::Buy => ((symbol.quote, worth), (symbol.base, quantity)),
+                Side::Sell => ((symbol.base, quantity), (symbol.quote, worth)),
+            };
+            let balance = self.balance(&order.account, paid.0);
+            balance.free = balance.free.minus(paid.1);
+            let balance = self.balance(&order.account, got.0);
+            balance.free = balance.free.plus(got.1);
+        }
         self.last_trade += 1;
         order.status = Status::Filled;
         order.executed = quantity;
         order.quote = worth;
+        order.average = price;
         order.trade = Some(self.last_trade);
     }
 
@@ -207,7 +238,7 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// -2011 if there is none.
+    /// -2011 if there is none and the market says so.
     pub(super) fn cancel_all(
         &mut self,
         account: &str,
@@ -217,7 +248,7 @@ impl Book {
         let open = self.open(account);
         let of_symbol = open.filter(|order| order.wanted.symbol.name == symbol.name);
         let ids: Vec<u64> = of_symbol.map(|order| order.id).collect();
-        if ids.is_empty() {
+        if ids.is_empty() && !self.dialect.refuses.cancels_nothing {
             return Err(Refusal::bad(-2011, "Unknown order sent."));
         }
         Ok(ids
@@ -275,15 +306,45 @@ impl Book {
             .filter(move |order| order.account == account)
     }
 
-    /// What an account owns.
-    pub(super) fn balances(&mut self, account: &str) -> &mut BTreeMap<&'static str, Balance> {
+    /// What an account has.
+    pub(super) fn holdings(&mut self, account: &str) -> Holdings {
+        Holdings {
+            balances: self.balances(account).clone(),
+            positions: self.positions(account),
+        }
+    }
+
+    /// What the trades of an account come to, for each future.
+    fn positions(&self, account: &str) -> Vec<Position> {
+        let mut positions: BTreeMap<&str, Position> = BTreeMap::new();
+        let filled = |order: &&Order| order.status == Status::Filled;
+        for order in self.of(account).filter(filled) {
+            let symbol = order.wanted.symbol;
+            if symbol.contract.is_none() {
+                continue;
+            }
+            let position = positions.entry(symbol.name).or_insert(Position {
+                symbol,
+                amount: Amount::ZERO,
+                entry: Amount::ZERO,
+            });
+            position.entry = order.average;
+            position.amount = match order.wanted.side {
+                Side::Buy => position.amount.plus(order.executed),
+                Side::Sell => position.amount.minus(order.executed),
+            };
+        }
+        let open = |position: &Position| position.amount != Amount::ZERO;
+        positions.into_values().filter(open).collect()
+    }
+
+    fn balances(&mut self, account: &str) -> &mut BTreeMap<&'static str, Balance> {
         self.balances.entry(account.to_owned()).or_insert_with(|| {
             let balance = |amount: i32| Balance {
                 free: Amount::whole(amount),
                 locked: Amount::ZERO,
             };
-            WEALTH
-                .iter()
+            (self.dialect.wealth.iter())
                 .map(|(asset, amount)| (*asset, balance(*amount)))
                 .collect()
         })
@@ -312,6 +373,10 @@ impl NewOrder {
         }
     }
 
+    fn is_maker_only(&self) -> bool {
+        self.kind == Kind::LimitMaker || self.in_force == InForce::MakerOnly
+    }
+
     /// What must be there to place it.
     fn cost(&self) -> (&'static str, Amount) {
         let price = if self.crosses() {
@@ -319,6 +384,10 @@ impl NewOrder {
         } else {
             self.price
         };
+        if let Some(contract) = self.symbol.contract {
+            let worth = self.symbol.worth(price, self.quantity);
+            return (contract.margin, worth.over(LEVERAGE));
+        }
         match self.side {
             Side::Buy => (self.symbol.quote, price.times(self.quantity)),
             Side::Sell => (self.symbol.base, self.quantity),
@@ -327,81 +396,4 @@ impl NewOrder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::market::find;
-    use super::*;
-
-    fn order(side: Side, price: &str, quantity: &str, name: &str) -> NewOrder {
-        NewOrder {
-            symbol: find("BTCUSDT").unwrap(),
-            side,
-            kind: Kind::Limit,
-            in_force: InForce::UntilCancelled,
-            price: Amount::parse(price).unwrap(),
-            quantity: Amount::parse(quantity).unwrap(),
-            client_id: Some(name.to_owned()),
-        }
-    }
-
-    fn balance(book: &mut Book, asset: &'static str) -> (String, String) {
-        let balance = book.balance("a", asset);
-        (balance.free.to_string(), balance.locked.to_string())
-    }
-
-    #[test]
-    fn an_open_order_locks_what_it_costs_until_it_is_cancelled() {
-        let mut book = Book::default();
-        let symbol = find("BTCUSDT").unwrap();
-        let placed = book
-            .place("a", order(Side::Buy, "50000", "2", "x"), 1)
-            .unwrap();
-        assert_eq!((placed.id, placed.status), (1, Status::New));
-        let locked = ("9900000.00000000".to_owned(), "100000.00000000".to_owned());
-        assert_eq!(balance(&mut book, "USDT"), locked);
-        assert_eq!(
-            book.place("a", order(Side::Buy, "1", "1", "x"), 2)
-                .unwrap_err()
-                .msg,
-            "Duplicate order sent."
-        );
-        book.place("b", order(Side::Buy, "1", "1", "x"), 2).unwrap();
-        let cancelled = book.cancel("a", symbol, Named::Client("x"), 3).unwrap();
-        assert_eq!(cancelled.status, Status::Cancelled);
-        assert_eq!(balance(&mut book, "USDT").1, "0.00000000");
-        assert_eq!(
-            book.cancel("a", symbol, Named::Id(1), 4).unwrap_err().code,
-            -2011
-        );
-        assert_eq!(
-            book.status("a", symbol, Named::Id(1)).unwrap().updated_us,
-            3
-        );
-        assert_eq!(
-            book.status("a", symbol, Named::Id(2)).unwrap_err().code,
-            -2013
-        );
-        assert_eq!(book.cancel_all("a", symbol, 5).unwrap_err().code, -2011);
-        book.place("a", order(Side::Buy, "50000", "2", "x"), 6)
-            .unwrap();
-        assert_eq!(book.cancel_all("a", symbol, 7).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn an_order_at_the_market_is_filled_at_once() {
-        let mut book = Book::default();
-        let placed = book
-            .place("a", order(Side::Sell, "1", "1", "x"), 1)
-            .unwrap();
-        assert_eq!(placed.status, Status::Filled);
-        assert_eq!(balance(&mut book, "BTC").0, "99.00000000");
-        assert_eq!(balance(&mut book, "USDT").0, "10059999.99000000");
-        let mut maker = order(Side::Sell, "1", "1", "y");
-        maker.kind = Kind::LimitMaker;
-        assert_eq!(book.place("a", maker, 1).unwrap_err().code, -2010);
-        let mut now = order(Side::Buy, "1", "1", "z");
-        now.in_force = InForce::AtOnce("IOC");
-        assert_eq!(book.place("a", now, 1).unwrap().status, Status::Expired);
-        let poor = book.place("a", order(Side::Sell, "70000", "1000", "w"), 1);
-        assert_eq!(poor.unwrap_err().code, -2010);
-    }
-}
+mod tests;

@@ -49,14 +49,18 @@ pub(super) fn watch(state: &State, route: &str, headers: &HeaderMap) {
     }
 }
 
-/// Notes credentials where none belong.
-pub(super) fn watch_credentials(state: &State, route: &str, headers: &HeaderMap, signed: bool) {
+/// Notes a key where none belongs.
+pub(super) fn watch_key(state: &State, route: &str, headers: &HeaderMap) {
     if headers.contains_key(KEY) {
         state
             .evidence
             .violation(format!("a key came with `{route}`, which needs none"));
     }
-    if signed {
+}
+
+/// Notes a signature or a time where none belongs.
+pub(super) fn watch_signature(state: &State, route: &str, is_signed: bool) {
+    if is_signed {
         let text = format!("a signature or timestamp came with `{route}`, which needs none");
         state.evidence.violation(text);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::dialect::{Dialect, Market};
 use super::refusal::Refusal;
 
 /// What the exchange allows.
@@ -14,11 +15,13 @@ use super::refusal::Refusal;
 pub struct Limits {
     /// Request weight in a minute, of one IP.
     pub weight_per_minute: u64,
-    /// Requests in five minutes, of one IP.
+    /// Requests in five minutes, of one IP. Spot only.
     pub requests_per_5_minutes: u64,
     /// New orders in ten seconds, of one account.
     pub orders_per_10_seconds: u64,
-    /// New orders in a day, of one account.
+    /// New orders in a minute, of one account. Futures only.
+    pub orders_per_minute: u64,
+    /// New orders in a day, of one account. Spot only.
     pub orders_per_day: u64,
     /// How often 429 is answered in a window before 418.
     pub warnings: u32,
@@ -35,6 +38,7 @@ impl Default for Limits {
             weight_per_minute: 6000,
             requests_per_5_minutes: 300_000,
             orders_per_10_seconds: 50,
+            orders_per_minute: 1200,
             orders_per_day: 160_000,
             warnings: 3,
             ban: Duration::from_secs(120),
@@ -44,14 +48,83 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Those of a market of Binance.
+    #[must_use]
+    pub fn of(market: Market) -> Self {
+        match market {
+            Market::Spot => Self::default(),
+            Market::UsdM | Market::CoinM => Self {
+                weight_per_minute: 2400,
+                orders_per_10_seconds: 300,
+                ..Self::default()
+            },
+        }
+    }
+
     /// As `exchangeInfo` lists them.
-    pub(super) fn listed(&self) -> Value {
-        json!([
-            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.weight_per_minute},
-            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": self.orders_per_10_seconds},
-            {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": self.orders_per_day},
-            {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": self.requests_per_5_minutes},
-        ])
+    pub(super) fn listed(&self, dialect: &Dialect) -> Value {
+        let weight = json!({
+            "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.weight_per_minute,
+        });
+        let orders = dialect.counted.iter().map(|counted| counted.listed(self));
+        let requests = dialect.counts_requests.then(|| {
+            json!({
+                "rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5,
+                "limit": self.requests_per_5_minutes,
+            })
+        });
+        [weight].into_iter().chain(orders).chain(requests).collect()
+    }
+}
+
+/// A window in which a market counts the orders of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    TenSeconds,
+    Minute,
+    Day,
+}
+
+impl Counted {
+    const fn seconds(self) -> i64 {
+        match self {
+            Self::TenSeconds => 10,
+            Self::Minute => 60,
+            Self::Day => 86_400,
+        }
+    }
+
+    const fn limit(self, limits: &Limits) -> u64 {
+        match self {
+            Self::TenSeconds => limits.orders_per_10_seconds,
+            Self::Minute => limits.orders_per_minute,
+            Self::Day => limits.orders_per_day,
+        }
+    }
+
+    /// The interval's number and name.
+    const fn interval(self) -> (u32, &'static str) {
+        match self {
+            Self::TenSeconds => (10, "SECOND"),
+            Self::Minute => (1, "MINUTE"),
+            Self::Day => (1, "DAY"),
+        }
+    }
+
+    /// The header that tells the orders of this window.
+    pub(super) const fn header(self) -> &'static str {
+        match self {
+            Self::TenSeconds => "x-mbx-order-count-10s",
+            Self::Minute => "x-mbx-order-count-1m",
+            Self::Day => "x-mbx-order-count-1d",
+        }
+    }
+
+    fn listed(self, limits: &Limits) -> Value {
+        let (number, interval) = self.interval();
+        json!({
+            "rateLimitType": "ORDERS", "interval": interval, "intervalNum": number, "limit": self.limit(limits),
+        })
     }
 }
 
@@ -59,9 +132,11 @@ impl Limits {
 #[derive(Debug)]
 pub(super) struct Meter {
     limits: Limits,
+    dialect: &'static Dialect,
     weight: Window,
     requests: Window,
-    orders: HashMap<String, Orders>,
+    /// By account, in the order of the dialect's windows.
+    orders: HashMap<String, Vec<Window>>,
     warned: u32,
     bans: u32,
     ban: Option<Ban>,
@@ -72,13 +147,6 @@ pub(super) struct Meter {
 pub(super) struct Moment {
     pub(super) unix_us: i64,
     pub(super) mono_ns: u64,
-}
-
-/// Orders of an account in its two windows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Orders {
-    ten_seconds: Window,
-    day: Window,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +165,10 @@ pub(super) struct Limited {
 }
 
 impl Meter {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, dialect: &'static Dialect) -> Self {
         Self {
             limits,
+            dialect,
             weight: Window::new(60),
             requests: Window::new(300),
             orders: HashMap::new(),
@@ -126,7 +195,8 @@ impl Meter {
         self.requests.used += 1;
         let full = self.weight.used + weight > self.limits.weight_per_minute
             || self.weight.used >= self.limits.weight_per_minute
-            || self.requests.used > self.limits.requests_per_5_minutes;
+            || (self.dialect.counts_requests
+                && self.requests.used > self.limits.requests_per_5_minutes);
         if full {
             return Err(self.overdone(now));
         }
@@ -196,37 +266,39 @@ impl Meter {
     ///
     /// -1015 when a window is full.
     pub(super) fn order(&mut self, now: Moment, account: &str) -> Result<(), Refusal> {
-        let limits = self.limits;
-        let orders = self.orders_of(now, account);
-        if orders.ten_seconds.used >= limits.orders_per_10_seconds {
-            let left = orders.ten_seconds.left(now.unix_us);
-            let per = format!("{} orders per 10 SECOND", limits.orders_per_10_seconds);
-            return Err(too_many_orders(&per, left));
+        let (limits, counted) = (self.limits, self.dialect.counted);
+        let windows = self.orders_of(now, account);
+        for (counted, window) in counted.iter().zip(windows.iter()) {
+            let limit = counted.limit(&limits);
+            if window.used >= limit {
+                let (number, interval) = counted.interval();
+                let per = format!("{limit} orders per {number} {interval}");
+                return Err(too_many_orders(&per, window.left(now.unix_us)));
+            }
         }
-        if orders.day.used >= limits.orders_per_day {
-            let left = orders.day.left(now.unix_us);
-            let per = format!("{} orders per 1 DAY", limits.orders_per_day);
-            return Err(too_many_orders(&per, left));
+        for window in windows {
+            window.used += 1;
         }
-        orders.ten_seconds.used += 1;
-        orders.day.used += 1;
         Ok(())
     }
 
-    /// The orders of an account in ten seconds and in a day.
-    pub(super) fn orders_used(&mut self, now: Moment, account: &str) -> (u64, u64) {
-        let orders = self.orders_of(now, account);
-        (orders.ten_seconds.used, orders.day.used)
+    /// The orders of an account in each window.
+    pub(super) fn orders_used(&mut self, now: Moment, account: &str) -> Vec<(Counted, u64)> {
+        let counted = self.dialect.counted.iter();
+        let windows = self.orders_of(now, account).iter();
+        let used = windows.map(|window| window.used);
+        counted.copied().zip(used).collect()
     }
 
-    fn orders_of(&mut self, now: Moment, account: &str) -> &mut Orders {
-        let orders = self.orders.entry(account.to_owned()).or_insert(Orders {
-            ten_seconds: Window::new(10),
-            day: Window::new(86_400),
+    fn orders_of(&mut self, now: Moment, account: &str) -> &mut [Window] {
+        let windows = self.orders.entry(account.to_owned()).or_insert_with(|| {
+            let counted = self.dialect.counted.iter();
+            counted.map(|one| Window::new(one.seconds())).collect()
         });
-        orders.ten_seconds.roll(now.unix_us);
-        orders.day.roll(now.unix_us);
-        orders
+        for window in windows.iter_mut() {
+            window.roll(now.unix_us);
+        }
+        windows
     }
 
     /// What `rateLimits` says in a WebSocket answer: the weight, and the orders of an account.
@@ -238,22 +310,24 @@ impl Meter {
         match account {
             None => json!([weight]),
             Some(account) => {
-                let orders = self.orders_reported(now, account);
-                let all = orders.as_array().cloned().unwrap_or_default();
-                Value::Array(all.into_iter().chain([weight]).collect())
+                let orders = self.orders_reported(now, account).into_iter();
+                orders.chain([weight]).collect()
             }
         }
     }
 
     /// What `rateLimit/order` answers.
-    pub(super) fn orders_reported(&mut self, now: Moment, account: &str) -> Value {
-        let (ten_seconds, day) = self.orders_used(now, account);
-        json!([
-            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10,
-             "limit": self.limits.orders_per_10_seconds, "count": ten_seconds},
-            {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1,
-             "limit": self.limits.orders_per_day, "count": day},
-        ])
+    pub(super) fn orders_reported(&mut self, now: Moment, account: &str) -> Vec<Value> {
+        let limits = self.limits;
+        let used = self.orders_used(now, account).into_iter();
+        let reported = used.map(|(counted, used)| {
+            let mut listed = counted.listed(&limits);
+            if let Some(listed) = listed.as_object_mut() {
+                listed.insert("count".to_owned(), used.into());
+            }
+            listed
+        });
+        reported.collect()
     }
 }
 
@@ -322,7 +396,7 @@ mod tests {
 
     #[test]
     fn windows_follow_the_calendar() {
-        let mut meter = Meter::new(small());
+        let mut meter = Meter::new(small(), Market::Spot.dialect());
         meter.arrive(at(59), 10).unwrap();
         assert_eq!(meter.used(at(59)), 10);
         let refused = meter.arrive(at(59), 1).unwrap_err();
@@ -334,7 +408,7 @@ mod tests {
 
     #[test]
     fn who_goes_on_is_banned_and_each_ban_is_longer() {
-        let mut meter = Meter::new(small());
+        let mut meter = Meter::new(small(), Market::Spot.dialect());
         meter.charge(at(0), 10);
         assert_eq!(
             meter.arrive(at(1), 0).unwrap_err().refusal.status.as_u16(),
@@ -354,7 +428,7 @@ mod tests {
 
     #[test]
     fn nobody_knows_of_a_ban_before_somebody_was_told() {
-        let mut meter = Meter::new(small());
+        let mut meter = Meter::new(small(), Market::Spot.dialect());
         meter.ban(at(0), Duration::from_secs(60));
         let mut in_spite = |seconds| meter.arrive(at(seconds), 1).unwrap_err().in_spite;
         assert_eq!([5, 5, 6].map(&mut in_spite), [false, false, true]);
@@ -363,7 +437,7 @@ mod tests {
 
     #[test]
     fn orders_are_counted_for_each_account() {
-        let mut meter = Meter::new(small());
+        let mut meter = Meter::new(small(), Market::Spot.dialect());
         meter.order(at(1), "a").unwrap();
         meter.order(at(9), "a").unwrap();
         let refused = meter.order(at(9), "a").unwrap_err();
@@ -373,6 +447,7 @@ mod tests {
         );
         meter.order(at(9), "b").unwrap();
         meter.order(at(10), "a").unwrap();
-        assert_eq!(meter.orders_used(at(10), "a"), (1, 3));
+        let used = vec![(Counted::TenSeconds, 1), (Counted::Day, 3)];
+        assert_eq!(meter.orders_used(at(10), "a"), used);
     }
 }

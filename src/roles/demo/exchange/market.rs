@@ -4,9 +4,13 @@
 use serde_json::{Value, json};
 
 use super::amount::Amount;
+use super::dialect::Dialect;
 use super::limits::Limits;
 use super::params::Params;
 use super::refusal::Refusal;
+
+pub(super) mod contracts;
+pub(super) mod spot;
 
 /// Rows that a list answers at most.
 const ROWS_MAX: u64 = 1000;
@@ -21,39 +25,20 @@ pub(super) struct Symbol {
     pub(super) price: Amount,
     /// The smallest step of a price; the best bid and ask are one step away from the last price.
     pub(super) tick: Amount,
+    /// Of futures: what is traded of it.
+    pub(super) contract: Option<Contract>,
 }
 
-const fn symbol(name: &'static str, base: &'static str, quote: &'static str, price: i32) -> Symbol {
-    Symbol {
-        name,
-        base,
-        quote,
-        price: Amount::whole(price),
-        tick: Amount::units(1_000_000),
-    }
+/// What makes a symbol a future.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contract {
+    /// Both assets in one word.
+    pub(super) pair: &'static str,
+    /// The asset in which margin is held.
+    pub(super) margin: &'static str,
+    /// What one contract is worth in the quote asset, where contracts are counted; the base asset is otherwise.
+    pub(super) size: Option<i32>,
 }
-
-/// What is traded here.
-pub(super) const SYMBOLS: &[Symbol] = &[
-    symbol("BTCUSDT", "BTC", "USDT", 60_000),
-    symbol("ETHUSDT", "ETH", "USDT", 3_000),
-    symbol("BNBUSDT", "BNB", "USDT", 600),
-    symbol("LTCUSDT", "LTC", "USDT", 80),
-    Symbol {
-        name: "ETHBTC",
-        base: "ETH",
-        quote: "BTC",
-        price: Amount::units(5_000_000),
-        tick: Amount::units(1_000),
-    },
-    Symbol {
-        name: "LTCBTC",
-        base: "LTC",
-        quote: "BTC",
-        price: Amount::units(130_000),
-        tick: Amount::units(100),
-    },
-];
 
 impl Symbol {
     pub(super) const fn bid(&self) -> Amount {
@@ -63,82 +48,54 @@ impl Symbol {
     pub(super) const fn ask(&self) -> Amount {
         self.price.plus(self.tick)
     }
-}
 
-/// The symbol of a name.
-///
-/// # Errors
-///
-/// -1100 for characters that no symbol has, -1121 for one that is not traded.
-pub(super) fn find(name: &str) -> Result<&'static Symbol, Refusal> {
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    {
-        return Err(Refusal::bad(
-            -1100,
-            "Illegal characters found in parameter 'symbol'; legal range is '^[A-Z0-9-_.]{1,20}$'.",
-        ));
+    /// What a quantity is worth at a price: in the quote asset, or in the base asset where contracts are counted.
+    pub(super) const fn worth(&self, price: Amount, quantity: Amount) -> Amount {
+        match self.contract {
+            Some(Contract {
+                size: Some(size), ..
+            }) => quantity.times(Amount::whole(size)).over(price),
+            Some(Contract { size: None, .. }) | None => price.times(quantity),
+        }
     }
-    let found = SYMBOLS.iter().find(|symbol| symbol.name == name);
-    found.ok_or_else(|| Refusal::bad(-1121, "Invalid symbol."))
 }
 
 /// `exchangeInfo`.
-pub(super) fn info(params: &Params, limits: &Limits, time: i64) -> Result<Value, Refusal> {
-    let symbols: Vec<Value> = chosen(params)?.into_iter().map(described).collect();
+pub(super) fn info(
+    dialect: &Dialect,
+    params: &Params,
+    limits: &Limits,
+    time: i64,
+) -> Result<Value, Refusal> {
+    let chosen = chosen(dialect, params)?.into_iter();
+    let symbols: Vec<Value> = chosen.map(dialect.shows.symbol).collect();
     Ok(json!({
         "timezone": "UTC",
         "serverTime": time,
-        "rateLimits": limits.listed(),
+        "rateLimits": limits.listed(dialect),
         "exchangeFilters": [],
         "symbols": symbols,
     }))
 }
 
 /// The symbols that `symbol` or `symbols` names; all without either.
-fn chosen(params: &Params) -> Result<Vec<&'static Symbol>, Refusal> {
+fn chosen(dialect: &Dialect, params: &Params) -> Result<Vec<&'static Symbol>, Refusal> {
     if let Some(name) = params.get("symbol") {
-        return find(name).map(|symbol| vec![symbol]);
+        return dialect.symbol(name).map(|symbol| vec![symbol]);
     }
     match params.get("symbols") {
-        None => Ok(SYMBOLS.iter().collect()),
+        None => Ok(dialect.symbols.iter().collect()),
         Some(list) => {
             let names: Vec<String> =
                 serde_json::from_str(list).map_err(|_| Refusal::illegal("symbols"))?;
-            names.iter().map(|name| find(name)).collect()
+            names.iter().map(|name| dialect.symbol(name)).collect()
         }
     }
 }
 
-fn described(symbol: &Symbol) -> Value {
-    let tick = symbol.tick.to_string();
-    json!({
-        "symbol": symbol.name, "status": "TRADING",
-        "baseAsset": symbol.base, "baseAssetPrecision": 8,
-        "quoteAsset": symbol.quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
-        "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
-        "icebergAllowed": false, "ocoAllowed": false, "otoAllowed": false, "opoAllowed": false,
-        "quoteOrderQtyMarketAllowed": true, "allowTrailingStop": false, "cancelReplaceAllowed": true,
-        "amendAllowed": false, "pegInstructionsAllowed": false,
-        "isSpotTradingAllowed": true, "isMarginTradingAllowed": false,
-        "filters": [
-            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "10000000.00000000", "tickSize": tick},
-            {"filterType": "LOT_SIZE", "minQty": "0.00000100", "maxQty": "9000.00000000", "stepSize": "0.00000100"},
-            {"filterType": "NOTIONAL", "minNotional": "0.00010000", "applyMinToMarket": true,
-             "maxNotional": "9000000.00000000", "applyMaxToMarket": false, "avgPriceMins": 5},
-            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-        ],
-        "permissions": [], "permissionSets": [["SPOT"]],
-        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
-        "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
-    })
-}
-
 /// `depth`.
-pub(super) fn depth(params: &Params) -> Result<Value, Refusal> {
-    let symbol = find(params.required("symbol")?)?;
+pub(super) fn depth(dialect: &Dialect, params: &Params) -> Result<Value, Refusal> {
+    let symbol = dialect.symbol(params.required("symbol")?)?;
     let rows = rows(params, 100)?;
     Ok(levels(symbol, rows, 1))
 }
@@ -160,8 +117,8 @@ pub(super) fn levels(symbol: &Symbol, rows: u64, update: u64) -> Value {
 }
 
 /// `klines`: one flat candle for each interval up to now.
-pub(super) fn klines(params: &Params, now_us: i64) -> Result<Value, Refusal> {
-    let symbol = find(params.required("symbol")?)?;
+pub(super) fn klines(dialect: &Dialect, params: &Params, now_us: i64) -> Result<Value, Refusal> {
+    let symbol = dialect.symbol(params.required("symbol")?)?;
     let interval = match params.required("interval")? {
         "1s" => 1_000,
         "1m" => 60_000,
@@ -197,11 +154,12 @@ pub(super) fn klines(params: &Params, now_us: i64) -> Result<Value, Refusal> {
 
 /// `trades` and `historicalTrades`.
 pub(super) fn trades(
+    dialect: &Dialect,
     params: &Params,
     now_us: i64,
     time: impl Fn(i64) -> i64,
 ) -> Result<Value, Refusal> {
-    let symbol = find(params.required("symbol")?)?;
+    let symbol = dialect.symbol(params.required("symbol")?)?;
     let rows = rows(params, 500)?.min(50);
     let trade = |number: u64| {
         let age = i64::try_from(rows - number).unwrap_or_default() * 1_000_000;
@@ -216,11 +174,12 @@ pub(super) fn trades(
 
 /// `aggTrades`: the same trades, each by itself.
 pub(super) fn aggregates(
+    dialect: &Dialect,
     params: &Params,
     now_us: i64,
     time: impl Fn(i64) -> i64,
 ) -> Result<Value, Refusal> {
-    let symbol = find(params.required("symbol")?)?;
+    let symbol = dialect.symbol(params.required("symbol")?)?;
     let rows = rows(params, 500)?.min(50);
     let trade = |number: u64| {
         let age = i64::try_from(rows - number).unwrap_or_default() * 1_000_000;
@@ -248,7 +207,12 @@ pub(super) enum Ticker {
 }
 
 /// `ticker/price`, `ticker/bookTicker`, `ticker/24hr`: one for a symbol, a list otherwise.
-pub(super) fn ticker(params: &Params, kind: Ticker, time_ms: i64) -> Result<Value, Refusal> {
+pub(super) fn ticker(
+    dialect: &Dialect,
+    params: &Params,
+    kind: Ticker,
+    time_ms: i64,
+) -> Result<Value, Refusal> {
     let shown = |symbol: &'static Symbol| match kind {
         Ticker::Price => json!({"symbol": symbol.name, "price": symbol.price.to_string()}),
         Ticker::Book => json!({
@@ -257,7 +221,7 @@ pub(super) fn ticker(params: &Params, kind: Ticker, time_ms: i64) -> Result<Valu
         }),
         Ticker::Day => day(symbol, time_ms),
     };
-    let mut all: Vec<Value> = chosen(params)?.into_iter().map(shown).collect();
+    let mut all: Vec<Value> = chosen(dialect, params)?.into_iter().map(shown).collect();
     if params.has("symbol") {
         return Ok(all.pop().unwrap_or_default());
     }

@@ -1,6 +1,6 @@
-//! A stand-in exchange that speaks as Binance's spot exchange does, on TLS 1.3, and verifies everything: bytes,
-//! signatures, times, weights, bans and repetitions. For the demo and for tests; it never trades, and shares no code
-//! with what signs.
+//! A stand-in exchange that speaks as Binance's spot and futures exchanges do, on TLS 1.3, and verifies everything:
+//! bytes, signatures, times, weights, bans and repetitions. For the demo and for tests; it never trades, and shares no
+//! code with what signs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +15,7 @@ mod amount;
 mod api;
 mod book;
 mod certificates;
+mod dialect;
 mod door;
 mod evidence;
 mod faults;
@@ -23,6 +24,7 @@ mod gate;
 mod headers;
 mod keys;
 mod limits;
+mod listening;
 mod market;
 mod paced;
 mod params;
@@ -38,6 +40,7 @@ mod trading;
 
 use certificates::Certificates;
 pub use certificates::{Pins, Shown};
+pub use dialect::Market;
 use door::Door;
 use evidence::read;
 pub use faults::Fault;
@@ -52,6 +55,8 @@ pub use time::ServerClock;
 pub struct Options {
     /// Names and addresses for which it has certificates and takes requests. The first is in its URLs.
     pub names: Vec<String>,
+    /// Which market it is.
+    pub market: Market,
     /// The keys it knows.
     pub keys: Vec<ApiKey>,
     /// What it allows.
@@ -60,15 +65,24 @@ pub struct Options {
     pub sockets: Sockets,
 }
 
-impl Default for Options {
+impl Options {
     /// `localhost`, no key, the limits of the real one.
-    fn default() -> Self {
+    #[must_use]
+    pub fn of(market: Market) -> Self {
         Self {
             names: ["localhost", "127.0.0.1"].map(str::to_owned).to_vec(),
+            market,
             keys: Vec::new(),
-            limits: Limits::default(),
+            limits: Limits::of(market),
             sockets: Sockets::default(),
         }
+    }
+}
+
+impl Default for Options {
+    /// A spot exchange.
+    fn default() -> Self {
+        Self::of(Market::Spot)
     }
 }
 

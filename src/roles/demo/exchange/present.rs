@@ -1,15 +1,15 @@
 //! Orders, trades and accounts as the exchange's JSON shows them. Writes only; decides nothing.
 
-use std::collections::BTreeMap;
-
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::amount::Amount;
-use super::book::{Balance, InForce, Kind, Order, Side, Status};
+use super::book::{Holdings, InForce, Kind, Order, Side, Status};
 use super::market::Symbol;
 use super::params::Params;
 use super::refusal::Refusal;
+
+pub(super) mod futures;
 
 /// The unit in which an answer shows times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +36,22 @@ impl Times {
 }
 
 impl Detail {
-    pub(super) fn of(params: &Params, kind: Kind) -> Result<Self, Refusal> {
-        match (params.get("newOrderRespType"), kind) {
-            (Some("ACK"), _) | (None, Kind::LimitMaker) => Ok(Self::Ack),
-            (Some("RESULT"), _) => Ok(Self::Result),
-            (Some("FULL"), _) | (None, Kind::Limit | Kind::Market) => Ok(Self::Full),
-            (Some(_), _) => Err(Refusal::bad(-1100, "Invalid newOrderRespType.")),
+    pub(super) fn of(params: &Params, default: Self) -> Result<Self, Refusal> {
+        match params.get("newOrderRespType") {
+            None => Ok(default),
+            Some("ACK") => Ok(Self::Ack),
+            Some("RESULT") => Ok(Self::Result),
+            Some("FULL") => Ok(Self::Full),
+            Some(_) => Err(Refusal::bad(-1100, "Invalid newOrderRespType.")),
         }
+    }
+}
+
+/// How much an answer says if nobody asks.
+pub(super) const fn detail(kind: Kind) -> Detail {
+    match kind {
+        Kind::LimitMaker => Detail::Ack,
+        Kind::Limit | Kind::Market => Detail::Full,
     }
 }
 
@@ -132,7 +141,7 @@ pub(super) fn trade(order: &Order, times: Times) -> Option<Value> {
     let trade = order.trade?;
     Some(json!({
         "symbol": order.wanted.symbol.name, "id": trade, "orderId": order.id, "orderListId": -1,
-        "price": fill_price(order).to_string(), "qty": order.executed.to_string(),
+        "price": order.average.to_string(), "qty": order.executed.to_string(),
         "quoteQty": order.quote.to_string(), "commission": "0.00000000",
         "commissionAsset": order.wanted.symbol.quote, "time": times.shown(order.time_us),
         "isBuyer": order.wanted.side == Side::Buy, "isMaker": false, "isBestMatch": true,
@@ -140,13 +149,8 @@ pub(super) fn trade(order: &Order, times: Times) -> Option<Value> {
 }
 
 /// What `account` answers.
-pub(super) fn account(
-    balances: &BTreeMap<&'static str, Balance>,
-    times: Times,
-    now_us: i64,
-) -> Value {
-    let balances: Vec<Value> = balances
-        .iter()
+pub(super) fn account(holdings: &Holdings, times: Times, now_us: i64) -> Value {
+    let balances: Vec<Value> = (holdings.balances.iter())
         .map(|(asset, balance)| {
             json!({"asset": asset, "free": balance.free.to_string(), "locked": balance.locked.to_string()})
         })
@@ -164,13 +168,7 @@ pub(super) fn account(
 
 /// What the account's streams hear of a new order.
 pub(super) fn placed_events(order: &Order, now_us: i64) -> Vec<Value> {
-    let new = Order {
-        status: Status::New,
-        executed: Amount::ZERO,
-        quote: Amount::ZERO,
-        trade: None,
-        ..order.clone()
-    };
+    let new = unfilled(order);
     let mut events = vec![report(&new, "NEW", &new.client_id, "", now_us)];
     match order.status {
         Status::Filled => events.push(report(order, "TRADE", &order.client_id, "", now_us)),
@@ -187,14 +185,10 @@ pub(super) fn cancelled_event(order: &Order) -> Value {
 }
 
 /// An `outboundAccountPosition`: what an account has of a symbol's assets.
-pub(super) fn position(
-    balances: &BTreeMap<&'static str, Balance>,
-    symbol: &Symbol,
-    now_us: i64,
-) -> Value {
+pub(super) fn position(holdings: &Holdings, symbol: &Symbol, now_us: i64) -> Value {
     let now = Times::Milliseconds.shown(now_us);
     let shown = |asset: &'static str| {
-        let balance = balances.get(asset).copied().unwrap_or_default();
+        let balance = holdings.balances.get(asset).copied().unwrap_or_default();
         json!({"a": asset, "f": balance.free.to_string(), "l": balance.locked.to_string()})
     };
     json!({
@@ -218,7 +212,7 @@ fn report(order: &Order, what: &str, client_id: &str, original: &str, now_us: i6
     extend(
         &mut event,
         json!({
-            "l": last(order.executed), "z": order.executed.to_string(), "L": last(fill_price(order)),
+            "l": last(order.executed), "z": order.executed.to_string(), "L": last(order.average),
             "n": "0", "N": null, "T": now, "t": order.trade.map_or_else(|| json!(-1), |trade| json!(trade)),
             "I": order.id, "w": order.status == Status::New, "m": false,
             "O": Times::Milliseconds.shown(order.time_us), "Z": order.quote.to_string(),
@@ -226,6 +220,18 @@ fn report(order: &Order, what: &str, client_id: &str, original: &str, now_us: i6
         }),
     );
     event
+}
+
+/// An order as it was before it was filled.
+fn unfilled(order: &Order) -> Order {
+    Order {
+        status: Status::New,
+        executed: Amount::ZERO,
+        quote: Amount::ZERO,
+        average: Amount::ZERO,
+        trade: None,
+        ..order.clone()
+    }
 }
 
 fn common(order: &Order) -> Value {
@@ -242,13 +248,9 @@ fn common(order: &Order) -> Value {
 fn fill(order: &Order) -> Option<Value> {
     let trade = order.trade?;
     Some(json!({
-        "price": fill_price(order).to_string(), "qty": order.executed.to_string(),
+        "price": order.average.to_string(), "qty": order.executed.to_string(),
         "commission": "0.00000000", "commissionAsset": order.wanted.symbol.quote, "tradeId": trade,
     }))
-}
-
-fn fill_price(order: &Order) -> Amount {
-    order.quote.over(order.executed)
 }
 
 /// The client's name for a cancel, or one made from the order.
@@ -275,6 +277,7 @@ const fn in_force(order: &Order) -> &'static str {
     match order.wanted.in_force {
         InForce::UntilCancelled => "GTC",
         InForce::AtOnce(name) => name,
+        InForce::MakerOnly => "GTX",
     }
 }
 

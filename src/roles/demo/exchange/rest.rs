@@ -17,6 +17,7 @@ use super::evidence::count;
 use super::faults::Fault;
 use super::gate;
 use super::headers;
+use super::keys::ApiKey;
 use super::limits::Moment;
 use super::paced::Paced;
 use super::params::{Params, Raw};
@@ -161,16 +162,12 @@ impl Call {
 
 /// The checks in their order. Limits are those of an address, and come before anything that a key could change.
 fn judge(state: &State, name: &str, call: &Call) -> Response<String> {
-    let route = match find(&call.method, &call.path) {
+    let route = match find(state.dialect.rest, &call.method, &call.path) {
         Found::Route(route) => route,
         Found::OtherMethod => return plain(StatusCode::METHOD_NOT_ALLOWED),
         Found::Nothing => return plain(StatusCode::NOT_FOUND),
     };
-    let weight = if route.operation.is_free() {
-        0
-    } else {
-        route.weighs(&call.raw().params())
-    };
+    let weight = route.cost.on_arrival(&call.raw().params());
     let moment = match arrive(state, name, weight) {
         Ok(moment) => moment,
         Err(refused) => return refused,
@@ -180,15 +177,15 @@ fn judge(state: &State, name: &str, call: &Call) -> Response<String> {
         Ok((value, _)) => json_of(StatusCode::OK, value),
         Err(refusal) => refused(refusal),
     };
-    if route.operation.is_free() && outcome.is_err() {
-        state.meter().charge(moment, route.weight);
+    if outcome.is_err() {
+        state.meter().charge(moment, route.cost.on_refusal());
     }
     if let Ok((_, account)) = &outcome
         && route.operation.counts_orders()
     {
-        let (ten_seconds, day) = state.meter().orders_used(moment, account);
-        set(&mut response, "x-mbx-order-count-10s", ten_seconds);
-        set(&mut response, "x-mbx-order-count-1d", day);
+        for (counted, used) in state.meter().orders_used(moment, account) {
+            set(&mut response, counted.header(), used);
+        }
     }
     weighed(state, moment, response)
 }
@@ -226,13 +223,20 @@ fn admit(
     }
     call.check_form()?;
     let params = call.raw().params();
-    let account = if route.security == Security::None {
-        let signed = params.has("signature") || params.has("timestamp");
-        headers::watch_credentials(state, name, &call.headers, signed);
-        call.raw().names_once()?;
-        String::new()
-    } else {
-        signed(state, name, route, call, &params, moment)?
+    let is_signed = params.has("signature") || params.has("timestamp");
+    let account = match route.security {
+        Security::None => {
+            headers::watch_key(state, name, &call.headers);
+            headers::watch_signature(state, name, is_signed);
+            call.raw().names_once()?;
+            String::new()
+        }
+        Security::Key => {
+            headers::watch_signature(state, name, is_signed);
+            call.raw().names_once()?;
+            key(state, route, call)?.account.clone()
+        }
+        Security::UserData | Security::Trade => signed(state, name, route, call, &params, moment)?,
     };
     let ask = Ask {
         params: &params,
@@ -253,10 +257,7 @@ fn signed(
     params: &Params,
     moment: Moment,
 ) -> Result<String, Refusal> {
-    let mut ids = call.headers.get_all(headers::KEY).iter();
-    let id = ids.next().and_then(|id| id.to_str().ok());
-    let id = id.filter(|_| ids.next().is_none());
-    let key = &gate::key(state, id, route.security)?;
+    let key = &key(state, route, call)?;
     gate::time(params, moment.unix_us)?;
     let signature = gate::signature(key, call.raw())?;
     let changes = call.method != Method::GET;
@@ -264,10 +265,19 @@ fn signed(
     Ok(key.account.clone())
 }
 
+/// The key that a request names.
+fn key(state: &State, route: Route, call: &Call) -> Result<Arc<ApiKey>, Refusal> {
+    let mut ids = call.headers.get_all(headers::KEY).iter();
+    let id = ids.next().and_then(|id| id.to_str().ok());
+    let id = id.filter(|_| ids.next().is_none());
+    gate::key(state, id, route.security)
+}
+
 fn weighed(state: &State, moment: Moment, mut response: Response<String>) -> Response<String> {
     let used = state.meter().used(moment);
-    set(&mut response, "x-mbx-used-weight", used);
-    set(&mut response, "x-mbx-used-weight-1m", used);
+    for name in state.dialect.weight_headers {
+        set(&mut response, name, used);
+    }
     response
 }
 

@@ -29,9 +29,6 @@ use super::params::Raw;
 use super::rest;
 use super::streams;
 
-/// What a connection weighs.
-const CONNECTION_WEIGHT: u64 = 2;
-
 /// Bytes of one message.
 const MESSAGE_MAX: usize = 64 * 1024;
 
@@ -99,20 +96,22 @@ pub(super) fn open(door: &Door, mut request: Request<Incoming>) -> Response<Pace
     let params = raw.params();
     let signed = ["apiKey", "signature", "timestamp"].map(|name| params.has(name));
     let route = format!("GET {path}");
-    headers::watch_credentials(state, &route, request.headers(), signed.contains(&true));
+    headers::watch_key(state, &route, request.headers());
+    headers::watch_signature(state, &route, signed.contains(&true));
     let version = request.headers().get(SEC_WEBSOCKET_VERSION);
     let key = request.headers().get(SEC_WEBSOCKET_KEY);
     let (Some(b"13"), Some(key)) = (version.map(HeaderValue::as_bytes), key) else {
         return rest::plain(StatusCode::BAD_REQUEST).map(Paced::whole);
     };
-    let speaker = match path.as_str() {
-        "/ws-api/v3" => Speaker::Api(api::Session::new(door, &params)),
-        _ => match streams::Session::new(door, &path, &params) {
+    let speaker = if path == state.dialect.api_path {
+        Speaker::Api(api::Session::new(door, &params))
+    } else {
+        match streams::Session::new(door, &path, &params) {
             Some(session) => Speaker::Streams(session),
             None => return rest::plain(StatusCode::NOT_FOUND).map(Paced::whole),
-        },
+        }
     };
-    if let Err(refused) = rest::arrive(state, &route, CONNECTION_WEIGHT) {
+    if let Err(refused) = rest::arrive(state, &route, state.dialect.connection_weight) {
         return refused.map(Paced::whole);
     }
     let response = switching(key);

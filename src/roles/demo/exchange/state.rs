@@ -8,10 +8,12 @@ use tokio::sync::broadcast;
 
 use super::Options;
 use super::book::Book;
+use super::dialect::Dialect;
 use super::evidence::{Evidence, count, lock};
 use super::faults::Faults;
 use super::keys::ApiKey;
 use super::limits::{Meter, Moment};
+use super::listening::ListenKeys;
 use super::refusal::Refusal;
 use super::time::ServerClock;
 
@@ -28,6 +30,7 @@ pub(super) struct UserEvent {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) options: Options,
+    pub(super) dialect: &'static Dialect,
     pub(super) clock: ServerClock,
     pub(super) evidence: Evidence,
     pub(super) faults: Faults,
@@ -35,23 +38,27 @@ pub(super) struct State {
     keys: Mutex<HashMap<String, Arc<ApiKey>>>,
     meter: Mutex<Meter>,
     book: Mutex<Book>,
+    listen_keys: Mutex<ListenKeys>,
 }
 
 impl State {
     pub(super) fn new(options: Options) -> Self {
+        let dialect = options.market.dialect();
         let keys = options.keys.iter();
         let keys = keys
             .map(|key| (key.id.clone(), Arc::new(key.clone())))
             .collect();
         Self {
             keys: Mutex::new(keys),
-            meter: Mutex::new(Meter::new(options.limits)),
+            meter: Mutex::new(Meter::new(options.limits, dialect)),
             options,
+            dialect,
             clock: ServerClock::new(),
             evidence: Evidence::default(),
             faults: Faults::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
-            book: Mutex::default(),
+            book: Mutex::new(Book::new(dialect)),
+            listen_keys: Mutex::default(),
         }
     }
 
@@ -97,6 +104,10 @@ impl State {
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         lock(&self.book)
+    }
+
+    pub(super) fn listen_keys(&self) -> MutexGuard<'_, ListenKeys> {
+        lock(&self.listen_keys)
     }
 
     /// Tells whoever listens to an account.

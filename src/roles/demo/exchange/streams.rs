@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::amount::Amount;
@@ -12,7 +13,7 @@ use super::market::{self, Symbol};
 use super::params::Params;
 use super::present::Times;
 use super::socket::Reply;
-use super::state::State;
+use super::state::{State, UserEvent};
 
 /// Streams of one connection.
 const STREAMS_MAX: usize = 1024;
@@ -23,6 +24,8 @@ const MESSAGES_MAX: u32 = 5;
 /// One connection to market streams.
 pub(super) struct Session {
     state: Arc<State>,
+    /// What happens to accounts, of which listen keys tell.
+    events: broadcast::Receiver<Arc<UserEvent>>,
     names: BTreeSet<String>,
     /// Whether each message says of which stream it is.
     combined: bool,
@@ -35,8 +38,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session for `/ws`, `/ws/NAME/...` and `/stream?streams=NAME/...`; none for another path.
+    /// A session for `/ws`, `/ws/NAME/...` and `/stream?streams=NAME/...` below a root of the market; none for another
+    /// path.
     pub(super) fn new(door: &Door, path: &str, params: &Params) -> Option<Self> {
+        let roots = door.state.dialect.stream_roots.iter().rev();
+        let path = roots.into_iter().find_map(|root| path.strip_prefix(root))?;
         let (names, combined) = match path {
             "/ws" => ("", false),
             "/stream" => (params.get("streams").unwrap_or_default(), true),
@@ -46,6 +52,7 @@ impl Session {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let names = names.split('/').filter(|name| !name.is_empty());
         Some(Self {
+            events: door.state.events.subscribe(),
             state: Arc::clone(&door.state),
             names: names.take(STREAMS_MAX).map(str::to_owned).collect(),
             combined,
@@ -62,11 +69,24 @@ impl Session {
             if let Some(text) = self.waiting.pop() {
                 return text;
             }
-            self.ticks.tick().await;
-            self.number += 1;
-            let names = self.names.iter().rev();
-            self.waiting = names.filter_map(|name| self.told(name)).collect();
+            tokio::select! {
+                _tick = self.ticks.tick() => {
+                    self.number += 1;
+                    let names = self.names.iter().rev();
+                    self.waiting = names.filter_map(|name| self.told(name)).collect();
+                }
+                // Who is too slow misses something.
+                Ok(event) = self.events.recv() => self.waiting.extend(self.listened(&event)),
+            }
         }
+    }
+
+    /// An event, if a listen key of its account was subscribed to.
+    fn listened(&self, event: &UserEvent) -> Option<String> {
+        let listen_keys = self.state.listen_keys();
+        let mut names = self.names.iter();
+        let name = names.find(|name| listen_keys.is_of(name, &event.account))?;
+        Some(self.framed(name, event.event.clone()))
     }
 
     pub(super) fn notice(&self) -> String {
@@ -130,18 +150,23 @@ impl Session {
     }
 
     fn told(&self, name: &str) -> Option<String> {
-        let data = self.data(name)?;
+        Some(self.framed(name, self.data(name)?))
+    }
+
+    fn framed(&self, name: &str, data: Value) -> String {
         let told = if self.combined {
             json!({"stream": name, "data": data})
         } else {
             data
         };
-        Some(told.to_string())
+        told.to_string()
     }
 
     fn data(&self, name: &str) -> Option<Value> {
         let (symbol, kind) = name.split_once('@')?;
-        let symbol = market::find(&symbol.to_ascii_uppercase()).ok()?;
+        let symbol = (self.state.dialect)
+            .symbol(&symbol.to_ascii_uppercase())
+            .ok()?;
         let now = self.now_ms();
         let kind = kind.split('@').next().unwrap_or_default();
         let levels = kind.strip_prefix("depth").map(str::parse::<u64>);
