@@ -144,7 +144,7 @@ impl Draft {
         let endpoints = Endpoints::read(fields, preset, exchange.is_some());
         let pins = PinSettings::read(fields);
         let signs = fields.has("sign");
-        let sign = Sign::read(fields, preset);
+        let sign = Sign::read(fields, exchange.map(|exchange| exchange.0));
         let doc = "true: WebSockets of the exchange's API are logged on with our key before a client has them (Ed25519 only)";
         let log_on: Option<Placed<bool>> = fields.optional("log_on", doc);
         let logs_on = log_on.as_ref().is_some_and(|log_on| log_on.value);

@@ -326,13 +326,17 @@ pub fn suggest(wrong: &str, known: &[&str]) -> String {
     nearest(wrong, known).unwrap_or_else(|| format!("known here: {}", known.join(", ")))
 }
 
+/// Letters in which a slip differs from what was meant. Of long names more would take one word for another: the secret
+/// `A_SECRET_KEY` for `A_API_KEY`.
+const SLIPS_MAX: usize = 3;
+
 /// The name that was probably meant, if one is near.
 #[must_use]
 pub fn nearest(wrong: &str, known: &[&str]) -> Option<String> {
     known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .filter(|(distance, name)| *distance <= (1 + name.len() / 3).min(SLIPS_MAX))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }
@@ -344,10 +348,9 @@ pub fn decode_list<T>(
     mut decode: impl FnMut(&Node, &mut Faults) -> Option<T>,
 ) -> Option<Vec<T>> {
     let Value::List(items) = &node.value else {
-        faults.error(
-            &node.place,
-            format!("expected a list, found {}", node.kind()),
-        );
+        let message = format!("expected a list, found {}", node.kind());
+        let help = "write each item in a line of its own, behind `- `, or all in `[...]`";
+        faults.error_with_help(&node.place, message, help.to_owned());
         return None;
     };
     let read: Vec<Option<T>> = items.iter().map(|item| decode(item, faults)).collect();

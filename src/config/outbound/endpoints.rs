@@ -170,9 +170,6 @@ fn judge(fields: &mut Fields<'_>, preset: &Preset, written: &[(Role, Written)]) 
     for (role, written) in written {
         let key = role.as_str();
         let Some(site) = preset.site(*role) else {
-            if preset.rest.host.is_empty() && written.url.is_some() {
-                continue;
-            }
             let place = fields.place_of(key);
             let message = format!("`{}` has no interface `{key}`", preset.name);
             fields.error(&place, message, "leave it out");

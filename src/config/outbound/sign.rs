@@ -54,7 +54,8 @@ pub struct SignSettings {
 }
 
 impl Sign {
-    pub(super) fn read(fields: &mut Fields<'_>, preset: &Preset) -> Option<Self> {
+    /// Reads the section. Without a preset, because its name is at fault, nothing is said of what goes with it.
+    pub(super) fn read(fields: &mut Fields<'_>, preset: Option<&Preset>) -> Option<Self> {
         let doc =
             "how requests are signed, and with which keys; without it only public calls are made";
         let describing = fields.describing();
@@ -78,7 +79,9 @@ impl Sign {
             let recv_window: Option<RecvWindow> = fields.optional("recv_window", doc);
             let doc = "the file that keeps nonces growing over restarts, for rules that need them; one for each key";
             let nonces: Option<Placed<String>> = fields.optional("nonces", doc);
-            if !describing {
+            if let Some(preset) = preset
+                && !describing
+            {
                 judge(fields, &place, preset, signer.is_some(), rule.is_some());
             }
             let mut secrets = BTreeMap::from([("key_id", key_id?), ("key", key?)]);

@@ -120,14 +120,43 @@ fn a_stand_in_is_named_as_one() {
 #[test]
 fn a_line_that_meets_nothing_is_told() {
     for (line, expected) in [
-        ("GET /api/v3/oder", "does not know"),
-        ("GET /sapi/**", "meets no call"),
-        ("WS order.palce", "does not know"),
+        ("GET /api/v3/oder", "did you mean `GET /api/v3/order`?"),
+        ("GET /api/v3/ordersOfYesterday", "make sure that this"),
+        ("GET /sapi/**", "opens no call"),
+        ("POST /sapi/v1/capital/**", "what moves money, and"),
+        ("POST /sapi/v1/capital/withdraw/apply", "moves money out"),
+        ("WS order.palce", "did you mean `WS order.place`?"),
     ] {
         let loaded = load(&SPOT.replace("GET /api/v3/**", line)).unwrap();
         let said = loaded.warnings.render(false);
         assert!(said.contains(expected), "{line}: {said}");
     }
+}
+
+#[test]
+fn where_there_is_no_preset_no_other_faults_are_told() {
+    let unknown = SPOT.replace("binance-spot", "binance_spot");
+    let sign = "    sign: { key_id: \"secret:ID\", key: \"secret:KEY\" }\n    allow";
+    let said = load(&unknown.replace("    allow", sign)).unwrap_err();
+    assert_eq!(said.matches("error:").count(), 1, "{said}");
+}
+
+#[test]
+fn of_other_exchanges_what_moves_money_and_what_does_not_exist_is_told() {
+    let okx = SPOT.replace("binance-spot", "okx");
+    for (line, expected) in [
+        ("POST /api/v5/asset/withdrawal", "moves money out"),
+        ("WS order.place", "opens nothing"),
+        ("STREAM **", "opens nothing"),
+    ] {
+        let loaded = load(&okx.replace("GET /api/v3/**", line)).unwrap();
+        let said = loaded.warnings.render(false);
+        assert!(said.contains(expected), "{line}: {said}");
+    }
+    let socket = "    endpoints: { rest: { url: \"https://a.example\" }, ws_api: { url: \"wss://a.example\" } }\n    allow";
+    let custom = SPOT.replace("binance-spot", "custom");
+    let said = load(&custom.replace("    allow", socket)).unwrap_err();
+    assert!(said.contains("no interface `ws_api`"), "{said}");
 }
 
 #[test]
