@@ -125,8 +125,9 @@ impl Resolver {
 
     /// Which sources were asked, and which of their names is near; names only.
     fn what_was_asked(&self, name: &SecretName, door: &dyn Door) -> String {
-        let titles: Vec<String> = self.sources.iter().map(|one| one.value.title()).collect();
-        let asked = format!("asked: {}", titles.join(", then "));
+        let asked = self.sources.iter().map(|one| one.value.whereabouts(name));
+        let asked: Vec<String> = asked.collect();
+        let asked = format!("asked: {}", asked.join(", then "));
         let known: Vec<String> = self
             .sources
             .iter()

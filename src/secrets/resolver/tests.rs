@@ -263,7 +263,7 @@ fn what_is_wrong_is_told_and_nothing_else_is_taken() {
             &["dotenv:gone", "env:T_", "files:/next"],
             "API_KYE",
             "error: no source has the secret `API_KYE` [asked: `gone` (does not exist), then the environment \
-             (T_...), then `/next`; did you mean `API_KEY`?]",
+             ($T_API_KYE, or a file named by $T_API_KYE_FILE), then the file `/next/API_KYE`; did you mean `API_KEY`?]",
         ),
         (&["env"], "BOT", "did you mean `BOTH`?"),
     ];

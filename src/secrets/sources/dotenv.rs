@@ -54,7 +54,7 @@ impl Source for File {
         "dotenv"
     }
 
-    fn title(&self) -> String {
+    fn whereabouts(&self, _name: &SecretName) -> String {
         let missing = if self.read.is_none() {
             " (does not exist)"
         } else {

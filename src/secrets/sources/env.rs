@@ -61,11 +61,9 @@ impl Source for Environment {
         "env"
     }
 
-    fn title(&self) -> String {
-        match self.prefix.as_str() {
-            "" => "the environment".to_owned(),
-            prefix => format!("the environment ({prefix}...)"),
-        }
+    fn whereabouts(&self, name: &SecretName) -> String {
+        let direct = format!("{}{name}", self.prefix);
+        format!("the environment (${direct}, or a file named by ${direct}{FILE})")
     }
 
     fn find(&self, name: &SecretName, door: &mut dyn Door) -> Result<Option<Finding>, String> {

@@ -36,8 +36,8 @@ impl Source for Folder {
         "files"
     }
 
-    fn title(&self) -> String {
-        format!("`{}`", self.folder.display())
+    fn whereabouts(&self, name: &SecretName) -> String {
+        format!("the file `{}`", self.folder.join(name.as_str()).display())
     }
 
     fn find(&self, name: &SecretName, door: &mut dyn Door) -> Result<Option<Finding>, String> {

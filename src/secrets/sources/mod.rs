@@ -35,8 +35,8 @@ pub trait SourceKind: Sync {
 pub trait Source: Send + Sync + fmt::Debug {
     /// Its word in evidence and metrics.
     fn word(&self) -> &'static str;
-    /// What a person knows it by, and what became of it, such as `.env (does not exist)`.
-    fn title(&self) -> String;
+    /// Where it looks for a secret, as a person would write it, and what became of it, such as `.env (does not exist)`.
+    fn whereabouts(&self, name: &SecretName) -> String;
     /// Makes ready before the first question, for sources that are read as a whole.
     ///
     /// # Errors
