@@ -103,6 +103,10 @@ fn outward(args: &ExplainArgs, name: &str) -> Result<String, Failure> {
         loaded.map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
     let way = find(loaded, Some(name))?;
     let usage = |why: String| Failure::new(exit::USAGE, why);
+    if matches!(&*args.method, "WS" | "STREAM") {
+        let why = "what goes over a WebSocket is no request: `outrider sign --explain --frame` takes a frame of the API";
+        return Err(usage(why.to_owned()));
+    }
     let method = Method::from_bytes(args.method.as_bytes());
     let method = method.map_err(|_| usage(format!("`{}` is no method", args.method)))?;
     let body = args.body.as_deref().map(read_bytes).transpose()?;

@@ -26,7 +26,7 @@ pub(super) fn find(loaded: Loaded, name: Option<&str>) -> Result<Outbound, Failu
         (None, [_, _, ..]) => format!("name one with --outbound: {}", names.join(", ")),
         (Some(name), names) if !names.contains(&name) => {
             format!(
-                "no outbound is called `{name}`; there are {}",
+                "no outbound is called `{name}`; known here: {}",
                 names.join(", ")
             )
         }

@@ -47,6 +47,14 @@ impl PolicyArgs {
             warnings,
             ..
         } = loaded.map_err(|report| Failure::new(exit::CONFIGURATION, report.refusal(false)))?;
+        if config.inbound.listen.is_none() {
+            let ways: Vec<&str> = config.outbound.iter().map(|way| &*way.name).collect();
+            let why = format!(
+                "the configuration has no section `inbound`; of a way out, `outrider explain --outbound NAME` tells: {}",
+                ways.join(", ")
+            );
+            return Err(Failure::new(exit::USAGE, why));
+        }
         if let Some(path) = &self.keys {
             let Some(tokens) = &mut config.inbound.tokens else {
                 let why = "--keys is given, but the configuration takes no tokens";

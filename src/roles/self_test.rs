@@ -172,7 +172,7 @@ fn no_such(name: &str, names: &[&str]) -> String {
     match names {
         [] => "the configuration has no section `outbound`".to_owned(),
         names => format!(
-            "no outbound is called `{name}`; there are {}",
+            "no outbound is called `{name}`; known here: {}",
             names.join(", ")
         ),
     }

@@ -383,6 +383,29 @@ fn what_cannot_be_asked_is_said_with_its_own_code() {
 }
 
 #[test]
+fn of_a_bot_that_nobody_calls_its_way_out_is_asked() {
+    let folder = Folder::new();
+    folder.write(
+        "bot.yaml",
+        "service: bot\naudit: { spool: ./audit }\noutbound:\n  - name: binance\n    listen: 127.0.0.1:9101\n    \
+         exchange: binance-spot\n    allow: [\"GET /api/v3/**\"]\n",
+    );
+    let table = [
+        ("--path /api/v3/time", "--outbound NAME` tells: binance"),
+        ("--path /a --outbound okx", "known here: binance"),
+        (
+            "--path order.place --method WS --outbound binance",
+            "sign --explain --frame",
+        ),
+    ];
+    for (line, expected) in table {
+        let ran = folder.run(&format!("explain -c bot.yaml {line}"), &[]);
+        assert_eq!((ran.code, &*ran.out), (2, ""), "{line}: {}", ran.err);
+        assert!(ran.err.contains(expected), "{line}: {}", ran.err);
+    }
+}
+
+#[test]
 fn a_body_that_is_no_text_is_judged_as_it_is() {
     let folder = Folder::new();
     trader(&folder);
