@@ -158,6 +158,9 @@ impl Draft {
         let allow = allow.map(|lines| lines.into_iter().map(|line| line.0).collect::<Vec<_>>());
         if let (Some(_), Some(allow)) = (exchange, &allow) {
             lines::judge(fields, preset, allow);
+            if let (Some(endpoints), true) = (&endpoints, preset.ws_api.is_some()) {
+                endpoints.warn_of_two_worlds(fields, allow);
+            }
         }
         let doc = "what becomes of a key, a time and a signature that clients send by themselves: replace or refuse";
         let client_credentials = fields.or(

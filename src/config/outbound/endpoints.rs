@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use crate::decide::outbound::{AllowLine, Names};
 use crate::model::decode::{Decode, Fields, Placed, decode_scalar};
 use crate::model::endpoint::Endpoint;
 use crate::model::exchange::{Preset, Role, Site};
@@ -85,6 +86,32 @@ impl Endpoints {
         let mut written = self.written.iter().filter(|(_, written)| written.stand_in);
         let (_, written) = written.next()?;
         Some(&written.url.as_ref()?.value.host)
+    }
+
+    /// Warns where the key leaves for a stand-in by one interface, and by another one that `allow` opens for the exchange
+    /// itself. On streams no key leaves.
+    pub(super) fn warn_of_two_worlds(&self, fields: &mut Fields<'_>, allow: &[AllowLine]) {
+        let stands_in = |role: Role| {
+            let mut written = self.written.iter();
+            written.any(|(of, written)| *of == role && written.stand_in)
+        };
+        let opened = |role: Role| {
+            allow.iter().any(|line| match line.names() {
+                Names::Rest(_) => role == Role::Rest,
+                Names::Ws => role == Role::WsApi,
+                Names::Stream => false,
+            })
+        };
+        for (one, other) in [(Role::Rest, Role::WsApi), (Role::WsApi, Role::Rest)] {
+            if stands_in(one) && !stands_in(other) && opened(other) {
+                let (one, other) = (one.as_str(), other.as_str());
+                let place = fields.place_of("endpoints");
+                let message =
+                    format!("`{one}` is a stand-in, and `{other}` leads to the exchange itself");
+                let help = format!("the same key leaves for both; say where `{other}` is, too");
+                fields.warning(&place, message, help);
+            }
+        }
     }
 
     /// The endpoints as they are connected to.

@@ -115,6 +115,12 @@ fn a_stand_in_is_named_as_one() {
     let loaded = load(&SPOT.replace("    allow", stand_in)).unwrap();
     let (_, rest) = &loaded.config.outbound[0].endpoints[0];
     assert_eq!((rest.host.as_str(), rest.port), ("127.0.0.1", 9443));
+    assert_eq!(loaded.warnings.render(false), "");
+    let frames = SPOT
+        .replace("    allow", stand_in)
+        .replace("GET /api/v3/**\"", "GET /api/v3/**\", \"WS order.place\"");
+    let said = load(&frames).unwrap().warnings.render(false);
+    assert!(said.contains("`ws_api` leads to the exchange"), "{said}");
 }
 
 #[test]
