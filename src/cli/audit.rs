@@ -40,6 +40,8 @@ const LABELS: &[(&str, &str)] = &[
     ("dropped", "/audit/dropped"),
     ("count", "/folded/count"),
     ("origin", "/config/origin"),
+    ("order", "/admin/argument"),
+    ("by", "/admin/peer"),
     ("secret", "/secret/name"),
     ("source", "/secret/source"),
 ];

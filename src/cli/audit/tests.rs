@@ -54,6 +54,17 @@ fn half_an_event_at_the_end_is_not_shown() {
 }
 
 #[test]
+fn a_line_of_text_says_which_order_an_operator_gave() {
+    let event = r#"{"action":{"type":"admin.resume"},"admin":{"argument":"binance?halted=banned","peer":"127.0.0.1:9"},
+        "outcome":"success","ts":"2026-11-22T10:00:00Z"}"#;
+    let folder = folder(&[event], &[]);
+    assert_eq!(
+        tail(folder.path(), 1, Format::Text).0,
+        "2026-11-22T10:00:00Z success admin.resume order=binance?halted=banned by=127.0.0.1:9\n"
+    );
+}
+
+#[test]
 fn a_line_of_text_says_who_what_and_why() {
     let event = r#"{"action":{"type":"http.request"},"actor":{"id":"tr\u001b[31m","ip":"192.0.2.1"},
         "outcome":"denied","reason":{"code":"authz.insufficient_scope","rule":"orders/require"},
