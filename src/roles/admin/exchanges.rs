@@ -129,7 +129,7 @@ pub(super) fn resume(subject: &Subject, asked: &Asked<'_>) -> Result<String, Not
     let halt = asked.query.strip_prefix("halted=").and_then(Halt::named);
     let Some(halt) = halt else {
         return Err(NotDone::Wrong(format!(
-            "write ?halted= and the stop to lift; {}",
+            "write ?halted= and the stop to lift: banned, too_many_requests or firewall; {}",
             in_force(way, at)
         )));
     };
