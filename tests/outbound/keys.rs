@@ -226,7 +226,7 @@ fn what_cannot_be_tried_is_said_and_is_not_good() {
     let ran = desk.run(&args("okx"));
     assert_eq!(
         (ran.code, ran.err.as_str()),
-        (2, "no outbound is called `okx`; there are binance\n")
+        (2, "no outbound is called `okx`; known here: binance\n")
     );
     desk.write("ca.pem", "none");
     assert_eq!(desk.try_keys().code, 78);
