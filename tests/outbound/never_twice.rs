@@ -1,7 +1,7 @@
 //! What changes something is done once or not at all, and nobody is told anything that is not known.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use outrider::roles::demo::exchange::Fault;
@@ -172,6 +172,42 @@ fn orders_are_seen_to_their_end_when_the_sidecar_stops() {
     assert_eq!(asking.join().unwrap().status, 200);
     let [event] = services(&sidecar, 1).try_into().unwrap();
     assert_eq!(event["exchange"]["execution"], "answered");
+}
+
+/// A client whose request the exchange has heard, and keeps silent.
+fn asking(exchange: &Exchange, at: SocketAddr, method: &str, target: &str) -> TcpStream {
+    exchange.answer(|_| vec![Act::Pause(Duration::from_secs(600))]);
+    let mut stream = TcpStream::connect(at).unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: {at}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    exchange.wait_for(1);
+    stream
+}
+
+#[test]
+fn an_order_that_is_cut_off_is_recorded_as_unknown() {
+    let exchange = Exchange::start();
+    let mut sidecar = exchange.signing(ALL, "");
+    let _client = asking(&exchange, out(&sidecar), "POST", ORDER);
+    sidecar.signal("TERM");
+    sidecar.wait_for_log("stopping");
+    // Once more means now.
+    sidecar.signal("TERM");
+    sidecar.wait();
+    let [event] = services(&sidecar, 1).try_into().unwrap();
+    assert_eq!(event["outcome"], "aborted", "{event}");
+    assert_eq!(event["exchange"]["execution"], "unknown", "{event}");
+    assert_eq!(event["exchange"]["attempts"], 1);
+}
+
+#[test]
+fn a_question_that_nobody_waits_for_was_sent_all_the_same() {
+    let exchange = Exchange::start();
+    let sidecar = exchange.signing(ALL, "");
+    drop(asking(&exchange, out(&sidecar), "GET", "/api/v3/account"));
+    let [event] = services(&sidecar, 1).try_into().unwrap();
+    assert_eq!(event["outcome"], "aborted", "{event}");
+    assert_eq!(event["exchange"]["execution"], "unknown", "{event}");
 }
 
 #[test]
