@@ -256,13 +256,13 @@ impl Budget {
     }
 
     /// Takes note of an answer that settles no reservation: it is nobody's, or came when its request had been given up. Only
-    /// a stop counts.
-    pub fn heard(&self, answer: &Answer, at: Moment) {
+    /// a stop counts. `call` says what was asked, [`CallMark::NONE`] where nobody knows.
+    pub fn heard(&self, answer: &Answer, call: CallMark, at: Moment) {
         if let Outcome::Halt(halt, retry) = answer.outcome {
             let mut address = self.address.state();
             address
                 .breaker
-                .halt((CallMark::NONE, breaker::Pass::default()), halt, retry, at);
+                .halt((call, breaker::Pass::default()), halt, retry, at);
         }
     }
 

@@ -26,7 +26,7 @@ pub struct CallMark(u64);
 
 impl CallMark {
     /// Of no call in particular.
-    pub(super) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
     /// The mark of a method and a path.
     #[must_use]

@@ -145,3 +145,23 @@ fn it_is_lifted_by_its_own_name() {
     assert!(call(&budget, DEPTH, 1_000).is_err());
     assert_eq!(budget.resume(Halt::Firewall, at(1_001)), None);
 }
+
+#[test]
+fn a_refusal_that_comes_late_is_of_the_call_that_asked() {
+    let budget = binance();
+    let depth = CallMark::of("POST", DEPTH);
+    budget.heard(&answer(403, &[]), depth, at(0));
+    assert_eq!(extent(&budget, 0), Some(Extent::OneCall));
+    assert_eq!(
+        call(&budget, DEPTH, 4_999).unwrap_err(),
+        halted(Halt::Firewall, 1)
+    );
+    let _other = call(&budget, ORDER, 4_999).unwrap();
+    // The same call once more is nobody else's.
+    refuse(&budget, DEPTH, 5_000);
+    budget.heard(&answer(403, &[]), depth, at(5_001));
+    assert_eq!(extent(&budget, 5_001), Some(Extent::OneCall));
+    // Where nobody knows which call it was, it may have been another one.
+    budget.heard(&answer(403, &[]), CallMark::NONE, at(5_002));
+    assert_eq!(extent(&budget, 5_002), Some(Extent::Everything));
+}
