@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use answer::{Answer, Outcome};
-pub use breaker::{Halt, InForce, RetryAfter};
+pub use breaker::{Halt, InForce, NotLifted, RetryAfter};
 pub use firewall::{CallMark, Extent};
 pub use interval::{Interval, Unit};
 pub use limits::{Figure, LimitKind, RateLimit, Told, read_rate_limits};
@@ -286,8 +286,10 @@ impl Budget {
 
     /// Ends a stop before its time, if it is in force: the next request asks for all whether it is over. Says how long it
     /// would have lasted.
-    #[must_use]
-    pub fn resume(&self, halt: Halt, at: Moment) -> Option<Duration> {
+    ///
+    /// # Errors
+    /// It is not in force, or so many were lifted that it stays.
+    pub fn resume(&self, halt: Halt, at: Moment) -> Result<Duration, NotLifted> {
         self.address.state().breaker.resume(halt, at)
     }
 

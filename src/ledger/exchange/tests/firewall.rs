@@ -138,12 +138,13 @@ fn the_firewall_never_makes_a_stop_longer() {
 fn it_is_lifted_by_its_own_name() {
     let budget = binance();
     refuse(&budget, DEPTH, 0);
-    assert_eq!(budget.resume(Halt::Banned, at(1_000)), None);
+    let none = Err(NotLifted::NoSuchStop);
+    assert_eq!(budget.resume(Halt::Banned, at(1_000)), none);
     let left = budget.resume(Halt::Firewall, at(1_000));
-    assert_eq!(left, Some(Duration::from_secs(4)));
+    assert_eq!(left, Ok(Duration::from_secs(4)));
     let _asks = call(&budget, DEPTH, 1_000).unwrap();
     assert!(call(&budget, DEPTH, 1_000).is_err());
-    assert_eq!(budget.resume(Halt::Firewall, at(1_001)), None);
+    assert_eq!(budget.resume(Halt::Firewall, at(1_001)), none);
 }
 
 #[test]
