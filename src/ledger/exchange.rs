@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use answer::{Answer, Outcome};
-pub use breaker::{Halt, InForce, RetryAfter};
+pub use breaker::{Halt, InForce, NotLifted, RetryAfter};
 pub use firewall::{CallMark, Extent};
 pub use interval::{Interval, Unit};
 pub use limits::{Figure, LimitKind, RateLimit, Told, read_rate_limits};
@@ -256,13 +256,13 @@ impl Budget {
     }
 
     /// Takes note of an answer that settles no reservation: it is nobody's, or came when its request had been given up. Only
-    /// a stop counts.
-    pub fn heard(&self, answer: &Answer, at: Moment) {
+    /// a stop counts. `call` says what was asked, [`CallMark::NONE`] where nobody knows.
+    pub fn heard(&self, answer: &Answer, call: CallMark, at: Moment) {
         if let Outcome::Halt(halt, retry) = answer.outcome {
             let mut address = self.address.state();
             address
                 .breaker
-                .halt((CallMark::NONE, breaker::Pass::default()), halt, retry, at);
+                .halt((call, breaker::Pass::default()), halt, retry, at);
         }
     }
 
@@ -286,8 +286,10 @@ impl Budget {
 
     /// Ends a stop before its time, if it is in force: the next request asks for all whether it is over. Says how long it
     /// would have lasted.
-    #[must_use]
-    pub fn resume(&self, halt: Halt, at: Moment) -> Option<Duration> {
+    ///
+    /// # Errors
+    /// It is not in force, or so many were lifted that it stays.
+    pub fn resume(&self, halt: Halt, at: Moment) -> Result<Duration, NotLifted> {
         self.address.state().breaker.resume(halt, at)
     }
 

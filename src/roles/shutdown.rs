@@ -60,11 +60,17 @@ pub(super) async fn drain_outbound(
     end: Instant,
     stop: &mut StopSignals,
 ) {
-    let left = end
-        .saturating_duration_since(Instant::now())
-        .max(OUTBOUND_DRAIN_MIN);
+    let end = end.max(Instant::now() + OUTBOUND_DRAIN_MIN);
+    let left = || end.saturating_duration_since(Instant::now());
     let drained = tokio::select! {
-        drained = async { tokio::join!(connections.drain(left), orders.drain(left)).0 } => drained,
+        drained = async {
+            // WebSockets are among them, and end when they are told so.
+            orders.begin();
+            let drained = connections.drain(left()).await;
+            // The last connection may have left an order behind.
+            orders.drain(left()).await;
+            drained
+        } => drained,
         _again = stop.next() => {
             tokio::join!(connections.drain(Duration::ZERO), orders.drain(Duration::ZERO)).0
         }

@@ -1,12 +1,13 @@
 //! What changes something is done once or not at all, and nobody is told anything that is not known.
 
-use std::io::Write as _;
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use outrider::roles::demo::exchange::Fault;
 
 use crate::support::origin::{Act, send};
+use crate::support::wire::PATIENCE;
 use crate::world::{Exchange, StandIn, ask, get, json, out, services, told};
 
 const ALL: &str = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"DELETE /api/v3/order\"]";
@@ -172,6 +173,73 @@ fn orders_are_seen_to_their_end_when_the_sidecar_stops() {
     assert_eq!(asking.join().unwrap().status, 200);
     let [event] = services(&sidecar, 1).try_into().unwrap();
     assert_eq!(event["exchange"]["execution"], "answered");
+}
+
+/// A client whose request the exchange has heard, and keeps silent.
+fn asking(exchange: &Exchange, at: SocketAddr, method: &str, target: &str) -> TcpStream {
+    exchange.answer(|_| vec![Act::Pause(Duration::from_secs(600))]);
+    let mut stream = TcpStream::connect(at).unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: {at}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    exchange.wait_for(1);
+    stream
+}
+
+#[test]
+fn an_order_that_is_cut_off_is_recorded_as_unknown() {
+    let exchange = Exchange::start();
+    let mut sidecar = exchange.signing(ALL, "");
+    let _client = asking(&exchange, out(&sidecar), "POST", ORDER);
+    sidecar.signal("TERM");
+    sidecar.wait_for_log("stopping");
+    // Once more means now.
+    sidecar.signal("TERM");
+    sidecar.wait();
+    let [event] = services(&sidecar, 1).try_into().unwrap();
+    assert_eq!(event["outcome"], "aborted", "{event}");
+    assert_eq!(event["exchange"]["execution"], "unknown", "{event}");
+    assert_eq!(event["exchange"]["attempts"], 1);
+}
+
+#[test]
+fn an_order_that_comes_while_the_sidecar_stops_is_seen_to_its_end() {
+    let exchange = Exchange::start();
+    exchange.answer(|_| {
+        let mut acts = vec![Act::Pause(Duration::from_secs(1))];
+        acts.extend(json(200, "{\"orderId\":7}"));
+        acts
+    });
+    let mut sidecar = exchange.signing(ALL, "");
+    let at = out(&sidecar);
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /api/v3/order HTTP/1.1\r\nHost: {at}\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut goes_on = [0; 12];
+    stream.read_exact(&mut goes_on).unwrap();
+    assert_eq!(&goes_on, b"HTTP/1.1 100");
+    sidecar.signal("TERM");
+    // The way in has ended, and the ways out are next.
+    sidecar.wait_for_log("every connection ended by itself");
+    stream.write_all(b"symbol=A").unwrap();
+    exchange.wait_for(1);
+    drop(stream);
+    assert!(sidecar.wait().success());
+    let [event] = services(&sidecar, 1).try_into().unwrap();
+    assert_eq!(event["exchange"]["execution"], "answered", "{event}");
+    assert_eq!(event["outcome"], "success", "{event}");
+}
+
+#[test]
+fn a_question_that_nobody_waits_for_was_sent_all_the_same() {
+    let exchange = Exchange::start();
+    let sidecar = exchange.signing(ALL, "");
+    drop(asking(&exchange, out(&sidecar), "GET", "/api/v3/account"));
+    let [event] = services(&sidecar, 1).try_into().unwrap();
+    assert_eq!(event["outcome"], "aborted", "{event}");
+    assert_eq!(event["exchange"]["execution"], "unknown", "{event}");
 }
 
 #[test]

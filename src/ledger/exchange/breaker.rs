@@ -15,6 +15,13 @@ const HOLD_MAX: Duration = Duration::from_secs(3 * 86_400);
 /// While one request asks whether the stop is over, others are told to come back after this.
 pub(super) const PROBE_WAIT: Duration = Duration::from_secs(1);
 
+/// Stops that are lifted by hand in [`LIFTS_IN`]: whoever reaches the admin listener must not be able to talk to an exchange
+/// that bans as if it did not.
+const LIFTS_MAX: u32 = 5;
+
+/// In this time.
+const LIFTS_IN: Duration = Duration::from_secs(3_600);
+
 /// What an exchange said stop with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Halt {
@@ -134,11 +141,28 @@ pub struct InForce {
     pub left: Duration,
 }
 
+/// Why a stop was not lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLifted {
+    /// It is not in force.
+    NoSuchStop,
+    /// So many were lifted that none is for so long.
+    TooMany(Duration),
+}
+
 /// Closed, open until a time, or asking.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     stop: Option<Stop>,
     firewall: Firewall,
+    lifts: Lifts,
+}
+
+/// How many stops were lifted since a moment.
+#[derive(Debug, Default)]
+struct Lifts {
+    since_ns: u64,
+    count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -255,25 +279,53 @@ impl Breaker {
 
     /// Ends a stop before its time, if it is in force: the next request asks for all whether it is over, so that one that
     /// is none of the exchange's mistakes stands again with the next answer. Says how long it would have lasted.
-    pub(super) fn resume(&mut self, halt: Halt, at: Moment) -> Option<Duration> {
-        if halt == Halt::Firewall {
-            return self.firewall.resume(at);
+    ///
+    /// # Errors
+    /// It is not in force, or so many were lifted that it stays.
+    pub(super) fn resume(&mut self, halt: Halt, at: Moment) -> Result<Duration, NotLifted> {
+        let stop = self.stop.as_mut().filter(|stop| stop.halt == halt);
+        let left = match (halt, &stop) {
+            (Halt::Firewall, _) => self.firewall.left(at),
+            (Halt::TooMany | Halt::Banned, stop) => stop.as_ref().and_then(|stop| stop.left(at)),
+        };
+        let left = left.ok_or(NotLifted::NoSuchStop)?;
+        self.lifts.take(at).map_err(NotLifted::TooMany)?;
+        match stop {
+            Some(stop) => stop.until_ns = at.mono_ns(),
+            None => self.firewall.lift(at),
         }
-        let stop = self.stop.as_mut().filter(|stop| stop.halt == halt)?;
-        let left = stop.until_ns.saturating_sub(at.mono_ns());
-        stop.until_ns = at.mono_ns().min(stop.until_ns);
-        (left > 0).then(|| Duration::from_nanos(left))
+        Ok(left)
+    }
+}
+
+impl Lifts {
+    /// Counts one, or says how long none is lifted.
+    fn take(&mut self, at: Moment) -> Result<(), Duration> {
+        let begun = Duration::from_nanos(at.mono_ns().saturating_sub(self.since_ns));
+        if self.count == 0 || begun >= LIFTS_IN {
+            *self = Self {
+                since_ns: at.mono_ns(),
+                count: 0,
+            };
+        } else if self.count >= LIFTS_MAX {
+            return Err(LIFTS_IN.saturating_sub(begun));
+        }
+        self.count += 1;
+        Ok(())
     }
 }
 
 impl Stop {
     /// How long a request waits; `None` for the one that asks whether it is over.
     fn wait(&self, at: Moment) -> Option<Duration> {
+        let asked = || self.is_probed.then_some(PROBE_WAIT);
+        self.left(at).or_else(asked)
+    }
+
+    /// How long it lasts at least, if it is not over.
+    fn left(&self, at: Moment) -> Option<Duration> {
         let left = self.until_ns.saturating_sub(at.mono_ns());
-        match left {
-            0 => self.is_probed.then_some(PROBE_WAIT),
-            _ => Some(Duration::from_nanos(left)),
-        }
+        (left > 0).then(|| Duration::from_nanos(left))
     }
 }
 

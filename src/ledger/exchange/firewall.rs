@@ -26,7 +26,7 @@ pub struct CallMark(u64);
 
 impl CallMark {
     /// Of no call in particular.
-    pub(super) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
     /// The mark of a method and a path.
     #[must_use]
@@ -136,12 +136,16 @@ impl Firewall {
         Some((extent, left))
     }
 
-    /// Ends a hold before its time: the next one asks. Says how long it would have lasted, if there is one.
-    pub(super) fn resume(&mut self, at: Moment) -> Option<Duration> {
-        let hold = self.0.as_mut()?;
-        let left = hold.left(at)?;
-        hold.until_ns = at.mono_ns();
-        Some(left)
+    /// How long a hold lasts, if there is one.
+    pub(super) fn left(&self, at: Moment) -> Option<Duration> {
+        self.0.and_then(|hold| hold.left(at))
+    }
+
+    /// Ends a hold before its time: the next one asks.
+    pub(super) const fn lift(&mut self, at: Moment) {
+        if let Some(hold) = &mut self.0 {
+            hold.until_ns = at.mono_ns();
+        }
     }
 
     fn remembered(&self, at: Moment) -> Option<Hold> {

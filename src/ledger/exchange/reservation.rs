@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, Outcome};
 use super::breaker::Pass;
+use super::firewall::CallMark;
 use super::limits::Told;
 use super::meter::Source;
 use super::{Budget, Charge, Moment};
@@ -47,6 +48,12 @@ impl Reservation {
             epochs,
             is_open: true,
         }
+    }
+
+    /// Which call it is held for.
+    #[must_use]
+    pub const fn call(&self) -> CallMark {
+        self.charge.call
     }
 
     /// Ends it.

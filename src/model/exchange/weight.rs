@@ -8,7 +8,7 @@ use crate::model::frame::{Frame, unquoted};
 pub struct Extent {
     /// Of how many symbols.
     pub symbols: Symbols,
-    /// The `limit` it names: `u32::MAX` where it cannot be read.
+    /// The `limit` it names: `u32::MAX` where it cannot be read, or is zero.
     pub limit: Option<u32>,
 }
 
@@ -75,9 +75,11 @@ impl Symbols {
     }
 }
 
+/// A `limit` in digits. Zero is no count: exchanges refuse it, or take it for all there is.
 fn number(digits: &[u8]) -> u32 {
     let text = str::from_utf8(digits).ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
+    let number = text.and_then(|text| text.parse().ok());
+    number.filter(|number| *number > 0).unwrap_or(u32::MAX)
 }
 
 /// What a call weighs.
@@ -171,6 +173,8 @@ mod tests {
             ("&%6cimit=%35000", 250),
             ("&limit=", 250),
             ("&limit=-1", 250),
+            ("&limit=0", 250),
+            ("&limit=000", 250),
             ("&limit=1e3", 250),
             ("&limit=99999999999", 250),
         ] {
@@ -254,6 +258,8 @@ mod tests {
             ("{\"limit\":\"5000\"}", (Symbols::All, Some(5_000))),
             ("{\"limit\":5e3}", (Symbols::All, Some(u32::MAX))),
             ("{\"limit\":[5]}", (Symbols::All, Some(u32::MAX))),
+            ("{\"limit\":0}", (Symbols::All, Some(u32::MAX))),
+            ("{\"limit\":\"0\"}", (Symbols::All, Some(u32::MAX))),
         ] {
             let text = format!("{{\"id\":1,\"method\":\"depth\",\"params\":{params}}}");
             let found = Extent::of_frame(&Frame::parse(&text).unwrap());

@@ -244,6 +244,7 @@ impl ExchangeCall {
             if fault.sent == Sent::Something {
                 left = Sent::Something;
             }
+            told(record, execution(left));
             if attempt >= ATTEMPTS_MAX || !harmless || !worth_it {
                 fault.sent = left;
                 return Err(fault);
@@ -274,6 +275,8 @@ impl ExchangeCall {
         if let Some(told) = record.exchange_mut() {
             told.attempts = attempt;
             told.signed |= self.permit.known().security == Security::Signed;
+            // Until somebody says more: this may be cut off at any wait from here on.
+            told.execution = Execution::Unknown;
         }
         self.sent = Some(now);
         slot.send_once(out, self.deadline).await
@@ -360,6 +363,14 @@ fn worth_another(denial: &Denial) -> bool {
 fn told(record: &mut OpenRecord, execution: Execution) {
     if let Some(told) = record.exchange_mut() {
         told.execution = execution;
+    }
+}
+
+/// What became of a request without an answer.
+pub(super) const fn execution(left: Sent) -> Execution {
+    match left {
+        Sent::Nothing => Execution::NotSent,
+        Sent::Something => Execution::Unknown,
     }
 }
 

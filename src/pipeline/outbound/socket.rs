@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::exchange_call::used;
+use super::exchange_call::{execution, used};
 use super::places::Place;
 use super::way::{Site, WayOut};
 use super::{OutboundBody, OutboundPipeline, Visit, unrecorded};
@@ -357,6 +357,9 @@ impl OutboundPipeline {
         let sent = match forwarder.connect(&permit).await {
             Ok(slot) => {
                 record.forwarded(self.clock.now(), &site.metrics);
+                if let Some(told) = record.exchange_mut() {
+                    told.execution = Execution::Unknown;
+                }
                 let out = transform::upgrade(&permit, head, to, &site.target, header);
                 slot.upgrade(out, deadline).await
             }
@@ -420,10 +423,11 @@ impl OutboundPipeline {
         };
         if let Some(told) = record.exchange_mut() {
             told.attempts = 1;
-            if let Some(answer) = &answer {
-                told.execution = Execution::Answered;
-                told.used = used(&answer.told);
-            }
+            told.execution = match &sent {
+                Ok(_) => Execution::Answered,
+                Err(fault) => execution(fault.sent),
+            };
+            told.used = answer.map(|answer| used(&answer.told)).unwrap_or_default();
         }
         if let Some(Answer {
             outcome: Outcome::Halt(..),

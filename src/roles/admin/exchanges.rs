@@ -5,9 +5,10 @@ use serde_json::{Value as Json, json};
 
 use crate::config::Setting;
 use crate::forward::exchange::Exchange;
-use crate::ledger::exchange::{Extent, Halt, InForce, Moment, Source, Usage};
+use crate::ledger::exchange::{Extent, Halt, InForce, Moment, NotLifted, Source, Usage};
 use crate::model::clock::Now;
 use crate::model::pins::PinSet;
+use crate::model::units::seconds_up;
 use crate::pipeline::outbound::{Site, WayOut};
 use crate::runtime::admin::{Asked, NotDone};
 
@@ -133,12 +134,8 @@ pub(super) fn resume(subject: &Subject, asked: &Asked<'_>) -> Result<String, Not
             in_force(way, at)
         )));
     };
-    let Some(left) = way.budget.resume(halt, at) else {
-        return Err(NotDone::Unfit(format!(
-            "there is no such stop; {}",
-            in_force(way, at)
-        )));
-    };
+    let lifted = way.budget.resume(halt, at);
+    let left = lifted.map_err(|why| NotDone::Unfit(not_lifted(why, way, at)))?;
     way.counters.exchange.resumed();
     let (outbound, seconds) = (&*way.policy.name, left.as_secs());
     tracing::warn!(
@@ -155,6 +152,16 @@ pub(super) fn resume(subject: &Subject, asked: &Asked<'_>) -> Result<String, Not
         halt.name(),
         names.join(", ")
     ))
+}
+
+fn not_lifted(why: NotLifted, way: &WayOut, at: Moment) -> String {
+    match why {
+        NotLifted::NoSuchStop => format!("there is no such stop; {}", in_force(way, at)),
+        NotLifted::TooMany(wait) => format!(
+            "as many stops were lifted as may be in an hour; the next may be in {} s",
+            seconds_up(wait)
+        ),
+    }
 }
 
 /// The stops of an exchange, for a person.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::calls::order;
 use super::client::{ALL, event, events};
 use super::peer::Peer;
+use crate::support::exchange::With;
 use crate::support::wait::wait_until;
 use crate::world::{get, out};
 
@@ -172,4 +173,47 @@ fn a_stop_that_names_nobody_stops_everybody() {
     assert_eq!(client.hear(), stop);
     assert_eq!(get(out(&sidecar), "/api/v3/time").status, 429);
     assert_eq!(reason(&client.ask(&time("c"))), "exchange.halted");
+}
+
+#[test]
+fn a_logon_that_is_answered_late_does_not_outlive_its_logout() {
+    let peer = Peer::start();
+    let sidecar = peer.sidecar_with(With::Ed25519, ALL, SOON);
+    let (mut client, mut server) = peer.api(&sidecar);
+    for (id, method) in [("in", "session.logon"), ("out", "session.logout")] {
+        client.say(&json!({"id": id, "method": method}).to_string());
+        assert_eq!(server.hear()["method"], method);
+    }
+    for _ in ["in", "out"] {
+        assert_eq!(reason(&client.hear()), "exchange.unknown");
+    }
+    let logged_on = json!({"id": "in", "status": 200, "result": {"apiKey": "x"}});
+    server.say(&logged_on);
+    assert_eq!(client.hear()["id"], "in");
+    // Whether the logout has come after it nobody knows: a frame that says whose it is goes either way.
+    client.say(&order("a").to_string());
+    let sent = server.hear();
+    assert!(sent["params"]["signature"].is_string(), "{sent}");
+    assert!(sent["params"]["apiKey"].is_string(), "{sent}");
+}
+
+#[test]
+fn an_answer_without_an_id_may_be_of_a_frame_that_had_none() {
+    let peer = Peer::start();
+    let sidecar = peer.sidecar(ALL, "");
+    let (mut client, mut server) = peer.open(&sidecar, "/ws/btcusdt@trade");
+    let subscribe = json!({"method": "SUBSCRIBE", "params": ["ethusdt@trade"], "id": 1});
+    client.say(&subscribe.to_string());
+    client.say(r#"{"method":"LIST_SUBSCRIPTIONS"}"#);
+    for method in ["SUBSCRIBE", "LIST_SUBSCRIPTIONS"] {
+        assert_eq!(server.hear()["method"], method);
+    }
+    let list = json!({"result": ["btcusdt@trade"], "id": null});
+    let refused = json!({"error": {"code": 2, "msg": "x"}, "id": 1});
+    for answer in [&list, &refused] {
+        server.say(answer);
+        assert_eq!(client.hear(), *answer);
+    }
+    let told = event(&sidecar, "STREAM SUBSCRIBE");
+    assert_eq!(told["response"]["status"], 400, "{told}");
 }

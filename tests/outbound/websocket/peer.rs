@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig}
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::client::Client;
-use crate::support::exchange::StandIn;
+use crate::support::exchange::{StandIn, With};
 use crate::support::localhost::identity;
 use crate::support::sidecar::Sidecar;
 use crate::support::wire::PATIENCE;
@@ -42,8 +42,14 @@ impl Peer {
 
     /// A sidecar whose WebSockets lead here.
     pub fn sidecar(&self, allow: &str, more: &str) -> Sidecar {
+        self.sidecar_with(With::Hmac, allow, more)
+    }
+
+    /// The same, and signs with this key.
+    pub fn sidecar_with(&self, with: With, allow: &str, more: &str) -> Sidecar {
         let here = self.listener.local_addr().unwrap().port();
         let mut way = self.market.way().allow(allow).more(more);
+        way.with = with;
         way.sockets = Some((here, self.ca.clone()));
         way.start()
     }

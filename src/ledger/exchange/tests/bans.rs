@@ -271,11 +271,12 @@ fn ten_callers_push_and_nothing_passes() {
 fn a_stop_that_is_lifted_is_asked_about_by_one() {
     let budget = binance();
     stop(&budget, 418, &[("retry-after", "259200")], 0);
-    assert_eq!(budget.resume(Halt::TooMany, at(1_000)), None);
+    let none = Err(NotLifted::NoSuchStop);
+    assert_eq!(budget.resume(Halt::TooMany, at(1_000)), none);
     assert!(ask(&budget, Lane::Cancel, 1_000).is_err());
     let left = budget.resume(Halt::Banned, at(1_000));
-    assert_eq!(left, Some(Duration::from_secs(259_199)));
-    assert_eq!(budget.resume(Halt::Banned, at(1_000)), None);
+    assert_eq!(left, Ok(Duration::from_secs(259_199)));
+    assert_eq!(budget.resume(Halt::Banned, at(1_000)), none);
     let asks = ask(&budget, Lane::Normal, 1_001).unwrap();
     assert!(ask(&budget, Lane::Cancel, 1_001).is_err());
     // It was none of the exchange's mistakes.
@@ -285,9 +286,30 @@ fn a_stop_that_is_lifted_is_asked_about_by_one() {
         ask(&budget, Lane::Normal, 1_003).unwrap_err(),
         halted(Halt::Banned, 59_999)
     );
-    assert!(budget.resume(Halt::Banned, at(2_000)).is_some());
+    assert!(budget.resume(Halt::Banned, at(2_000)).is_ok());
     let asks = ask(&budget, Lane::Cancel, 2_001).unwrap();
     asks.settle(Settled::Answered(&answer(200, &[])), at(2_002));
     let _after = [(); 2].map(|()| ask(&budget, Lane::Normal, 2_003).unwrap());
-    assert_eq!(budget.resume(Halt::Banned, at(2_003)), None);
+    assert_eq!(budget.resume(Halt::Banned, at(2_003)), none);
+}
+
+#[test]
+fn only_so_many_stops_are_lifted_in_an_hour() {
+    let budget = binance();
+    stop(&budget, 418, &[("retry-after", "259200")], 0);
+    let lift = |millis| budget.resume(Halt::Banned, at(millis));
+    for second in 1..=5 {
+        assert!(lift(second * 1_000).is_ok(), "{second}");
+        let asks = ask(&budget, Lane::Normal, second * 1_000).unwrap();
+        let again = answer(418, &[("retry-after", "259200")]);
+        asks.settle(Settled::Answered(&again), at(second * 1_000));
+    }
+    let wait = Duration::from_secs(3_595);
+    assert_eq!(lift(6_000), Err(NotLifted::TooMany(wait)));
+    assert!(ask(&budget, Lane::Normal, 6_000).is_err());
+    assert_eq!(
+        budget.resume(Halt::TooMany, at(6_000)),
+        Err(NotLifted::NoSuchStop)
+    );
+    assert!(lift(3_601_000).is_ok());
 }

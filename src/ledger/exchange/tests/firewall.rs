@@ -138,10 +138,31 @@ fn the_firewall_never_makes_a_stop_longer() {
 fn it_is_lifted_by_its_own_name() {
     let budget = binance();
     refuse(&budget, DEPTH, 0);
-    assert_eq!(budget.resume(Halt::Banned, at(1_000)), None);
+    let none = Err(NotLifted::NoSuchStop);
+    assert_eq!(budget.resume(Halt::Banned, at(1_000)), none);
     let left = budget.resume(Halt::Firewall, at(1_000));
-    assert_eq!(left, Some(Duration::from_secs(4)));
+    assert_eq!(left, Ok(Duration::from_secs(4)));
     let _asks = call(&budget, DEPTH, 1_000).unwrap();
     assert!(call(&budget, DEPTH, 1_000).is_err());
-    assert_eq!(budget.resume(Halt::Firewall, at(1_001)), None);
+    assert_eq!(budget.resume(Halt::Firewall, at(1_001)), none);
+}
+
+#[test]
+fn a_refusal_that_comes_late_is_of_the_call_that_asked() {
+    let budget = binance();
+    let depth = CallMark::of("POST", DEPTH);
+    budget.heard(&answer(403, &[]), depth, at(0));
+    assert_eq!(extent(&budget, 0), Some(Extent::OneCall));
+    assert_eq!(
+        call(&budget, DEPTH, 4_999).unwrap_err(),
+        halted(Halt::Firewall, 1)
+    );
+    let _other = call(&budget, ORDER, 4_999).unwrap();
+    // The same call once more is nobody else's.
+    refuse(&budget, DEPTH, 5_000);
+    budget.heard(&answer(403, &[]), depth, at(5_001));
+    assert_eq!(extent(&budget, 5_001), Some(Extent::OneCall));
+    // Where nobody knows which call it was, it may have been another one.
+    budget.heard(&answer(403, &[]), CallMark::NONE, at(5_002));
+    assert_eq!(extent(&budget, 5_002), Some(Extent::Everything));
 }

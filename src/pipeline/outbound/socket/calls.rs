@@ -12,7 +12,7 @@ use super::pending::{Found, Pending};
 use super::reply::{Reply, object, plain_id, spelt};
 use super::{Asked, Ending, Socket};
 use crate::decide::outbound::{self as decide, OutboundPermit};
-use crate::ledger::exchange::Reservation;
+use crate::ledger::exchange::{CallMark, Reservation};
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::{Extent, Known, Security};
@@ -287,7 +287,7 @@ impl Calls {
             }
             Found::Nobodys => {
                 drop(state);
-                hear_late(socket, &said);
+                hear_late(socket, &said, CallMark::NONE);
             }
         }
     }
@@ -309,7 +309,7 @@ impl Calls {
     pub(super) fn expire(&self, socket: &Socket, after: Duration) -> (Vec<String>, usize) {
         let mut state = self.state();
         let expired = state.pending.expire(after, Call::remembered);
-        let given_up = state.pending.given_up();
+        let given_up = state.pending.given_up().len();
         drop(state);
         let told = expired
             .into_iter()
@@ -372,10 +372,12 @@ impl State {
         if status != StatusCode::OK {
             return;
         }
-        let mut waiting = self.pending.waiting();
+        let waiting = self.pending.waiting().map(|call| call.binds);
+        let given_up = self.pending.given_up().map(|given_up| given_up.binds);
+        let mut unanswered = waiting.chain(given_up);
         match binds {
-            // A logout that is under way may have come behind it; frames that say whose they are go either way.
-            Binds::LogsOn if waiting.any(|call| call.binds == Binds::LogsOut) => {}
+            // A logout without an answer may have come behind it; frames that say whose they are go either way.
+            Binds::LogsOn if unanswered.any(|binds| binds == Binds::LogsOut) => {}
             Binds::LogsOn => {
                 self.session = Session::LoggedOn;
                 self.bound = mark.cloned();

@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::binds::Binds;
 use super::reply::Reply;
 use super::{Ending, Socket};
-use crate::ledger::exchange::{Answer, Outcome, Reservation, Settled, Told, read_rate_limits};
+use crate::ledger::exchange::{
+    Answer, CallMark, Outcome, Reservation, Settled, Told, read_rate_limits,
+};
 use crate::model::clock::Now;
 use crate::model::denial::{Cause, Denial};
 use crate::model::exchange::Effect;
@@ -35,6 +37,7 @@ pub(super) struct GivenUp {
     request: Uuid,
     name: String,
     effect: Effect,
+    call: CallMark,
     sent: Now,
     pub(super) binds: Binds,
     pub(super) mark: Option<SignerMark>,
@@ -161,6 +164,10 @@ impl Call {
             request: self.record.id(),
             name: self.record.frame_name().unwrap_or_default().to_owned(),
             effect: self.effect,
+            call: self
+                .reservation
+                .as_ref()
+                .map_or(CallMark::NONE, Reservation::call),
             sent: self.stamped,
             binds: self.binds,
             mark: self.mark.clone(),
@@ -175,6 +182,7 @@ impl GivenUp {
             request: record.id(),
             name: record.frame_name().unwrap_or_default().to_owned(),
             effect: Effect::Read,
+            call: CallMark::NONE,
             sent,
             binds: Binds::Nothing,
             mark: None,
@@ -183,7 +191,7 @@ impl GivenUp {
 
     /// Records its answer after all: what was told as unknown is known now.
     pub(super) fn settle(&self, socket: &Socket, said: &Said) {
-        hear_late(socket, said);
+        hear_late(socket, said, self.call);
         self.record(socket, said.status, said.code, said.execution(self.effect));
     }
 
@@ -211,10 +219,10 @@ impl GivenUp {
 }
 
 /// What an answer says to everybody whose request is settled already, or not known: only a stop counts.
-pub(super) fn hear_late(socket: &Socket, said: &Said) {
+pub(super) fn hear_late(socket: &Socket, said: &Said, call: CallMark) {
     if let Ok((_, way)) = socket.way() {
         said.heed(&way, None);
         way.budget
-            .heard(&said.answer, way.moment(socket.clock.now()));
+            .heard(&said.answer, call, way.moment(socket.clock.now()));
     }
 }

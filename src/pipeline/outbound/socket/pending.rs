@@ -119,9 +119,9 @@ impl<W, G> Pending<W, G> {
         self.waiting.is_empty() && self.given_up.is_empty()
     }
 
-    /// How many were given up.
-    pub(super) fn given_up(&self) -> usize {
-        self.given_up.len()
+    /// Those that were given up, and whose answers may still come.
+    pub(super) fn given_up(&self) -> impl ExactSizeIterator<Item = &G> {
+        self.given_up.values()
     }
 }
 
@@ -162,11 +162,11 @@ mod tests {
         assert_eq!(cause(table.admit(None, 2)), Some(Cause::Overloaded));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(table.expire(Duration::from_secs(1), |_| "late").len(), 2);
-        assert_eq!(table.given_up(), 2);
+        assert_eq!(table.given_up().len(), 2);
         assert_eq!(cause(table.admit(Some("c"), 2)), None);
         table.insert("c", 3);
         assert_eq!(table.end(), [3]);
-        assert_eq!(table.given_up(), 0);
+        assert_eq!(table.given_up().len(), 0);
         assert_eq!(cause(table.admit(Some("a"), 2)), None);
     }
 

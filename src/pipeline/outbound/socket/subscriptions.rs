@@ -45,6 +45,8 @@ struct State {
     /// When the last few frames were sent.
     said: VecDeque<Instant>,
     pending: Pending<(OpenRecord, Now), GivenUp>,
+    /// Whether one of them had no identifier: an answer without one may be its.
+    is_nameless: bool,
 }
 
 /// A frame of a client. A member that is not named here is refused with the frame.
@@ -66,6 +68,7 @@ impl Subscriptions {
             streams,
             said: VecDeque::with_capacity(MESSAGES_MAX),
             pending: Pending::default(),
+            is_nameless: false,
         }))
     }
 
@@ -169,10 +172,15 @@ impl Subscriptions {
             told.attempts = 1;
             told.execution = Execution::Unknown;
         }
+        let mut state = self.state();
         match key {
-            Some(key) => self.state().pending.insert(key, (record, now)),
-            // Nobody can tell its answer.
-            None => record.close(now),
+            Some(key) => state.pending.insert(key, (record, now)),
+            None => {
+                state.is_nameless = true;
+                drop(state);
+                // Nobody can tell its answer.
+                record.close(now);
+            }
         }
     }
 
@@ -198,10 +206,13 @@ impl Subscriptions {
             (None, None) => StatusCode::OK,
             (Some(_), _) | (_, Some(_)) => StatusCode::BAD_REQUEST,
         };
+        let mut state = self.state();
         let found = match reply.id.get() {
-            "null" => self.state().pending.take_sole(),
-            id => self.state().pending.take(&spelt(id)),
+            "null" if state.is_nameless => Found::Nobodys,
+            "null" => state.pending.take_sole(),
+            id => state.pending.take(&spelt(id)),
         };
+        drop(state);
         match found {
             Found::Waiting((mut record, _)) => {
                 if let Some(told) = record.exchange_mut() {
@@ -226,7 +237,7 @@ impl Subscriptions {
         let mut state = self.state();
         let keep = |(record, sent): &(OpenRecord, Now)| GivenUp::of(record, *sent);
         let expired = state.pending.expire(after, keep);
-        let given_up = state.pending.given_up();
+        let given_up = state.pending.given_up().len();
         drop(state);
         let denial = Denial::new(Cause::UpstreamTimeout, Ending::Late.why());
         let told = expired

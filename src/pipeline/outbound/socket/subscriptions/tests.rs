@@ -8,6 +8,7 @@ async fn a_second_holds_five_messages() {
         streams: BTreeSet::new(),
         said: VecDeque::new(),
         pending: Pending::default(),
+        is_nameless: false,
     };
     for _ in 0..MESSAGES_MAX {
         assert!(state.say().is_ok());
