@@ -30,7 +30,7 @@ pub enum Halt {
     /// 418: this address is banned. Nothing is sent.
     Banned,
     /// 403: its firewall refused a request. One caller can cause this with what it asks for, so the first one holds up
-    /// only the same call, and cancels are never held up; see [`super::firewall`].
+    /// only the same call, and cancels are never held up; see `super::firewall`.
     Firewall,
 }
 
