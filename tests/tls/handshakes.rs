@@ -108,13 +108,16 @@ fn sessions_are_resumed_and_http_1_1_is_the_protocol() {
 fn a_slow_handshake_ends_in_time_and_gives_its_place_back() {
     let authority = Authority::new("ca");
     // Long enough for an honest handshake on a machine that does much else.
-    let rest = "  bounds: { connections_max: 1 }\n  timeouts: { handshake: 5s }\n";
+    let rest = "  bounds: { connections_max: 1 }\n  timeouts: { handshake: 10s }\n";
     let sidecar = start(&authority, "", rest);
     let mut slow = TcpStream::connect(sidecar.inbound).unwrap();
     slow.write_all(&[22, 3, 1]).unwrap();
     slow.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The only place is taken until the slow one is closed.
+    let taken = |places: f64| sidecar.metric("outrider_connections", &[]) == places;
+    sidecar.wait_until("its place is taken", || taken(1.0));
     assert!(matches!(slow.read(&mut [0]), Ok(0) | Err(_)));
+    // It is seen to be closed a moment before its place is free, and until then its address has no other.
+    sidecar.wait_until("its place is free", || taken(0.0));
     let client = Client::new(&authority, "orders.jts.local", None);
     let answer = client.send(sidecar.inbound, "/", &[]).unwrap();
     assert_eq!(answer.status(), "200");
