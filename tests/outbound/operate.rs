@@ -189,7 +189,7 @@ fn a_cancel_goes_out_though_slow_answers_hold_every_other_place() {
         true => vec![send("HTTP/1.1 200 Said\r\nContent-Length: 9\r\n\r\nsome")],
         false => json(200, "{}"),
     });
-    let bounds = "    bounds: { connections_max: 5, connections_kept_for_cancels: 2 }\n    timeouts: { response_idle: 60s }\n";
+    let bounds = "    bounds: { connections_max: 7, connections_kept_for_cancels: 4 }\n    timeouts: { response_idle: 60s }\n";
     let all = "[\"GET /api/v3/**\", \"POST /api/v3/order\", \"DELETE /api/v3/order\"]";
     let sidecar = exchange.signing(all, bounds);
     let at = out(&sidecar);
