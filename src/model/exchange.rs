@@ -125,9 +125,8 @@ impl Call {
     }
 
     const fn grows(self, most: u32, grows: Growth) -> Self {
-        let one = self.weight.one;
         Self {
-            weight: Weight { one, most, grows },
+            weight: self.weight.growing(most, grows),
             ..self
         }
     }
@@ -177,9 +176,8 @@ impl WsMethod {
     }
 
     const fn grows(self, most: u32, grows: Growth) -> Self {
-        let one = self.weight.one;
         Self {
-            weight: Weight { one, most, grows },
+            weight: self.weight.growing(most, grows),
             ..self
         }
     }

@@ -120,6 +120,16 @@ impl Weight {
         }
     }
 
+    /// The same for the least, and more for what is asked for beyond it.
+    #[must_use]
+    pub const fn growing(self, most: u32, grows: Growth) -> Self {
+        Self {
+            most,
+            grows,
+            ..self
+        }
+    }
+
     /// What a request of this extent weighs.
     #[must_use]
     pub fn of(&self, extent: Extent) -> u32 {

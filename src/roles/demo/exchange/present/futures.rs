@@ -4,9 +4,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::amount::Amount;
-use super::super::book::{Balance, Holdings, InForce, Kind, Order, Position, Side, Status};
+use super::super::book::{Balance, Holdings, Kind, Order, Position, Side, Status};
 use super::super::market::Symbol;
-use super::{Detail, Times, extend, side, status, unfilled};
+use super::{Detail, Times, extend, in_force, side, status, unfilled};
 
 /// How much an answer says if nobody asks.
 pub(in super::super) const fn detail(_kind: Kind) -> Detail {
@@ -255,13 +255,5 @@ const fn kind(order: &Order) -> &'static str {
     match order.wanted.kind {
         Kind::Limit | Kind::LimitMaker => "LIMIT",
         Kind::Market => "MARKET",
-    }
-}
-
-const fn in_force(order: &Order) -> &'static str {
-    match order.wanted.in_force {
-        InForce::UntilCancelled => "GTC",
-        InForce::AtOnce(name) => name,
-        InForce::MakerOnly => "GTX",
     }
 }
